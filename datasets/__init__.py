@@ -1,0 +1,1 @@
+"""Datasets: raw files -> builder -> clips. Imported as `tf_privinfo.datasets`."""

@@ -1,0 +1,11 @@
+"""Settings of every test process: two logical CPUs, so that distribution is tested without a GPU."""
+
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ['CUDA_VISIBLE_DEVICES'] = ''
+
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)

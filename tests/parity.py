@@ -1,0 +1,53 @@
+"""Golden numbers of the authors' code: loading, weights from names, comparison."""
+
+import json
+import pathlib
+import zlib
+
+import numpy as np
+
+GOLDEN = pathlib.Path(__file__).parent / 'golden'
+
+# What two TensorFlow versions reach on well-conditioned quantities, and on the
+# logits of deep networks in training mode.
+EXACT = 1e-6
+TRAINING_MODE = 1e-3
+
+
+class Golden:
+  """One golden file: arrays by key, `meta`, and comparison within twice the cross-check."""
+
+  def __init__(self, name):
+    self.name = name
+    self.arrays = np.load(GOLDEN / f'{name}.npz')
+    self.meta = json.loads((GOLDEN / f'{name}.json').read_text()).get('meta', {})
+    self._crosscheck = json.loads((GOLDEN / 'crosscheck.json').read_text()).get(name, {})
+
+  def __getitem__(self, key):
+    return self.arrays[key]
+
+  def check(self, key, value, floor=EXACT):
+    """Asserts that the relative L2 error of `value` is within twice the cross-check's, or twice `floor`."""
+    expected = self.arrays[key].astype(np.float64)
+    value = np.asarray(value, np.float64).reshape(expected.shape)
+    error = np.linalg.norm(value - expected) / max(np.linalg.norm(expected), 1e-30)
+    bound = 2 * max(self._crosscheck.get(key, {}).get('rel_l2', 0), floor)
+    print(f'{self.name} {key}: relative error {error:.1e}, bound {bound:.1e}')
+    assert error <= bound, f'{key}: relative error {error:.2e} > {bound:.1e}'
+
+
+def weight(name, shape):
+  """The deterministic value of the variable that the authors' graph calls `name`."""
+  draw = np.random.RandomState(zlib.crc32(name.encode()) & 0x7fffffff).standard_normal(shape)
+  role = name.rsplit('/')[-1]
+  if role in ('kernel', 'weights'):
+    value = draw * np.sqrt(1 / np.prod(shape[:-1]))
+  elif role in ('bias', 'biases'):
+    value = 0.05 * draw
+  elif role == 'gamma':
+    value = 1 + 0.1 * draw
+  elif role in ('beta', 'moving_mean'):
+    value = 0.1 * draw
+  else:
+    value = 1 + 0.1 * np.abs(draw)
+  return value.astype(np.float32)

@@ -1,0 +1,70 @@
+"""Multiple-choice losses against the authors' numbers and by their definitions."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import parity
+from tf_privinfo import losses
+
+GOLDEN = parity.Golden('dmcl_losses')
+MODALITIES = GOLDEN.meta['modality_order']
+
+
+@pytest.mark.parametrize('case', GOLDEN.meta['combos'])
+def test_dmcl_parity(case):
+  temperature, hard_weight = (float(part.strip('Tagt:')) for part in case.split('_'))
+  loser = losses.LoserLoss(hard_weight=hard_weight, temperature=temperature)
+  logits = [tf.constant(GOLDEN[f'logits_{m}']) for m in MODALITIES]
+  labels = tf.constant(GOLDEN['labels'])
+  with tf.GradientTape() as tape:
+    tape.watch(logits)
+    stacked = tf.stack(logits)
+    hard = losses.cross_entropy(labels, stacked)
+    winners = tf.argmin(hard, axis=0, output_type=tf.int32)
+    terms = losses.distillation_terms(labels, stacked, winners, loser)
+    means = {name: tf.reduce_sum(tf.reduce_mean(values, axis=1)) for name, values in terms.items()}
+    loss = means['hard'] + means['soft']
+  np.testing.assert_array_equal(GOLDEN[f'{case}min_index'][0], winners)  # sample 4 is a tie
+  GOLDEN.check(f'{case}closs', hard)
+  GOLDEN.check(f'{case}soft_loss_win', means['hard'])
+  GOLDEN.check(f'{case}soft_loss_loser', means['soft'])
+  GOLDEN.check(f'{case}loss', loss)
+  GOLDEN.check(f'{case}soft_winners', tf.nn.softmax(losses.winner_logits(stacked, winners) / temperature))
+  for modality, gradient in zip(MODALITIES, tape.gradient(loss, logits)):
+    GOLDEN.check(f'{case}grad_{modality}', gradient)
+
+
+def test_thesis_loser_loss_is_equation_5_3():
+  """(1-λ) CE(y, σ(f)) + λ CE(s, σ(f)), s = σ(f_winner/τ), written out in NumPy."""
+  lam, tau = 0.3, 5.0
+  rng = np.random.default_rng(0)
+  winner, loser = rng.normal(size=(2, 7))
+  logits = tf.constant(np.stack([winner, loser])[:, None], tf.float32)
+  terms = losses.distillation_terms(
+      tf.constant([4]), logits, tf.constant([0]),
+      losses.LoserLoss(1 - lam, lam, tau, squared_temperature=False, student_at_temperature=False))
+  log_probability = loser - np.log(np.exp(loser).sum())
+  soft_targets = np.exp(winner / tau) / np.exp(winner / tau).sum()
+  np.testing.assert_allclose(terms['hard'][1, 0], -(1 - lam) * log_probability[4], rtol=1e-5)
+  np.testing.assert_allclose(terms['soft'][1, 0], -lam * (soft_targets * log_probability).sum(), rtol=1e-5)
+  assert terms['soft'][0, 0] == 0
+
+
+def test_uniform_divergence_is_zero_only_for_equal_logits():
+  divergence = losses.uniform_divergence(tf.constant([[2.0, 2.0, 2.0], [5.0, 0.0, 0.0]]))
+  p = np.exp([5, 0, 0]) / np.exp([5, 0, 0]).sum()
+  np.testing.assert_allclose(divergence, [0, np.sum(1 / 3 * np.log(1 / 3 / p))], atol=1e-6)
+
+
+def test_confident_criterion_can_prefer_another_winner_than_cross_entropy():
+  """Modality 1 has the higher cross entropy, but modality 0 is so sure of itself that it must win."""
+  hard = tf.constant([[1.0], [0.9]])
+  uniform = tf.constant([[3.0], [0.1]])
+  np.testing.assert_allclose(losses.confident_criterion(hard, uniform), [[1.1], [3.9]], rtol=1e-6)
+
+
+def test_weight_decay_reads_kernels_only():
+  kernel = tf.Variable([[3.0, 4.0]], name='conv/kernel')
+  bias = tf.Variable([100.0], name='conv/bias')
+  assert losses.weight_decay([kernel, bias], 0.1).numpy() == pytest.approx(0.1 * 25 / 2)

@@ -1,0 +1,111 @@
+"""The losses of the thesis, as pure functions.
+
+B is the number of samples in a batch, C of classes, M of modalities. Logits of
+several modalities are stacked to [M, B, C]. All losses are float32 and per
+sample: who calls them decides how a batch is averaged.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class LoserLoss:
+  """How a network learns from a sample that another network won (thesis eq. 5.3).
+
+  The loss is `hard_weight · CE(y, σ(f)) + soft_weight · CE(σ(f_winner/τ), σ(f/τ))`.
+  The defaults are what the authors' code computes (FIDELITY row 20).
+
+  Attributes:
+    hard_weight: weight of the cross entropy with the label (1 - λ in eq. 5.3).
+    soft_weight: weight of the imitation of the winner (λ in eq. 5.3).
+    temperature: τ, which softens the winner's prediction.
+    squared_temperature: multiply the imitation by τ².
+    student_at_temperature: soften the loser's prediction as well; eq. 5.3 does not.
+  """
+  hard_weight: float = 1.0
+  soft_weight: float = 1.0
+  temperature: float = 2.0
+  squared_temperature: bool = True
+  student_at_temperature: bool = True
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+  """Cross entropy of labels [B] with σ(logits), for logits [..., B, C]: [..., B]."""
+  labels = tf.broadcast_to(labels, tf.shape(logits)[:-1])
+  return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def imitation(teacher_logits: tf.Tensor, logits: tf.Tensor, temperature: float,
+              student_temperature: float) -> tf.Tensor:
+  """Cross entropy of σ(teacher/τ) with σ(logits/τ_student): the soft part of eqs. 3.5 and 5.3.
+
+  No gradient reaches the teacher.
+
+  Args:
+    teacher_logits: [..., B, C].
+    logits: [..., B, C], the student's.
+    temperature: τ.
+    student_temperature: τ_student.
+
+  Returns:
+    [..., B].
+  """
+  targets = tf.stop_gradient(tf.nn.softmax(teacher_logits / temperature))
+  return tf.nn.softmax_cross_entropy_with_logits(targets, logits / student_temperature)
+
+
+def uniform_divergence(logits: tf.Tensor) -> tf.Tensor:
+  """KL(uniform || σ(logits)), the "be unsure" loss of confident multiple choice learning: [..., B]."""
+  classes = tf.cast(tf.shape(logits)[-1], logits.dtype)
+  return -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1) - tf.math.log(classes)
+
+
+def confident_criterion(hard: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+  """What CMCL compares to choose the winner (Lee et al. 2017): [M, B].
+
+  Entry m is the ensemble's loss if modality m won: its cross entropy, plus the
+  divergence from uniform of all the others.
+
+  Args:
+    hard: cross entropy with the label, [M, B].
+    uniform: divergence from uniform, [M, B].
+  """
+  return hard + tf.reduce_sum(uniform, axis=0) - uniform
+
+
+def winner_logits(logits: tf.Tensor, winners: tf.Tensor) -> tf.Tensor:
+  """The logits [B, C] of each sample's winner [B], from logits [M, B, C]."""
+  return tf.gather(tf.transpose(logits, [1, 0, 2]), winners, batch_dims=1)
+
+
+def distillation_terms(labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor, loser: LoserLoss):
+  """The two terms of DMCL for each modality and sample (algorithm 1, eqs. 5.1 - 5.3).
+
+  Args:
+    labels: [B].
+    logits: [M, B, C].
+    winners: [B], the index of the modality that teaches.
+    loser: the losers' loss.
+
+  Returns:
+    {'hard': [M, B], 'soft': [M, B]}: the weighted cross entropy with the label
+    (weight 1 for the winner), and the weighted imitation of the winner (0 for
+    the winner itself).
+  """
+  won = tf.transpose(tf.one_hot(winners, tf.shape(logits)[0]))
+  hard_weights = won + (1 - won) * loser.hard_weight
+  student_temperature = loser.temperature if loser.student_at_temperature else 1.0
+  scale = loser.soft_weight * (loser.temperature**2 if loser.squared_temperature else 1.0)
+  soft = imitation(winner_logits(logits, winners)[tf.newaxis] + tf.zeros_like(logits), logits,
+                   loser.temperature, student_temperature)
+  return {'hard': hard_weights * cross_entropy(labels, logits), 'soft': scale * (1 - won) * soft}
+
+
+def weight_decay(variables, rate: float) -> tf.Tensor:
+  """L2 penalty rate · Σ w² / 2 over the convolution and dense kernels among `variables`: a scalar.
+
+  Batch norm and biases are left out (FIDELITY B 4.2).
+  """
+  return rate * tf.add_n([tf.nn.l2_loss(v) for v in variables if 'kernel' in v.name])

@@ -1,0 +1,1 @@
+"""Methods: how streams are trained together and fused; one file per family."""

@@ -1,0 +1,21 @@
+"""Fusion of the streams' predictions, for any non-empty subset of them."""
+
+from typing import Dict, Iterable, List, Tuple
+import itertools
+
+
+def fuse(logits: Dict[str, 'tf.Tensor | np.ndarray']):
+  """The mean of the streams' logits [..., C] (Σ of the thesis has the same argmax).
+
+  Args:
+    logits: stream name -> [..., C], at least one.
+  """
+  if not logits:
+    raise ValueError('fuse needs the logits of at least one stream')
+  return sum(logits.values()) / len(logits)
+
+
+def subsets(streams: Iterable[str]) -> List[Tuple[str, ...]]:
+  """All non-empty subsets of the streams, small ones first, in the streams' order."""
+  streams = list(streams)
+  return [subset for size in range(1, len(streams) + 1) for subset in itertools.combinations(streams, size)]

@@ -1,0 +1,186 @@
+"""Multiple choice learning over one network per modality (thesis chapter 5).
+
+Every method trains M networks together and looks, for each sample, for the
+network that should win it. They differ in how the winner is chosen and in what
+the losers learn:
+
+| class           | winner                          | losers                                    |
+|-----------------|---------------------------------|-------------------------------------------|
+| `Independent`   | (only counted)                  | cross entropy with the label, as everyone |
+| `SMCL`          | lowest cross entropy            | nothing                                   |
+| `CMCL`          | lowest confident criterion      | be unsure: KL(uniform || σ(f))            |
+| `RandomTeacher` | drawn                           | imitate the winner (`LoserLoss`)          |
+| `DMCL`          | lowest cross entropy            | imitate the winner (`LoserLoss`)          |
+"""
+
+from typing import Dict
+
+import tensorflow as tf
+
+from tf_privinfo import losses
+
+
+class MultipleChoice(tf.keras.Model):
+  """Base of the family: an ensemble with one stream per modality, any number, any names.
+
+  `method(clips, training=False)` maps {modality: [B, T, H, W, 3]} to
+  {modality: logits [B, C]} for the modalities that are in `clips`.
+
+  Args:
+    streams: modality -> network, in the order that breaks ties (the first wins).
+    num_classes: C.
+    weight_decay: rate of the L2 penalty on kernels.
+  """
+
+  # Names of the loss terms that `terms` returns.
+  TERMS = ('hard',)
+
+  def __init__(self, streams: Dict[str, tf.keras.Model], num_classes: int, weight_decay: float = 1e-4, **kwargs):
+    super().__init__(**kwargs)
+    self.streams = dict(streams)
+    self.modalities = tuple(streams)
+    self.num_classes = num_classes
+    self.weight_decay = weight_decay
+    names = ['loss', 'loss_l2'] + [
+        f'{quantity}/{modality}' for modality in self.modalities
+        for quantity in (*(f'loss_{term}' for term in self.TERMS), 'accuracy', 'wins', 'gradient_norm')]
+    self.means = {name: tf.keras.metrics.Mean(name) for name in names}
+    self.wins_per_class = ClassCounts(len(self.modalities), num_classes, name='wins_per_class')
+
+  @property
+  def metrics(self):
+    return [*self.means.values(), self.wins_per_class]
+
+  def call(self, clips, training=False):
+    return {m: self.streams[m](clips[m], training=training) for m in self.modalities if m in clips}
+
+  def choose(self, hard: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The winner [B] of each sample, from the cross entropies [M, B] and logits [M, B, C]."""
+    del logits
+    return tf.argmin(hard, axis=0, output_type=tf.int32)
+
+  def terms(self, labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor) -> Dict[str, tf.Tensor]:
+    """The loss terms {name: [M, B]} of each modality and sample, by the names in `TERMS`."""
+    raise NotImplementedError
+
+  def train_step(self, data):
+    """One step on ({modality: [B, T, H, W, 3]}, labels [B]).
+
+    The loss is the sum over modalities of the means over the global batch, plus
+    the L2 penalty.
+    """
+    clips, labels = data
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    with tf.GradientTape() as tape:
+      outputs = self(clips, training=True)
+      logits = tf.stack([outputs[m] for m in self.modalities])
+      hard = losses.cross_entropy(labels, logits)
+      winners = self.choose(hard, logits)
+      terms = self.terms(labels, logits, winners)
+      penalty = losses.weight_decay(self.trainable_variables, self.weight_decay)
+      sample_losses = tf.add_n(list(terms.values()))
+      loss = tf.reduce_sum(tf.reduce_mean(sample_losses, axis=1)) + penalty
+      scaled = loss / replicas
+    gradients = tape.gradient(scaled, self.trainable_variables)
+    summed = self.optimizer.aggregate_gradients(zip(gradients, self.trainable_variables))
+    self.optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
+    self._record(labels, logits, winners, terms, loss, penalty, summed)
+    return {name: mean.result() for name, mean in self.means.items()}
+
+  def _record(self, labels, logits, winners, terms, loss, penalty, gradients):
+    self.means['loss'].update_state(loss)
+    self.means['loss_l2'].update_state(penalty)
+    self.wins_per_class.update_state(winners, labels)
+    correct = tf.cast(tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels, tf.float32)
+    gradient_of = {variable.ref(): gradient for gradient, variable in gradients}
+    for index, modality in enumerate(self.modalities):
+      for term, values in terms.items():
+        self.means[f'loss_{term}/{modality}'].update_state(values[index])
+      self.means[f'accuracy/{modality}'].update_state(correct[index])
+      self.means[f'wins/{modality}'].update_state(tf.cast(winners == index, tf.float32))
+      self.means[f'gradient_norm/{modality}'].update_state(tf.linalg.global_norm(
+          [gradient_of[v.ref()] for v in self.streams[modality].trainable_variables]))
+
+
+class Independent(MultipleChoice):
+  """Every network learns alone, with cross entropy; the baseline of table 5.1."""
+
+  def terms(self, labels, logits, winners):
+    return {'hard': losses.cross_entropy(labels, logits)}
+
+
+class SMCL(MultipleChoice):
+  """Stochastic multiple choice learning: only the winner learns (Lee et al. 2016)."""
+
+  def terms(self, labels, logits, winners):
+    return {'hard': _won(winners, self.modalities) * losses.cross_entropy(labels, logits)}
+
+
+class CMCL(MultipleChoice):
+  """Confident multiple choice learning: losers learn to be unsure (Lee et al. 2017)."""
+
+  TERMS = ('hard', 'uniform')
+
+  def choose(self, hard, logits):
+    criterion = losses.confident_criterion(hard, losses.uniform_divergence(logits))
+    return tf.argmin(criterion, axis=0, output_type=tf.int32)
+
+  def terms(self, labels, logits, winners):
+    won = _won(winners, self.modalities)
+    return {'hard': won * losses.cross_entropy(labels, logits),
+            'uniform': (1 - won) * losses.uniform_divergence(logits)}
+
+
+class DMCL(MultipleChoice):
+  """Distillation multiple choice learning: losers imitate the winner (algorithm 1).
+
+  Args:
+    loser: the losers' loss; the two variants of the thesis are in `recipes`.
+  """
+
+  TERMS = ('hard', 'soft')
+
+  def __init__(self, *args, loser: losses.LoserLoss = losses.LoserLoss(), **kwargs):
+    super().__init__(*args, **kwargs)
+    self.loser = loser
+
+  def terms(self, labels, logits, winners):
+    return losses.distillation_terms(labels, logits, winners, self.loser)
+
+
+class RandomTeacher(DMCL):
+  """DMCL with the teacher of each sample drawn at random (table 5.2).
+
+  Args:
+    seed: with the step and the replica, what the draw is a function of.
+  """
+
+  def __init__(self, *args, seed: int = 0, **kwargs):
+    super().__init__(*args, **kwargs)
+    self.seed = seed
+
+  def choose(self, hard, logits):
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    step = tf.cast(self.optimizer.iterations, tf.int32)
+    seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, step]), replica)
+    return tf.random.stateless_uniform(tf.shape(hard)[1:], seed, 0, len(self.modalities), tf.int32)
+
+
+class ClassCounts(tf.keras.metrics.Metric):
+  """How often each modality won a sample of each class: a matrix [M, C] of counts."""
+
+  def __init__(self, modalities: int, num_classes: int, **kwargs):
+    super().__init__(**kwargs)
+    self.counts = self.add_weight('counts', (modalities, num_classes), initializer='zeros')
+
+  def update_state(self, winners, labels):
+    modalities, classes = self.counts.shape
+    self.counts.assign_add(tf.einsum(
+        'bm,bc->mc', tf.one_hot(winners, modalities), tf.one_hot(labels, classes)))
+
+  def result(self):
+    return self.counts
+
+
+def _won(winners, modalities):
+  return tf.transpose(tf.one_hot(winners, len(modalities)))

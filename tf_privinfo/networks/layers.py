@@ -1,0 +1,99 @@
+"""Layers that the networks share."""
+
+import tensorflow as tf
+
+
+class BatchNormalization(tf.keras.layers.Layer):
+  """Batch normalisation of [N, H, W, C], with the moments of the whole global batch.
+
+  On one replica it is TensorFlow's fused kernel; on several, mean and variance
+  are taken over all replicas (synchronised batch norm), and give the same
+  numbers as one replica with the whole batch. Moments and moving averages are
+  float32 under every precision policy.
+
+  Unlike `tf.keras.layers.BatchNormalization` the moving variance is, by
+  default, the average of the *biased* batch variance, as TensorFlow 1 computed
+  it for 5-D inputs, and so in the authors' R(2+1)D networks (FIDELITY B 7).
+
+  A layer whose `trainable` is False runs in inference mode and leaves its
+  moving averages untouched, whatever `training` says.
+  """
+
+  def __init__(self, momentum: float = 0.997, epsilon: float = 1e-5,
+               unbiased_moving_variance: bool = False, **kwargs):
+    super().__init__(**kwargs)
+    self.momentum = momentum
+    self.epsilon = epsilon
+    self.unbiased_moving_variance = unbiased_moving_variance
+    self._synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+  def build(self, input_shape):
+    channels = (input_shape[-1],)
+    self.gamma = self.add_weight('gamma', channels, tf.float32, 'ones', experimental_autocast=False)
+    self.beta = self.add_weight('beta', channels, tf.float32, 'zeros', experimental_autocast=False)
+    moving = dict(
+        dtype=tf.float32, trainable=False, experimental_autocast=False,
+        synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.MEAN)
+    self.moving_mean = self.add_weight('moving_mean', channels, initializer='zeros', **moving)
+    self.moving_variance = self.add_weight('moving_variance', channels, initializer='ones', **moving)
+    super().build(input_shape)
+
+  def call(self, inputs, training=False):
+    if not (training and self.trainable):
+      return self._fused(inputs, is_training=False)[0]
+    if self._synchronized:
+      outputs, mean, variance, count = self._synchronized_batch(inputs)
+    else:
+      outputs, mean, variance = self._fused(inputs, is_training=True)
+      count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+      variance *= (count - 1) / count  # the kernel returns it unbiased
+    if self.unbiased_moving_variance:
+      variance *= count / (count - 1)
+    self.moving_mean.assign_sub((self.moving_mean - mean) * (1 - self.momentum))
+    self.moving_variance.assign_sub((self.moving_variance - variance) * (1 - self.momentum))
+    return outputs
+
+  def _fused(self, inputs, is_training):
+    moments = {} if is_training else dict(mean=self.moving_mean, variance=self.moving_variance)
+    return tf.compat.v1.nn.fused_batch_norm(
+        inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=is_training, **moments)
+
+  def _synchronized_batch(self, inputs):
+    """Returns outputs, mean [C], biased variance [C] and the global count."""
+    x = tf.cast(inputs, tf.float32)
+    replicas = tf.distribute.get_replica_context()
+    # Replicas may hold different numbers of samples in the last batch.
+    total, count = replicas.all_reduce(
+        tf.distribute.ReduceOp.SUM,
+        [tf.reduce_sum(x, axis=[0, 1, 2]), tf.cast(tf.size(x) // x.shape[-1], tf.float32)])
+    mean = total / count
+    # Two passes: E[x²] - E[x]² loses the variance of inputs far from zero, such as raw pixels.
+    variance = replicas.all_reduce(
+        tf.distribute.ReduceOp.SUM, tf.reduce_sum(tf.math.squared_difference(x, mean), axis=[0, 1, 2])) / count
+    outputs = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
+    return tf.cast(outputs, inputs.dtype), mean, variance, count
+
+  def get_config(self):
+    return super().get_config() | {
+        'momentum': self.momentum, 'epsilon': self.epsilon,
+        'unbiased_moving_variance': self.unbiased_moving_variance}
+
+
+class FixedPaddingConv2D(tf.keras.layers.Conv2D):
+  """A convolution whose strided form pads (k - 1) // 2 pixels on each side.
+
+  TensorFlow's SAME pads even inputs of a strided convolution on one side only;
+  the residual networks of the thesis pad them symmetrically. With stride 1 the
+  two are the same.
+  """
+
+  def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
+    padding = 'same' if strides == 1 else 'valid'
+    super().__init__(filters, kernel_size, strides, padding, use_bias=False, **kwargs)
+
+  def call(self, inputs):
+    if self.strides != (1, 1):
+      before = [(k - 1) // 2 for k in self.kernel_size]
+      after = [k - 1 - b for k, b in zip(self.kernel_size, before)]
+      inputs = tf.pad(inputs, [[0, 0], [before[0], after[0]], [before[1], after[1]], [0, 0]])
+    return super().call(inputs)

@@ -1,0 +1,145 @@
+"""R(2+1)D residual networks for clips (thesis 5.3.2, METHODS 1.2).
+
+Spatial convolutions run as 2-D convolutions on [B*T, H, W, C] and temporal
+ones as 2-D convolutions with a (3, 1) kernel on [B, T, H*W, C]. That equals
+the 1 x k x k and 3 x 1 x 1 3-D convolutions to rounding, keeps batch norm in
+its fused 4-D form, and is the fastest form on CPUs (`benchmarks/`).
+"""
+
+import dataclasses
+from typing import Tuple
+
+import tensorflow as tf
+
+from tf_privinfo.networks import layers
+
+
+@dataclasses.dataclass(frozen=True)
+class R2Plus1DConfig:
+  """Sizes of an R(2+1)D network; the defaults are the R(2+1)D-18 of the thesis.
+
+  Attributes:
+    width: channels of the stem and of the first stage; each stage doubles them.
+    units: residual units in each stage.
+  """
+  width: int = 64
+  units: Tuple[int, ...] = (2, 2, 2, 2)
+
+
+def _kernel_initializer():
+  # Truncated normal of variance 1 / fan_in (not He's 2 / fan_in), as measured in the authors' code.
+  return tf.keras.initializers.VarianceScaling(1.0, 'fan_in', 'truncated_normal')
+
+
+class SpatialConv(tf.keras.layers.Layer):
+  """1 x k x k convolution of [B*T, H, W, C] and batch norm."""
+
+  def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
+    super().__init__(**kwargs)
+    self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=_kernel_initializer())
+    self.norm = layers.BatchNormalization()
+
+  def call(self, inputs, training=False):
+    return self.norm(self.conv(inputs), training=training)
+
+
+class TemporalConv(tf.keras.layers.Layer):
+  """3 x 1 x 1 convolution over the frames of each clip, and batch norm.
+
+  Attributes:
+    strides: temporal stride; SAME padding in time.
+  """
+
+  def __init__(self, filters: int, strides: int = 1, **kwargs):
+    super().__init__(**kwargs)
+    self.conv = tf.keras.layers.Conv2D(
+        filters, (3, 1), (strides, 1), 'same', use_bias=False, kernel_initializer=_kernel_initializer())
+    self.norm = layers.BatchNormalization()
+    self.strides = strides
+
+  def call(self, inputs, frames: int, training=False):
+    """Returns [B*T', H, W, C'] for inputs [B*T, H, W, C] with T = `frames`, T' = ceil(T / strides)."""
+    height, width, channels = inputs.shape[1:]
+    x = self.conv(tf.reshape(inputs, [-1, frames, height * width, channels]))
+    return self.norm(tf.reshape(x, [-1, height, width, x.shape[-1]]), training=training)
+
+
+class BasicUnit(tf.keras.layers.Layer):
+  """Two (spatial, temporal) pairs and a shortcut, ReLU after the sum."""
+
+  def __init__(self, filters: int, strides: int = 1, project: bool = False, **kwargs):
+    super().__init__(**kwargs)
+    self.strides = strides
+    self.shortcut = SpatialConv(filters, 1) if project else None
+    self.spatial1 = SpatialConv(filters, 3, strides)
+    self.temporal1 = TemporalConv(filters, strides)
+    self.spatial2 = SpatialConv(filters, 3)
+    self.temporal2 = TemporalConv(filters)
+
+  def call(self, inputs, frames: int, training=False):
+    """Returns the unit's output [B*T', H', W', C'] for inputs [B*T, H, W, C] with T = `frames`."""
+    x = tf.nn.relu(self.spatial1(inputs, training=training))
+    x = tf.nn.relu(self.temporal1(x, frames, training=training))
+    x = tf.nn.relu(self.spatial2(x, training=training))
+    x = self.temporal2(x, -(-frames // self.strides), training=training)
+    return tf.nn.relu(x + self._shortcut(inputs, frames, training))
+
+  def _shortcut(self, inputs, frames, training):
+    if self.shortcut is None:
+      return inputs
+    # A 1 x 1 x 1 convolution with strides reads every s-th frame, row and column.
+    s = self.strides
+    if s > 1:
+      clips = tf.reshape(inputs, [-1, frames, *inputs.shape[1:]])[:, ::s, ::s, ::s]
+      inputs = tf.reshape(clips, [-1, *clips.shape[2:]])
+    return self.shortcut(inputs, training=training)
+
+
+class R2Plus1D(tf.keras.Model):
+  """An R(2+1)D network: clips [B, T, H, W, 3], pixels 0..255, -> logits [B, C].
+
+  The network of every modality of chapter 5, trained from scratch; the default
+  configuration is R(2+1)D-18 with 15,383,882 trainable parameters at 10
+  classes. Logits are float32 under every precision policy.
+
+  Args:
+    num_classes: C.
+    config: the network's sizes.
+  """
+
+  def __init__(self, num_classes: int, config: R2Plus1DConfig = R2Plus1DConfig(), **kwargs):
+    super().__init__(**kwargs)
+    self.num_classes = num_classes
+    self.config = config
+    self.stem_spatial = SpatialConv(config.width, 7, 2)
+    self.stem_temporal = TemporalConv(config.width)
+    self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
+    self.units = [
+        BasicUnit(config.width * 2**stage, strides=2 if stage and not unit else 1, project=not unit,
+                  name=f'stage{stage + 1}_unit{unit + 1}')
+        for stage, units in enumerate(config.units) for unit in range(units)]
+    self.classifier = tf.keras.layers.Dense(num_classes, dtype=tf.float32, name='classifier')
+
+  def call(self, inputs, training=False):
+    return self.classifier(self.represent(inputs, training))
+
+  def represent(self, inputs, training=False):
+    """Returns the representation [B, D] that the classifier reads: the mean over (t, h, w), float32."""
+    frames = inputs.shape[1]
+    x = tf.reshape(tf.cast(inputs, self.compute_dtype), [-1, *inputs.shape[2:]])
+    x = tf.nn.relu(self.stem_spatial(x, training=training))
+    x = tf.nn.relu(self.stem_temporal(x, frames, training=training))
+    x = self.pool(x)
+    for unit in self.units:
+      x = unit(x, frames, training=training)
+      frames = -(-frames // unit.strides)
+    x = tf.reshape(tf.cast(x, tf.float32), [-1, frames, *x.shape[1:]])
+    return tf.reduce_mean(x, axis=[1, 2, 3])
+
+  def get_config(self):
+    return super().get_config() | {
+        'num_classes': self.num_classes, 'config': dataclasses.asdict(self.config)}
+
+  @classmethod
+  def from_config(cls, config):
+    return cls(**config | {'config': R2Plus1DConfig(**config['config'])})
