@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests import parity
 from tf_privinfo import losses
+from tf_privinfo.configs import LoserConfig
 
 GOLDEN = parity.Golden('dmcl_losses')
 MODALITIES = GOLDEN.meta['modality_order']
@@ -14,7 +15,7 @@ MODALITIES = GOLDEN.meta['modality_order']
 @pytest.mark.parametrize('case', GOLDEN.meta['combos'])
 def test_dmcl_parity(case):
   temperature, hard_weight = (float(part.strip('Tagt:')) for part in case.split('_'))
-  loser = losses.LoserLoss(hard_weight=hard_weight, temperature=temperature)
+  loser = LoserConfig(hard_weight=hard_weight, temperature=temperature)
   logits = [tf.constant(GOLDEN[f'logits_{m}']) for m in MODALITIES]
   labels = tf.constant(GOLDEN['labels'])
   with tf.GradientTape() as tape:
@@ -43,7 +44,7 @@ def test_thesis_loser_loss_is_equation_5_3():
   logits = tf.constant(np.stack([winner, loser])[:, None], tf.float32)
   terms = losses.distillation_terms(
       tf.constant([4]), logits, tf.constant([0]),
-      losses.LoserLoss(1 - lam, lam, tau, squared_temperature=False, student_at_temperature=False))
+      LoserConfig(1 - lam, lam, tau, squared_temperature=False, student_at_temperature=False))
   log_probability = loser - np.log(np.exp(loser).sum())
   soft_targets = np.exp(winner / tau) / np.exp(winner / tau).sum()
   np.testing.assert_allclose(terms['hard'][1, 0], -(1 - lam) * log_probability[4], rtol=1e-5)

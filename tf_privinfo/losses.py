@@ -5,30 +5,9 @@ several modalities are stacked to [M, B, C]. All losses are float32 and per
 sample: who calls them decides how a batch is averaged.
 """
 
-import dataclasses
-
 import tensorflow as tf
 
-
-@dataclasses.dataclass(frozen=True)
-class LoserLoss:
-  """How a network learns from a sample that another network won (thesis eq. 5.3).
-
-  The loss is `hard_weight · CE(y, σ(f)) + soft_weight · CE(σ(f_winner/τ), σ(f/τ))`.
-  The defaults are what the authors' code computes (FIDELITY row 20).
-
-  Attributes:
-    hard_weight: weight of the cross entropy with the label (1 - λ in eq. 5.3).
-    soft_weight: weight of the imitation of the winner (λ in eq. 5.3).
-    temperature: τ, which softens the winner's prediction.
-    squared_temperature: multiply the imitation by τ².
-    student_at_temperature: soften the loser's prediction as well; eq. 5.3 does not.
-  """
-  hard_weight: float = 1.0
-  soft_weight: float = 1.0
-  temperature: float = 2.0
-  squared_temperature: bool = True
-  student_at_temperature: bool = True
+from tf_privinfo.configs import LoserConfig
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -80,7 +59,7 @@ def winner_logits(logits: tf.Tensor, winners: tf.Tensor) -> tf.Tensor:
   return tf.gather(tf.transpose(logits, [1, 0, 2]), winners, batch_dims=1)
 
 
-def distillation_terms(labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor, loser: LoserLoss):
+def distillation_terms(labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor, loser: LoserConfig):
   """The two terms of DMCL for each modality and sample (algorithm 1, eqs. 5.1 - 5.3).
 
   Args:

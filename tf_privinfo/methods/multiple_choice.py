@@ -9,8 +9,8 @@ the losers learn:
 | `Independent`   | (only counted)                  | cross entropy with the label, as everyone |
 | `SMCL`          | lowest cross entropy            | nothing                                   |
 | `CMCL`          | lowest confident criterion      | be unsure: KL(uniform || σ(f))            |
-| `RandomTeacher` | drawn                           | imitate the winner (`LoserLoss`)          |
-| `DMCL`          | lowest cross entropy            | imitate the winner (`LoserLoss`)          |
+| `RandomTeacher` | drawn                           | imitate the winner (`LoserConfig`)          |
+| `DMCL`          | lowest cross entropy            | imitate the winner (`LoserConfig`)          |
 """
 
 from typing import Dict
@@ -18,6 +18,7 @@ from typing import Dict
 import tensorflow as tf
 
 from tf_privinfo import losses
+from tf_privinfo.configs import LoserConfig
 
 
 class MultipleChoice(tf.keras.Model):
@@ -140,7 +141,7 @@ class DMCL(MultipleChoice):
 
   TERMS = ('hard', 'soft')
 
-  def __init__(self, *args, loser: losses.LoserLoss = losses.LoserLoss(), **kwargs):
+  def __init__(self, *args, loser: LoserConfig = LoserConfig(), **kwargs):
     super().__init__(*args, **kwargs)
     self.loser = loser
 
@@ -180,6 +181,9 @@ class ClassCounts(tf.keras.metrics.Metric):
 
   def result(self):
     return self.counts
+
+  def reset_state(self):
+    self.counts.assign(tf.zeros_like(self.counts))
 
 
 def _won(winners, modalities):

@@ -7,23 +7,11 @@ its fused 4-D form, and is the fastest form on CPUs (`benchmarks/`).
 """
 
 import dataclasses
-from typing import Tuple
 
 import tensorflow as tf
 
+from tf_privinfo.configs import NetworkConfig
 from tf_privinfo.networks import layers
-
-
-@dataclasses.dataclass(frozen=True)
-class R2Plus1DConfig:
-  """Sizes of an R(2+1)D network; the defaults are the R(2+1)D-18 of the thesis.
-
-  Attributes:
-    width: channels of the stem and of the first stage; each stage doubles them.
-    units: residual units in each stage.
-  """
-  width: int = 64
-  units: Tuple[int, ...] = (2, 2, 2, 2)
 
 
 def _kernel_initializer():
@@ -107,7 +95,7 @@ class R2Plus1D(tf.keras.Model):
     config: the network's sizes.
   """
 
-  def __init__(self, num_classes: int, config: R2Plus1DConfig = R2Plus1DConfig(), **kwargs):
+  def __init__(self, num_classes: int, config: NetworkConfig = NetworkConfig(), **kwargs):
     super().__init__(**kwargs)
     self.num_classes = num_classes
     self.config = config
@@ -142,4 +130,4 @@ class R2Plus1D(tf.keras.Model):
 
   @classmethod
   def from_config(cls, config):
-    return cls(**config | {'config': R2Plus1DConfig(**config['config'])})
+    return cls(**config | {'config': NetworkConfig(**config['config'])})

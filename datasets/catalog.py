@@ -1,0 +1,123 @@
+"""Opens a dataset by name: renders or finds the native files, prepares them once, reads videos."""
+
+import collections
+import os
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tf_privinfo import errors
+from tf_privinfo.configs import DataConfig
+from tf_privinfo.datasets.nwucla import builder as multiview
+from tf_privinfo.datasets.nwucla import native
+from tf_privinfo.datasets.synthetic import builder as synthetic
+
+DATASETS = ('nwucla', 'synthetic')
+
+
+class Source:
+  """A prepared dataset.
+
+  Attributes:
+    names: all sample names.
+    label_names: class names in the order of the labels.
+    modalities: what each video offers.
+    metadata: the manifest: samples, what was skipped or cut, flow, depth variant.
+  """
+
+  def __init__(self, builder: tfds.core.DatasetBuilder):
+    self._builder = builder
+    self.metadata = dict(builder.info.metadata)
+    self.names: List[str] = sorted(self.metadata['samples'])
+    self.label_names: List[str] = builder.info.features['label'].names
+    self.modalities = multiview.MODALITIES
+
+  def videos(self, names: Sequence[str], modalities: Sequence[str]) -> tf.data.Dataset:
+    """The encoded videos `names`: ({modality: [F] JPEG bytes}, label int32, sample id), in a fixed order.
+
+    Only the files that hold them and only the modalities asked for are read.
+    """
+    cells = sorted({multiview.cell(name) for name in names})
+    wanted = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(list(names), tf.ones(len(names), tf.int64)), 0)
+    features = {**{m: True for m in modalities}, 'label': True, 'sample_id': True}
+    videos = self._builder.as_dataset(
+        split='+'.join(cells), shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding(features, decoders={m: tfds.decode.SkipDecoding() for m in modalities}),
+        read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1))
+    videos = videos.filter(lambda video: wanted.lookup(video['sample_id']) > 0)
+    return videos.map(lambda video: (
+        {m: video[m] for m in modalities}, tf.cast(video['label'], tf.int32), video['sample_id']))
+
+  def index(self, names: Sequence[str]) -> Tuple[List[str], np.ndarray]:
+    """Sample ids and labels [N] int of the videos `names`, in the order of `videos`."""
+    pairs = [(sample_id.decode(), label) for _, label, sample_id in self.videos(names, ()).as_numpy_iterator()]
+    return [sample_id for sample_id, _ in pairs], np.array([label for _, label in pairs])
+
+  def manifest(self) -> Dict[str, Any]:
+    """What a run must know of its dataset, ready for JSON."""
+    return {'label_names': self.label_names, **self.metadata}
+
+  def describe(self) -> str:
+    """What was kept: videos per class, view and subject, and what was skipped or cut."""
+    names = [native.protocols.parse_multiview_name(name) for name in self.names]
+    classes = collections.Counter(native.ACTIONS[name.action] for name in names)
+    lines = [f'{len(names)} videos, {sum(self.metadata["samples"].values())} frames, '
+             f'depth from {self.metadata["depth_variant"]}, flow by {self.metadata["flow"]["algorithm"]}']
+    lines.append('per class: ' + ', '.join(f'{name} {count}' for name, count in classes.items()))
+    for part in ('view', 'subject'):
+      counts = sorted(collections.Counter(getattr(name, part) for name in names).items())
+      lines.append(f'per {part}: ' + ', '.join(f'{value}: {count}' for value, count in counts))
+    if self.metadata['cut']:
+      lines.append(f'{len(self.metadata["cut"])} videos have modalities of different length and were cut to the '
+                   f'shortest: {_first(self.metadata["cut"])}')
+    if self.metadata['skipped']:
+      lines.append(f'{len(self.metadata["skipped"])} videos were skipped: {_first(self.metadata["skipped"])}')
+    return '\n'.join(lines)
+
+
+def _first(items, count=5) -> str:
+  return '; '.join(list(items)[:count]) + ('; ...' if len(items) > count else '')
+
+
+def default_data_dir(dataset: str, config: DataConfig) -> str:
+  """Where a dataset is looked for (or rendered) without --data_dir."""
+  suffix = '' if config.rendering == 'default' else f'_{config.rendering}'
+  return os.path.join('data', dataset + suffix)
+
+
+def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int) -> Source:
+  """Opens a dataset, preparing it first where that was not done yet.
+
+  The prepared form lies in `<data_dir>/prepared`, beside the native files. It
+  is written to a temporary folder and renamed, so a killed preparation starts
+  anew and a finished one is never repeated.
+
+  Args:
+    dataset: one of `DATASETS`.
+    data_dir: the folder of the native files.
+    config: which form.
+    frame_size: side of the stored frames in pixels.
+
+  Raises:
+    UserError: if the data are missing, broken or cannot be written.
+  """
+  if config.depth_variant not in native.DEPTH_VARIANTS:
+    raise errors.UserError(
+        f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(native.DEPTH_VARIANTS)}.')
+  if dataset == 'synthetic':
+    synthetic.render_if_missing(data_dir, config.rendering)
+  builders = {'nwucla': multiview.Nwucla, 'synthetic': synthetic.Synthetic}
+  builder = builders[dataset](
+      data_dir=os.path.join(data_dir, 'prepared'),
+      config=multiview.MultiviewConfig(
+          frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken))
+  if not builder.data_path.exists():
+    native.find_root(data_dir)
+    tfds.disable_progress_bar()
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=data_dir))
+  source = Source(builder)
+  print(f'{dataset}: {source.describe()}')
+  return source

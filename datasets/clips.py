@@ -1,0 +1,207 @@
+"""Clips: frame sampling, augmentation and the tf.data pipeline.
+
+Every draw is a function of (seed, epoch, sample id) through stateless ops, so
+clips do not depend on thread timing and a resumed run sees what an
+uninterrupted one would have seen. Test clips are a function of the sample id
+alone. Frames stay encoded until it is known which ones, and which window of
+them, a clip needs.
+"""
+
+from typing import Callable, Dict, NamedTuple, Sequence
+
+import tensorflow as tf
+
+from tf_privinfo.configs import ClipConfig
+
+# Block of sampled but still encoded clips that are shuffled together: about 0.3 MB each at the thesis' size.
+SHUFFLE_BUFFER = 1024
+TEST_CLIPS = 10
+# Clips that go through a network at once in evaluation.
+MICRO_BATCH = 16
+
+# Colour distortion of RGB (METHODS 3); brightness on pixels of 0..255.
+BRIGHTNESS, HUE = 32.0, 0.2
+SATURATION = CONTRAST = (0.5, 1.5)
+
+
+class Window(NamedTuple):
+  """The part of every frame of a clip that is decoded, the same in all modalities."""
+  top: tf.Tensor
+  left: tf.Tensor
+  flip: tf.Tensor
+
+
+def _seeds(sample_id, *folds, count: int):
+  """`count` independent seeds, a function of the sample and of the integers `folds`."""
+  seed = tf.stack([tf.strings.to_hash_bucket_fast(sample_id, 2**62), tf.constant(0, tf.int64)])
+  for fold in folds:
+    seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(fold, tf.int64))
+  return tf.unstack(tf.random.experimental.stateless_split(seed, count))
+
+
+def sample_segments(length, frames: int, seed) -> tf.Tensor:
+  """One frame index of each of T equal segments of a video, in temporal order.
+
+  Index j is uniform in [ceil(j·L/T), ceil((j+1)·L/T)). Videos of T frames or
+  fewer repeat their last frame up to T + 1 first (METHODS 4), so all indices
+  are valid for any length of at least one.
+
+  Args:
+    length: L, number of frames of the video.
+    frames: T.
+    seed: a stateless seed.
+
+  Returns:
+    [T] int32.
+  """
+  length = tf.cast(length, tf.int32)
+  padded = tf.maximum(length, frames + 1)
+  bounds = -(-tf.range(frames + 1) * padded // frames)
+  draws = tf.random.stateless_uniform([frames], seed)
+  widths = tf.cast(bounds[1:] - bounds[:-1], tf.float32)
+  indices = bounds[:-1] + tf.cast(tf.floor(draws * widths), tf.int32)
+  return tf.minimum(tf.minimum(indices, bounds[1:] - 1), length - 1)
+
+
+def centre_window(config: ClipConfig) -> Window:
+  """The window of validation and test: the exact centre, not flipped."""
+  start = tf.constant((config.frame_size - config.crop_size) // 2)
+  return Window(start, start, tf.constant(False))
+
+
+def random_window(config: ClipConfig, seed) -> Window:
+  """The window of a training clip: with probability 1/2 shifted, with 1/2 flipped (METHODS 3)."""
+  margin = config.frame_size - config.crop_size
+  shifted, flipped, row, column = tf.unstack(tf.random.stateless_uniform([4], seed))
+
+  def start(draw):
+    shift = (2 * draw - 1) * config.crop_shift * margin
+    return tf.cast(margin / 2 + tf.where(shifted < 0.5, shift, 0.0), tf.int32)
+
+  return Window(start(row), start(column), flipped < 0.5)
+
+
+def decode_frames(encoded, window: Window, config: ClipConfig) -> tf.Tensor:
+  """Decodes one window of T JPEG frames [T]: [T, S, S, 3] float32, pixels 0..255.
+
+  Flow is flipped as an image, like the other modalities: the authors do not
+  negate its horizontal component.
+  """
+  box = tf.stack([window.top, window.left, config.crop_size, config.crop_size])
+  frames = tf.stack([
+      tf.image.decode_and_crop_jpeg(encoded[t], box, channels=3, dct_method='INTEGER_ACCURATE')
+      for t in range(config.frames)])
+  frames = tf.cond(window.flip, lambda: tf.reverse(frames, [2]), lambda: frames)
+  frames = tf.ensure_shape(frames, [config.frames, config.crop_size, config.crop_size, 3])
+  return tf.cast(frames, tf.float32)
+
+
+def distort_colour(clip: tf.Tensor, seed) -> tf.Tensor:
+  """Colour distortion of an RGB clip [T, H, W, 3] of 0..255, one draw for all its frames.
+
+  Half of the clips stay as they are. Of the others half see brightness and
+  saturation only, the rest also hue and contrast, each half in an order drawn
+  from those of the authors (FIDELITY B 5); the result is clipped to 0..255.
+  """
+  amounts, choice = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+  brightness, saturation, hue, contrast = tf.unstack(tf.random.stateless_uniform([4], amounts))
+  operations = {
+      'B': lambda x: x + BRIGHTNESS * (2 * brightness - 1),
+      'S': lambda x: tf.image.adjust_saturation(x, _between(SATURATION, saturation)),
+      'H': lambda x: tf.image.adjust_hue(x, HUE * (2 * hue - 1)),
+      'C': lambda x: tf.image.adjust_contrast(x, _between(CONTRAST, contrast)),
+  }
+  # Twice as often as each slow order: the fast half has two orders, the slow half four.
+  orders = ('BS', 'SB', 'BS', 'SB', 'BSHC', 'SBCH', 'CHBS', 'HSCB')
+  drawn = tf.random.stateless_uniform([], choice, 0, 2 * len(orders), tf.int32)
+  branches = [lambda order=order: apply_colour(clip, order, operations) for order in orders]
+  return tf.switch_case(drawn, branches, default=lambda: clip)
+
+
+def apply_colour(clip, order: str, operations: Dict[str, Callable]) -> tf.Tensor:
+  """Applies the named colour operations in order and clips to 0..255."""
+  for name in order:
+    clip = operations[name](clip)
+  return tf.clip_by_value(clip, 0.0, 255.0)
+
+
+def _between(bounds, draw):
+  return bounds[0] + (bounds[1] - bounds[0]) * draw
+
+
+def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, epochs: Sequence[int],
+                   batch_size: int) -> tf.data.Dataset:
+  """Batches of one random clip per video for each of `epochs`, one epoch after the other.
+
+  Args:
+    videos: encoded videos ({modality: [F] JPEG bytes}, label, sample id).
+    config: the clips.
+    seed: of the run.
+    epochs: their numbers, which decide order, frames and augmentation.
+    batch_size: of all replicas together; an epoch's last partial batch is dropped.
+
+  Returns:
+    A dataset of ({modality: [B, T, S, S, 3] float32}, label [B], sample id [B]).
+  """
+
+  def sample(epoch, encoded, label, sample_id):
+    segments, *seeds = _seeds(sample_id, seed, epoch, count=3)
+    length = tf.size(next(iter(encoded.values())))
+    indices = sample_segments(length, config.frames, segments)
+    return {m: tf.gather(frames, indices) for m, frames in encoded.items()}, seeds, label, sample_id
+
+  def decode(encoded, seeds, label, sample_id):
+    window = random_window(config, seeds[0]) if config.augment else centre_window(config)
+    clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
+    if config.augment and 'rgb' in clips:
+      clips['rgb'] = distort_colour(clips['rgb'], seeds[1])
+    return clips, label, sample_id
+
+  def one_epoch(epoch):
+    clips = videos.map(lambda *video: sample(epoch, *video), tf.data.AUTOTUNE)
+    clips = _shuffle(clips, tf.stack([tf.constant(seed, tf.int64), epoch]))
+    return clips.map(decode, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
+
+  return tf.data.Dataset.from_tensor_slices(tf.constant(list(epochs), tf.int64)).flat_map(one_epoch).prefetch(
+      tf.data.AUTOTUNE)
+
+
+def _shuffle(clips: tf.data.Dataset, seed) -> tf.data.Dataset:
+  """Shuffles within blocks of SHUFFLE_BUFFER; unlike `Dataset.shuffle` its seed may be a tensor, such as an epoch."""
+
+  def permute(block, elements):
+    count = tf.shape(tf.nest.flatten(elements)[0])[0]
+    draws = tf.random.stateless_uniform([count], tf.random.experimental.stateless_fold_in(seed, block))
+    return tf.nest.map_structure(lambda x: tf.gather(x, tf.argsort(draws)), elements)
+
+  return clips.batch(SHUFFLE_BUFFER).enumerate().map(permute).unbatch()
+
+
+def fixed_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
+                count: int = TEST_CLIPS) -> tf.data.Dataset:
+  """Micro-batches of `count` fixed clips per video, centre crops, those of a video one after the other.
+
+  The frames are drawn from the sample id alone, so every evaluation of every
+  run sees the same clips (FIDELITY row 30).
+
+  Args:
+    videos, config: as for `training_clips`.
+    batch_size: clips in a micro-batch; it may cut through a video.
+    count: K, clips per video.
+
+  Returns:
+    A dataset of ({modality: [b, T, S, S, 3] float32}, label [b], sample id [b]).
+  """
+  window = centre_window(config)
+
+  def sample(encoded, label, sample_id):
+    length = tf.size(next(iter(encoded.values())))
+    indices = tf.stack([sample_segments(length, config.frames, seed) for seed in _seeds(sample_id, count=count)])
+    encoded = {m: tf.gather(frames, indices) for m, frames in encoded.items()}
+    return encoded, tf.repeat(label, count), tf.repeat(sample_id, count)
+
+  def decode(encoded, label, sample_id):
+    return {m: decode_frames(frames, window, config) for m, frames in encoded.items()}, label, sample_id
+
+  clips = videos.map(sample, tf.data.AUTOTUNE).unbatch()
+  return clips.map(decode, tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)

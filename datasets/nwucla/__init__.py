@@ -1,0 +1,1 @@
+"""Northwestern-UCLA Multiview Action3D."""

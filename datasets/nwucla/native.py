@@ -1,0 +1,106 @@
+"""The native layout of Northwestern-UCLA Multiview Action3D: finding videos and their frames.
+
+    multiview_action/view_1/a01_s01_e00/frame_12_rgb.jpg
+                                        frame_12_depth.png       16 bit, millimetres
+                                        frame_12_depth_vis.jpg   8-bit picture of depth
+                                        frame_12_skeletons.txt
+"""
+
+import dataclasses
+import pathlib
+import re
+from typing import Dict, List, Tuple
+
+from tf_privinfo import errors
+from tf_privinfo.datasets import protocols
+
+# Action ids as they stand in the folder names; 7 and 10 do not exist. Labels are their ranks.
+ACTIONS = {
+    1: 'pick_up_with_one_hand', 2: 'pick_up_with_two_hands', 3: 'drop_trash', 4: 'walk_around', 5: 'sit_down',
+    6: 'stand_up', 8: 'donning', 9: 'doffing', 11: 'throw', 12: 'carry'}
+# File name endings; text between the frame's number and them is allowed.
+_ENDINGS = {'rgb': 'rgb.jpg', 'depth': 'depth.png', 'depth_vis': 'depth_vis.jpg'}
+DEPTH_VARIANTS = ('depth_vis', 'depth')
+
+HOW_TO_GET_IT = """\
+Download the twelve parts of "Northwestern-UCLA Multiview Action 3D" (multiview_action.tgz.0 ...) from
+its authors' page (Jiang Wang et al., "Cross-view Action Modeling, Learning and Recognition", CVPR 2014),
+unpack them, and pass --data_dir=DIR with the folders DIR/multiview_action/view_1/a01_s01_e00/frame_*_rgb.jpg.
+--dataset=synthetic needs no download."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+  """The files of one video, paired frame by frame.
+
+  Attributes:
+    name: such as `view_1/a01_s01_e00`.
+    rgb: paths of the RGB frames in the order of their numbers.
+    depth: paths of the depth frames of the chosen variant, as many.
+    dropped: how many frame numbers only one modality has; they are left out.
+  """
+  name: str
+  rgb: Tuple[str, ...]
+  depth: Tuple[str, ...]
+  dropped: int
+
+
+def find_root(data_dir: str) -> pathlib.Path:
+  """The folder with `view_1`, `view_2`, `view_3` at or under `data_dir`; raises `UserError` with what to download."""
+  base = pathlib.Path(data_dir)
+  for root in (base / 'multiview_action', base):
+    if any(root.glob('view_[123]')):
+      return root
+  raise errors.UserError(f'No NW-UCLA videos under {base} (looked for multiview_action/view_1).\n{HOW_TO_GET_IT}')
+
+
+def scan(root: pathlib.Path, depth_variant: str) -> Tuple[List[Video], List[str]]:
+  """Finds all videos.
+
+  Args:
+    root: the folder with `view_1`, ...
+    depth_variant: 'depth_vis' (the authors' choice) or 'depth' (16 bit).
+
+  Returns:
+    The complete videos in the order of their names, and one sentence per video
+    folder that cannot be used.
+  """
+  videos, problems = [], []
+  for folder in sorted(p for p in root.glob('view_[123]/*') if p.is_dir()):
+    name = f'{folder.parent.name}/{folder.name}'
+    try:
+      action = protocols.parse_multiview_name(name).action
+    except ValueError as error:
+      problems.append(str(error))
+      continue
+    if action not in ACTIONS:
+      problems.append(f'{name}: there is no action {action}')
+      continue
+    frames = _frames_by_number(folder)
+    missing = [m for m in ('rgb', depth_variant) if not frames[m]]
+    if missing:
+      problems.append(f'{name}: no frame_*_{_ENDINGS[missing[0]]} in the folder')
+      continue
+    video = _pair(name, frames['rgb'], frames[depth_variant])
+    if video.rgb:
+      videos.append(video)
+    else:
+      problems.append(f'{name}: no frame number has both RGB and {depth_variant}')
+  return videos, problems
+
+
+def _frames_by_number(folder: pathlib.Path) -> Dict[str, Dict[int, str]]:
+  frames = {modality: {} for modality in _ENDINGS}
+  for path in folder.iterdir():
+    for modality, ending in _ENDINGS.items():
+      match = re.fullmatch(rf'frame_(\d+)_(?:.*_)?{re.escape(ending)}', path.name)
+      if match:
+        frames[modality][int(match[1])] = str(path)
+  return frames
+
+
+def _pair(name: str, rgb: Dict[int, str], depth: Dict[int, str]) -> Video:
+  """Keeps the frames that both modalities have, in the order of their numbers, not of their names."""
+  numbers = sorted(rgb.keys() & depth.keys())
+  return Video(name, tuple(rgb[n] for n in numbers), tuple(depth[n] for n in numbers),
+               dropped=len(rgb.keys() | depth.keys()) - len(numbers))

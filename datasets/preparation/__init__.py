@@ -1,0 +1,1 @@
+"""Preparation: what turns native files into the frames that training reads."""

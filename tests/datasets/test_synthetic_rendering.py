@@ -1,0 +1,184 @@
+"""The synthetic dataset's files, and whether its pictures are what its parameters say."""
+
+import hashlib
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from tf_privinfo.datasets.synthetic import actions, figure, rendering
+
+_OPTIONS = rendering.RenderOptions(subjects=1, episodes=1, min_frames=9, max_frames=10, width=64, height=48)
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+  root = tmp_path_factory.mktemp('rendered')
+  rendering.render(root, _OPTIONS, workers=2)
+  return root
+
+
+def _videos(root):
+  return sorted((root / 'multiview_action').glob('view_*/*'))
+
+
+def _digests(root):
+  return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+          for path in root.rglob('*') if path.is_file()}
+
+
+def _depth(video, frame):
+  return cv2.imread(str(video / f'frame_{frame}_depth.png'), cv2.IMREAD_UNCHANGED)
+
+
+def _frame_count(video):
+  return len(list(video.glob('*_rgb.jpg')))
+
+
+def test_layout_is_that_of_nw_ucla(root):
+  names = {f'view_{view}/a{action:02d}_s01_e00' for view in (1, 2, 3) for action in (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)}
+  assert {f'{video.parent.name}/{video.name}' for video in _videos(root)} == names
+  for video in _videos(root):
+    count = _frame_count(video)
+    assert 9 <= count <= 10
+    assert {path.name for path in video.iterdir()} == {
+        f'frame_{k}_{ending}' for k in range(count)
+        for ending in ('rgb.jpg', 'depth.png', 'depth_vis.jpg', 'skeletons.txt')}
+  assert not list(root.glob('*.incomplete'))
+
+
+def test_pictures_have_the_size_and_type_of_the_sensors(root):
+  video = _videos(root)[0]
+  assert cv2.imread(str(video / 'frame_3_rgb.jpg'), cv2.IMREAD_UNCHANGED).shape == (48, 64, 3)
+  visible = cv2.imread(str(video / 'frame_3_depth_vis.jpg'), cv2.IMREAD_UNCHANGED)
+  assert (visible.shape, visible.dtype) == ((48, 64), np.uint8)
+  assert (_depth(video, 3).shape, _depth(video, 3).dtype) == ((48, 64), np.uint16)
+
+
+def test_depth_is_in_range_with_holes_and_steps_that_grow(root):
+  depth = np.stack([_depth(video, k) for video in _videos(root) for k in range(9)])
+  measured = depth[depth > 0]
+  assert measured.min() >= 490 and measured.max() <= 4600
+  assert .02 < np.mean(depth == 0) < .5
+  levels = np.unique(measured).astype(np.int64)
+  steps = np.diff(levels)
+  near, far = steps[(levels[:-1] > 1500) & (levels[:-1] < 2000)], steps[levels[:-1] > 3500]
+  assert near.min() > 3 and far.min() > 2.5 * near.max()
+
+
+def test_silhouettes_cast_shadows_in_depth(root):
+  """Beside a body more is lost than elsewhere."""
+  beside, elsewhere = [], []
+  for video in _videos(root):
+    depth = _depth(video, 0)
+    near = cv2.dilate(((depth > 0) & (depth < 2600)).astype(np.uint8), np.ones((3, 3))) > 0
+    beside.append(np.mean(depth[near] == 0))
+    elsewhere.append(np.mean(depth[~near] == 0))
+  assert np.mean(beside) > .1
+  assert np.mean(beside) > np.mean(elsewhere)
+
+
+def test_bytes_depend_on_the_options_alone(root, tmp_path):
+  rendering.render(tmp_path / 'again', _OPTIONS, workers=1)
+  assert _digests(tmp_path / 'again') == _digests(root)
+
+
+def test_another_seed_gives_other_videos(root, tmp_path):
+  options = rendering.RenderOptions(**{**_OPTIONS.__dict__, 'seed': 1})
+  rendering.render(tmp_path, options)
+  ours, theirs = _digests(root), _digests(tmp_path)
+  pictures = [name for name in ours.keys() & theirs.keys() if re.search(r'(rgb\.jpg|depth\.png)$', name)]
+  assert pictures and all(ours[name] != theirs[name] for name in pictures)
+
+
+def test_what_is_there_is_kept_or_refused(root, tmp_path):
+  before = {path: path.stat().st_mtime_ns for path in root.rglob('*')}
+  rendering.render(root, _OPTIONS)
+  assert {path: path.stat().st_mtime_ns for path in root.rglob('*')} == before
+  with pytest.raises(ValueError, match='other parameters'):
+    rendering.render(root, rendering.RenderOptions(**{**_OPTIONS.__dict__, 'seed': 7}))
+  (tmp_path / 'multiview_action' / 'view_1').mkdir(parents=True)
+  with pytest.raises(ValueError, match='no synthetic dataset'):
+    rendering.render(tmp_path, _OPTIONS)
+
+
+def test_leftovers_of_a_killed_rendering_are_replaced(tmp_path, monkeypatch):
+  monkeypatch.setattr(actions, 'ACTIONS', {4: 'walk_around'})
+  leftover = tmp_path / 'multiview_action.incomplete' / 'view_1' / 'a04_s01_e00' / 'frame_77_rgb.jpg'
+  leftover.parent.mkdir(parents=True)
+  leftover.write_text('half')
+  rendering.render(tmp_path, _OPTIONS, workers=1)
+  assert not leftover.parents[2].exists()
+  assert len(_videos(tmp_path)) == 3 and not list(tmp_path.rglob('frame_77*'))
+
+
+def test_a_failure_leaves_no_dataset(tmp_path):
+  impossible = rendering.RenderOptions(**{**_OPTIONS.__dict__, 'min_frames': 9, 'max_frames': 7})
+  with pytest.raises(ValueError):
+    rendering.render(tmp_path, impossible, workers=1)
+  assert not (tmp_path / 'multiview_action').exists()
+
+
+def _project(camera, points):
+  """Points [N, 3] in the frame of a camera of synthetic.json -> pixels [N, 2]."""
+  return camera['focal'] * points[:, :2] / points[:, 2:] + camera['centre']
+
+
+def test_skeletons_project_through_the_stored_cameras(root):
+  parameters = json.loads((root / 'multiview_action' / 'synthetic.json').read_text())
+  for video in _videos(root)[::7]:
+    cameras = parameters['cameras'][video.parent.name[-1]]
+    skeleton = rendering.read_skeleton(video / 'frame_4_skeletons.txt')
+    assert skeleton.positions.shape == (20, 3)
+    np.testing.assert_allclose(_project(cameras['depth'], skeleton.positions), skeleton.depth_pixels, atol=.02)
+    baseline = np.array(cameras['rgb']['position']) - cameras['depth']['position']
+    assert np.isclose(np.linalg.norm(baseline), .025)
+    in_rgb = skeleton.positions - np.array(cameras['rgb']['rotation']) @ baseline
+    np.testing.assert_allclose(_project(cameras['rgb'], in_rgb), skeleton.rgb_pixels, atol=.02)
+    assert np.abs(skeleton.rgb_pixels - skeleton.depth_pixels).max() > .5
+
+
+@pytest.mark.parametrize('joint, radius', [('spine', .2), ('head', .2)])
+def test_depth_image_shows_the_body_where_the_joints_are(root, joint, radius):
+  joint = figure.JOINTS.index(joint)
+  differences = []
+  for video in _videos(root):
+    if video.name[:3] in ('a05', 'a06', 'a09'):  # nothing is held in front of the body
+      for k in range(9):
+        skeleton = rendering.read_skeleton(video / f'frame_{k}_skeletons.txt')
+        u, v = np.rint(skeleton.depth_pixels[joint]).astype(int)
+        millimetres = _depth(video, k)[v, u] if 0 <= v < 48 and 0 <= u < 64 else 0
+        if millimetres:
+          differences.append(skeleton.positions[joint, 2] - millimetres / 1000)
+  assert len(differences) > 40
+  assert np.mean((np.array(differences) > 0) & (np.array(differences) < radius)) > .9
+
+
+def test_three_views_show_one_performance(root):
+  cameras = json.loads((root / 'multiview_action' / 'synthetic.json').read_text())['cameras']
+  for action in actions.ACTIONS:
+    worlds = []
+    for view in (1, 2, 3):
+      video = root / 'multiview_action' / f'view_{view}' / f'a{action:02d}_s01_e00'
+      joints = np.stack([rendering.read_skeleton(video / f'frame_{k}_skeletons.txt').positions
+                         for k in range(_frame_count(video))])
+      camera = cameras[str(view)]['depth']
+      worlds.append(joints @ np.array(camera['rotation']) + camera['position'])
+    np.testing.assert_allclose(worlds[1], worlds[0], atol=.001)
+    np.testing.assert_allclose(worlds[2], worlds[0], atol=.001)
+    assert np.ptp(worlds[0], axis=0).max() > .2  # something moves
+    assert worlds[0][..., 1].min() > -.02  # nobody sinks into the floor
+
+
+def test_only_rgb_shows_the_coat(root):
+  """The trunk's colour changes while a coat is put on or taken off, and not while sitting down."""
+  def redness(action, frame):
+    video = root / 'multiview_action' / 'view_1' / f'a{action:02d}_s01_e00'
+    u, v = np.rint(rendering.read_skeleton(video / f'frame_{frame}_skeletons.txt').rgb_pixels[figure.SPINE]).astype(int)
+    blue, _, red = cv2.imread(str(video / f'frame_{frame}_rgb.jpg'))[v - 1:v + 2, u - 1:u + 2].mean(axis=(0, 1))
+    return red / (red + blue)
+  assert redness(8, 8) > redness(8, 0) + .15
+  assert redness(9, 0) > redness(9, 8) + .15
+  assert abs(redness(5, 8) - redness(5, 0)) < .15

@@ -1,0 +1,42 @@
+"""Small files in the native formats of the datasets."""
+
+import pathlib
+
+import cv2
+import numpy as np
+
+
+def write_nwucla(data_dir: pathlib.Path, views=(1, 2, 3), actions=(1, 2, 3, 4, 5, 6, 8, 9, 11, 12), subjects=2,
+                 episodes=1, frames=9, width=48, height=36) -> pathlib.Path:
+  """Writes videos in the layout of NW-UCLA: a bright square moves with the action, over noise.
+
+  Frame numbers run over 9 and 10, where the order of names as text and of
+  numbers differ.
+
+  Returns:
+    The folder `multiview_action`.
+  """
+  root = data_dir / 'multiview_action'
+  for view in views:
+    for action in actions:
+      for subject in range(1, subjects + 1):
+        for episode in range(episodes):
+          folder = root / f'view_{view}' / f'a{action:02d}_s{subject:02d}_e{episode:02d}'
+          folder.mkdir(parents=True)
+          _write_video(folder, np.random.default_rng([view, action, subject, episode]), action, frames, width, height)
+  return root
+
+
+def _write_video(folder, rng, action, frames, width, height):
+  background = cv2.GaussianBlur(rng.integers(0, 160, (height, width, 3), np.uint8), (5, 5), 0)
+  for number in range(4, 4 + frames):
+    rgb = background.copy()
+    depth = np.full((height, width), 3000, np.uint16)
+    depth[:, :3] = 0
+    column, row = action * (number - 4) // 4 % (width - 10), 2 * action
+    rgb[row:row + 10, column:column + 10] = (250, 240, 200)
+    depth[row:row + 10, column:column + 10] = 1000 + 100 * action
+    cv2.imwrite(str(folder / f'frame_{number}_rgb.jpg'), rgb)
+    cv2.imwrite(str(folder / f'frame_{number}_depth.png'), depth)
+    cv2.imwrite(str(folder / f'frame_{number}_depth_vis.jpg'), (depth // 16).astype(np.uint8))
+    (folder / f'frame_{number}_skeletons.txt').write_text('0\n')

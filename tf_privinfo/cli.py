@@ -1,0 +1,44 @@
+"""How the mains start and end."""
+
+import errno
+import os
+import sys
+import warnings
+from typing import Callable
+
+from absl import app
+from absl import logging
+
+from tf_privinfo import errors
+
+# What the machine, not the program, got wrong.
+_ENVIRONMENT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
+
+
+def run(main: Callable[[], None]) -> None:
+  """Parses the flags and runs a main; user errors end in one sentence and exit status 1.
+
+  Warnings that libraries print when they are imported are silenced, unless the
+  environment asks for them (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS).
+  """
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  if not sys.warnoptions:
+    warnings.filterwarnings('ignore', category=FutureWarning, module='google')
+  logging.set_verbosity(logging.ERROR)
+  app.run(lambda argv: _guarded(main, argv))
+
+
+def _guarded(main, argv) -> None:
+  try:
+    if argv[1:]:
+      raise errors.UserError(f'Unexpected arguments {argv[1:]}: every option is a flag, as in --method=dmcl.')
+    main()
+  except errors.UserError as error:
+    sys.exit(f'Error: {error}')
+  except OSError as error:
+    if error.errno not in _ENVIRONMENT:
+      raise
+    sys.exit(f'Error: {error.strerror}: {error.filename or "a file of the run"}. Nothing finished was lost: '
+             'mend that or choose another --output_dir, and run the same command again.')
+  except KeyboardInterrupt:
+    sys.exit('Interrupted: run the same command again to resume.')

@@ -1,0 +1,99 @@
+"""SavedModel export for TF Serving."""
+
+import pathlib
+from typing import Dict, Sequence
+
+import tensorflow as tf
+
+from tf_privinfo import runs
+from tf_privinfo.configs import ClipConfig
+from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.methods import fusion
+
+# Servers look for numbered versions in the model's folder.
+VERSION = '1'
+
+
+class ServedMethod(tf.Module):
+  """A trained method as signatures over any subset of its modalities.
+
+  Every signature returns `logits` [B, C] (the mean of the streams it reads),
+  `probabilities` [B, C] and `label` [B], the name of the most probable class.
+
+  Args:
+    method: maps {modality: clips} to {stream: logits}.
+    config: the clips that it was trained with.
+    label_names: C class names.
+  """
+
+  def __init__(self, method: tf.keras.Model, config: ClipConfig, label_names: Sequence[str]):
+    super().__init__()
+    self._method = method
+    self._config = config
+    self._labels = tf.constant(list(label_names))
+
+  def signatures(self, modalities: Sequence[str]) -> Dict[str, tf.types.experimental.ConcreteFunction]:
+    """One signature per non-empty subset, named as in `rgb_depth`; with `rgb`, also `rgb_jpeg`.
+
+    `serving_default` is RGB alone, or the first modality where there is no RGB.
+    """
+    result = {'_'.join(subset): self._clips_signature(subset) for subset in fusion.subsets(modalities)}
+    if 'rgb' in modalities:
+      result['rgb_jpeg'] = self._jpeg_signature()
+    return {'serving_default': result['rgb' if 'rgb' in modalities else modalities[0]], **result}
+
+  def _clips_signature(self, subset):
+    """Takes one uint8 tensor [B, T, S, S, 3] of pixels 0..255 for each modality, by its name."""
+    config = self._config
+    shape = [None, config.frames, config.crop_size, config.crop_size, 3]
+    specs = {modality: tf.TensorSpec(shape, tf.uint8, modality) for modality in subset}
+
+    def serve(**clips):
+      return self._predict({m: tf.cast(clip, tf.float32) for m, clip in clips.items()})
+
+    return tf.function(serve).get_concrete_function(**specs)
+
+  def _jpeg_signature(self):
+    """Takes `rgb_jpeg`, a string tensor [B, T] of JPEG frames of any size; resizes and crops as in evaluation."""
+    config = self._config
+
+    def decode(data):
+      image = tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE')
+      start = (config.frame_size - config.crop_size) // 2
+      resized = frames.resize_bilinear(image[tf.newaxis], config.frame_size)[0]
+      return resized[start:start + config.crop_size, start:start + config.crop_size]
+
+    def serve(rgb_jpeg):
+      images = tf.map_fn(decode, tf.reshape(rgb_jpeg, [-1]), fn_output_signature=tf.TensorSpec(
+          [config.crop_size, config.crop_size, 3], tf.float32))
+      return self._predict({'rgb': tf.reshape(images, [-1, config.frames, *images.shape[1:]])})
+
+    return tf.function(serve).get_concrete_function(tf.TensorSpec([None, config.frames], tf.string, 'rgb_jpeg'))
+
+  def _predict(self, clips):
+    logits = fusion.fuse(self._method(clips, training=False))
+    return {'logits': logits, 'probabilities': tf.nn.softmax(logits),
+            'label': tf.gather(self._labels, tf.argmax(logits, axis=-1))}
+
+
+def export(run: runs.Run, method: tf.keras.Model, directory: pathlib.Path) -> pathlib.Path:
+  """Writes a trained method as a SavedModel that needs none of this project's code.
+
+  The labels travel in `assets`-free form: as the signatures' `label` output and
+  in `labels.txt` beside the model.
+
+  Args:
+    run: the run that trained it.
+    method: with its weights.
+    directory: the model's folder; the SavedModel is its version `1`.
+
+  Returns:
+    The folder of the SavedModel.
+  """
+  label_names = run.read('manifest.json')['label_names']
+  served = ServedMethod(method, run.recipe.clips, label_names)
+  temporary = directory.with_name(directory.name + '.tmp')
+  tf.saved_model.save(served, str(temporary / VERSION), signatures=served.signatures(run.recipe.modalities))
+  runs.write_atomically(temporary / 'labels.txt', '\n'.join(label_names) + '\n')
+  runs.replace_directory(temporary, directory)
+  return directory / VERSION

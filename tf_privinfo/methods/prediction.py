@@ -1,0 +1,57 @@
+"""Multi-clip prediction: one way for validation, evaluation and reports."""
+
+from typing import Dict, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+
+class Predictions(NamedTuple):
+  """Predictions for N videos.
+
+  Attributes:
+    names: sample ids.
+    labels: [N] int.
+    logits: stream -> [N, C] float64, averaged over the clips of each video.
+  """
+  names: list
+  labels: np.ndarray
+  logits: Dict[str, np.ndarray]
+
+
+class _Progress(tf.keras.callbacks.Callback):
+
+  def __init__(self, total: int):
+    super().__init__()
+    self._bar = tqdm.tqdm(total=total, desc='Evaluating', unit='clip')
+
+  def on_predict_batch_end(self, batch, logs=None):
+    self._bar.update(len(next(iter(logs['outputs'].values()))))
+
+  def on_predict_end(self, logs=None):
+    self._bar.close()
+
+
+def predict_videos(method: tf.keras.Model, clips: tf.data.Dataset, names, labels, clips_per_video: int,
+                   progress: bool = False) -> Predictions:
+  """Predicts every video from the mean of its clips' logits.
+
+  Only logits are kept, so memory does not grow with the clips, and a
+  micro-batch may cut through a video without changing the result.
+
+  Args:
+    method: maps {modality: [b, T, S, S, 3]} to {stream: [b, C]}.
+    clips: micro-batches ({modality: clips}, ...), the clips of a video one
+      after the other; what follows the clips is not read.
+    names: [N] sample ids in the order of the clips.
+    labels: [N], likewise.
+    clips_per_video: K.
+    progress: show a progress bar.
+  """
+  callbacks = [_Progress(len(names) * clips_per_video)] if progress else []
+  outputs = method.predict(clips.map(lambda clip, *_: clip), verbose=0, callbacks=callbacks)
+  logits = {
+      stream: z.astype(np.float64).reshape(len(names), clips_per_video, -1).mean(axis=1)
+      for stream, z in outputs.items()}
+  return Predictions(list(names), np.asarray(labels), logits)

@@ -1,0 +1,70 @@
+"""Trains a method on a dataset, evaluates it and exports it for serving.
+
+  python train_main.py --method=dmcl --dataset=synthetic
+
+A killed run is resumed by the same command.
+"""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+from tf_privinfo import cli
+from tf_privinfo import recipes
+from tf_privinfo.datasets import protocols
+
+
+def _choices(known):
+  return '; '.join(f'{name}: {text}' for name, text in known.items())
+
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('method', None, f'How the streams are trained. {_choices(recipes.METHODS)}.', required=True)
+flags.DEFINE_string('dataset', None, f'What they are trained on. {_choices(recipes.DATASETS)}.', required=True)
+flags.DEFINE_string(
+    'protocol', None, 'Which samples train and test. cross_view_V: view V tests, the two others train; cross_subject '
+    '(synthetic only): odd subjects train, even ones test. Default: cross_view_1.')
+flags.DEFINE_string(
+    'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
+    'Default: data/<dataset>.')
+flags.DEFINE_string(
+    'output_dir', 'checkpoints', 'Root of run directories: the run goes to <output_dir>/<dataset>/<method>/<run name>.')
+flags.DEFINE_string(
+    'preset', None, f'Sizes. {_choices(recipes.PRESETS)}. Default: small for synthetic data, otherwise paper.')
+flags.DEFINE_string('variant', 'code', f'Where text and code of the authors differ. {_choices(recipes.VARIANTS)}.')
+flags.DEFINE_integer('seed', 0, 'Of weights, data order, frame sampling, augmentation and random teachers.')
+flags.DEFINE_integer('epochs', None, "Epochs of every stage. Default: the preset's.", lower_bound=1)
+flags.DEFINE_integer('batch_size', None, "Videos per step, all devices together. Default: the preset's.", lower_bound=1)
+flags.DEFINE_multi_string(
+    'set', [], 'Any field of the recipe, as key=value; may be repeated: --set loser.temperature=5 '
+    '--set modalities=rgb,depth. The recipe is printed at the start and lists all keys.')
+flags.DEFINE_bool('resume', True, 'Continue the run if it was interrupted. --noresume keeps the old one aside.')
+flags.DEFINE_bool('skip_broken', False, 'Prepare the dataset without the videos that cannot be read.')
+flags.DEFINE_bool('mixed_precision', False, 'Compute in bfloat16, with weights in float32.')
+flags.DEFINE_integer('num_gpus', -1, 'How many GPUs to use; -1: all, 0: none.', lower_bound=-1)
+
+
+def resolve_recipe() -> recipes.Recipe:
+  """The recipe that the flags ask for."""
+  preset = FLAGS.preset or ('small' if FLAGS.dataset == 'synthetic' else 'paper')
+  recipe = recipes.recipe(FLAGS.method, FLAGS.dataset, FLAGS.protocol, preset, FLAGS.variant, FLAGS.seed)
+  recipe = dataclasses.replace(recipe, protocol=protocols.resolve(recipe.dataset, recipe.protocol))
+  settings = {'mixed_precision': FLAGS.mixed_precision, 'data.skip_broken': FLAGS.skip_broken}
+  for field in ('epochs', 'batch_size'):
+    if FLAGS[field].value is not None:
+      settings.update({f'stages.{stage}.{field}': FLAGS[field].value for stage in recipe.stages})
+  return recipes.check(recipes.override(recipe, {**settings, **recipes.parse_settings(FLAGS.set)}))
+
+
+def main() -> None:
+  recipe = resolve_recipe()
+  from tf_privinfo import workflow  # TensorFlow takes seconds to import: flags are checked first
+
+  workflow.train(
+      recipe, data_dir=FLAGS.data_dir, output_dir=pathlib.Path(FLAGS.output_dir), resume=FLAGS.resume,
+      num_gpus=FLAGS.num_gpus)
+
+
+if __name__ == '__main__':
+  cli.run(main)
