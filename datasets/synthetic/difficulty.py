@@ -1,0 +1,49 @@
+"""How hard the synthetic dataset is: every constant that is worth tuning, in one place.
+
+Lengths are metres, angles degrees, colours and image noise in [0, 1], ranges
+(lowest, highest) of uniform draws. After a change raise `rendering.VERSION`,
+so that older renderings are told apart.
+"""
+
+# Subjects: drawn once per subject.
+SIZE_SPREAD = 0.12  # body height 1.7 m and girth, ±
+SPEED_SPREAD = 0.25  # ±
+AMPLITUDE = (0.85, 1.12)  # of every movement away from standing at rest
+LEFT_HANDED = 0.3  # probability
+
+# Performances: drawn once per action, subject and episode.
+FACING_JITTER = 15.0  # ±
+POSITION_JITTER = 0.15  # ±
+PHASE_JITTER = 0.08  # ±, of the action's duration
+TARGET_JITTER = 0.025  # standard deviation of every key pose, in body heights
+SWAY = 0.008  # standard deviation of slow unintended movement, in body heights
+FETCH_HEIGHT = (0.02, 0.30)  # of the thing that is picked up from or dropped onto
+LONG_SLEEVES = 0.6  # probability
+CHAIR = 0.6  # probability of an unused chair in the room
+
+# Colours. Bright ones belong to small held objects, coats have a hue of their own.
+COAT_HUES = (-0.03, 0.09)  # red to orange
+OBJECT_HUES = (0.14, 0.9)
+CLOTHES_HUES = (0.13, 0.92)
+CAMOUFLAGE = 0.4  # probability, per video, that the walls have the shirt's colour (and the box the shirt's, too)
+TEXTURE_CONTRAST = (0.15, 0.5)
+POSTERS = (3, 7)
+CLUTTER = (3, 7)
+
+# Light and RGB camera: drawn once per video.
+BRIGHTNESS = (0.6, 1.2)
+TINT = 0.18  # ± per channel
+AMBIENT = (0.3, 0.65)  # fraction of the light that has no direction
+VIGNETTING = (0.1, 0.4)  # light lost in the image's corners
+RGB_NOISE = (0.008, 0.025)  # standard deviation
+RGB_BLUR = 0.55  # standard deviation in pixels
+
+# Depth sensor.
+DEPTH_RANGE = (0.5, 4.5)
+DEPTH_QUANTUM = 2.85e-3  # of inverse depth, 1/m: steps of 2.85 mm at 1 m and 46 mm at 4 m, as in a Kinect
+DEPTH_NOISE = 0.15  # standard deviation, in quanta
+PROJECTOR_BASELINE = 0.075  # pattern projector to depth camera: the shadow beside every silhouette
+EDGE_LOSS = 0.5  # probability that a pixel beside a jump in depth is not measured
+EDGE_JUMP = 0.08
+DARK_LOSS = (0.2, 0.8)  # fraction not measured of dark or shiny surfaces (hair, shoes, some clutter)
+DARK_CLUTTER = 0.15  # probability

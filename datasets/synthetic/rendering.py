@@ -1,0 +1,218 @@
+"""Renders the synthetic dataset into the native layout of Northwestern-UCLA Multiview Action3D.
+
+    multiview_action/synthetic.json                     options, version, actions, true cameras
+    multiview_action/view_1/a01_s01_e00/frame_0_rgb.jpg
+                                        frame_0_depth.png       16 bit, millimetres, 0: not measured
+                                        frame_0_depth_vis.jpg   8-bit picture of depth
+                                        frame_0_skeletons.txt   see `read_skeleton`
+"""
+
+import concurrent.futures
+import dataclasses
+import functools
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+from typing import Dict, NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+import tqdm
+
+from . import actions, camera, scene, sensors
+
+VERSION = 1  # of the pictures: raise it whenever the same options give others
+VIEWS = (1, 2, 3)
+_PARAMETERS = 'synthetic.json'
+
+# View -> azimuth in degrees, height and distance in metres of the depth camera; all look at the scene's middle.
+_PLACEMENTS = {1: (0., 1.25, 2.5), 2: (-42., .95, 2.6), 3: (38., 1.6, 2.45)}
+_LOOK_AT = np.array([0, .88, 0])
+_RGB_BASELINE = 0.025  # metres to the right of the depth camera
+_RGB_FOCAL, _DEPTH_FOCAL = 525 / 640, 585 / 640  # image widths, as in a Kinect
+# Most files of a default rendering then fit one or two disk blocks.
+_RGB_QUALITY, _DEPTH_VIS_QUALITY = 87, 70
+_PNG_SETTINGS = [cv2.IMWRITE_PNG_COMPRESSION, 6]
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderOptions:
+  """What is rendered; the files depend on nothing else.
+
+  Attributes:
+    seed: of everything that is drawn.
+    subjects: how many people act.
+    episodes: how often each does each action.
+    min_frames, max_frames: of a video.
+    width, height: of RGB and depth images, pixels.
+  """
+  seed: int = 0
+  subjects: int = 10
+  episodes: int = 2
+  min_frames: int = 12
+  max_frames: int = 14
+  width: int = 160
+  height: int = 120
+
+
+class Skeleton(NamedTuple):
+  """The joints of one frame, in the order of `figure.JOINTS`.
+
+  Attributes:
+    positions: [20, 3] metres in the depth camera's frame: x right, y down, z forward.
+    rgb_pixels: [20, 2] (u, v) in the RGB image.
+    depth_pixels: [20, 2] (u, v) in the depth image.
+  """
+  positions: np.ndarray
+  rgb_pixels: np.ndarray
+  depth_pixels: np.ndarray
+
+
+def read_skeleton(path) -> Skeleton:
+  """Reads `frame_*_skeletons.txt`.
+
+  The first line holds the number of joints and of values per joint, `20,7`;
+  every other line one joint: `x,y,z,u_rgb,v_rgb,u_depth,v_depth`.
+  """
+  values = np.loadtxt(path, delimiter=',', skiprows=1, dtype=np.float32)
+  return Skeleton(values[:, :3], values[:, 3:5], values[:, 5:])
+
+
+def cameras(options: RenderOptions) -> Dict[int, Tuple[camera.Camera, camera.Camera]]:
+  """The (RGB, depth) cameras of every view."""
+  rigs = {}
+  for view, (azimuth, height, distance) in _PLACEMENTS.items():
+    angle = np.deg2rad(azimuth)
+    position = np.array([distance * np.sin(angle), height, distance * np.cos(angle)])
+    forward = (_LOOK_AT - position) / np.linalg.norm(_LOOK_AT - position)
+    right = np.cross(forward, [0, 1, 0])
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(forward, right), forward])
+    centre = ((options.width - 1) / 2, (options.height - 1) / 2)
+    rigs[view] = tuple(
+        camera.Camera(options.width, options.height, focal * options.width, centre, rotation, position + offset * right)
+        for focal, offset in ((_RGB_FOCAL, _RGB_BASELINE), (_DEPTH_FOCAL, 0)))
+  return rigs
+
+
+def render(root: pathlib.Path, options: RenderOptions, workers: Optional[int] = None) -> None:
+  """Renders all videos into `root`/multiview_action, unless they are there.
+
+  The folder appears under its name only when it is complete.
+
+  Args:
+    root: is made if needed.
+    options: what to render.
+    workers: number of processes; as many as processors if not given.
+
+  Raises:
+    ValueError: if the folder is there and holds something else.
+  """
+  final = pathlib.Path(root) / 'multiview_action'
+  parameters = _parameters(options)
+  if final.exists():
+    _check_same(final, parameters)
+    return
+  incomplete = final.with_name(final.name + '.incomplete')
+  if incomplete.exists():
+    shutil.rmtree(incomplete)
+  incomplete.mkdir(parents=True)
+  performances = [(action, subject, episode) for action in actions.ACTIONS
+                  for subject in range(1, options.subjects + 1) for episode in range(options.episodes)]
+  workers = min(workers or os.cpu_count(), len(performances))
+  context = multiprocessing.get_context('spawn')
+  with concurrent.futures.ProcessPoolExecutor(workers, context, _use_one_core) as pool, tqdm.tqdm(
+      total=len(VIEWS) * len(performances), desc='Rendering videos', unit='video') as progress:
+    job = functools.partial(_render_performance, incomplete, options)
+    for _ in pool.map(job, performances, chunksize=2):
+      progress.update(len(VIEWS))
+  (incomplete / _PARAMETERS).write_text(json.dumps(parameters, indent=1))
+  incomplete.rename(final)
+
+
+def _parameters(options: RenderOptions) -> dict:
+  rigs = {str(view): {'rgb': rgb.as_dict(), 'depth': depth.as_dict()} for view, (rgb, depth) in cameras(options).items()}
+  return {'version': VERSION, 'options': dataclasses.asdict(options),
+          'actions': {str(action): name for action, name in actions.ACTIONS.items()}, 'cameras': rigs}
+
+
+def _check_same(folder: pathlib.Path, parameters: dict) -> None:
+  try:
+    found = json.loads((folder / _PARAMETERS).read_text())
+    same = (found['version'], found['options']) == (parameters['version'], parameters['options'])
+  except (OSError, ValueError, KeyError, TypeError):
+    raise ValueError(f'{folder} holds no synthetic dataset ({_PARAMETERS} is missing or unreadable): '
+                     'choose another folder.') from None
+  if not same:
+    raise ValueError(f'{folder} holds a synthetic dataset of other parameters (version {found["version"]}, '
+                     f'{found["options"]}): remove it or choose another folder.')
+
+
+def _use_one_core() -> None:
+  cv2.setNumThreads(1)
+
+
+def _generator(options: RenderOptions, purpose: int, *key: int) -> np.random.Generator:
+  """A generator of its own for every purpose and key, whatever else was drawn before."""
+  return np.random.default_rng(np.random.SeedSequence([options.seed, purpose, *key]))
+
+
+def _render_performance(folder: pathlib.Path, options: RenderOptions, performance: Tuple[int, int, int]) -> None:
+  """Renders the videos of all views of one (action, subject, episode)."""
+  action, subject, episode = performance
+  rng = _generator(options, 1, action, subject, episode)
+  frames = rng.integers(options.min_frames, options.max_frames + 1)
+  acted = actions.perform(action, actions.draw_subject(_generator(options, 0, subject)), frames, rng)
+  place = scene.build(acted, rng)
+  clothes = scene.draw_clothes(rng)
+  for view, (rgb_camera, depth_camera) in cameras(options).items():
+    rng = _generator(options, 2, action, subject, episode, view)
+    look = scene.draw_look(clothes, place.materials, rng)
+    rgb = sensors.photograph(_radiance(rgb_camera, place, look, frames), rng)
+    depth = sensors.measure_depth(*_geometry(depth_camera, place, look, frames), depth_camera.focal, rng)
+    video = folder / f'view_{view}' / f'a{action:02d}_s{subject:02d}_e{episode:02d}'
+    video.mkdir(parents=True)
+    _write(video, rgb, depth, _skeletons(acted.body.joints, rgb_camera, depth_camera))
+
+
+def _radiance(rgb_camera: camera.Camera, place: scene.Scene, look: scene.Look, frames: int) -> np.ndarray:
+  """What the RGB camera would see without its flaws: [T, H, W, 3]."""
+  room, moving = camera.cast(rgb_camera, place.room, 1), camera.cast(rgb_camera, place.moving, frames)
+  image = np.zeros((1, rgb_camera.height, rgb_camera.width, 3), np.float32)
+  image[room.solid >= 0] = scene.shade(rgb_camera, place.room, room, room.solid >= 0, look)
+  images = np.repeat(image, frames, axis=0)
+  in_front = moving.depth < room.depth
+  images[in_front] = scene.shade(rgb_camera, place.moving, moving, in_front, look)
+  return images
+
+
+def _geometry(depth_camera: camera.Camera, place: scene.Scene, look: scene.Look, frames: int):
+  """Depth [T, H, W] in metres, and which fraction of it a sensor loses."""
+  solids = scene.without_flat_things(place.moving)
+  room, moving = camera.cast(depth_camera, place.room, 1), camera.cast(depth_camera, solids, frames)
+  in_front = moving.depth < room.depth
+  loss = np.where(in_front, look.loss[solids.material[moving.solid]], look.loss[place.room.material[room.solid]])
+  return np.where(in_front, moving.depth, room.depth), loss
+
+
+def _skeletons(joints: np.ndarray, rgb_camera: camera.Camera, depth_camera: camera.Camera) -> np.ndarray:
+  """[T, 20, 7], see `read_skeleton`."""
+  return np.concatenate(
+      [depth_camera.to_camera(joints), rgb_camera.project(joints), depth_camera.project(joints)], axis=-1)
+
+
+def _write(folder: pathlib.Path, rgb: np.ndarray, depth: np.ndarray, skeletons: np.ndarray) -> None:
+  for k, (image, millimetres, joints) in enumerate(zip(rgb, depth, skeletons)):
+    lines = ['%d,%d' % joints.shape] + [','.join(f'{value:.4f}' for value in joint) for joint in joints]
+    for name, content in (
+        ('rgb.jpg', _jpeg(image[..., ::-1], _RGB_QUALITY)),
+        ('depth.png', cv2.imencode('.png', millimetres, _PNG_SETTINGS)[1].tobytes()),
+        ('depth_vis.jpg', _jpeg(sensors.visualize_depth(millimetres), _DEPTH_VIS_QUALITY)),
+        ('skeletons.txt', '\n'.join(lines).encode() + b'\n')):
+      (folder / f'frame_{k}_{name}').write_bytes(content)
+
+
+def _jpeg(image: np.ndarray, quality: int) -> bytes:
+  return cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
