@@ -100,7 +100,8 @@ def perform(action: int, subject: Subject, frames: int, rng: np.random.Generator
   motion = _MOTIONS[action](time, rng)
   poses = motion.poses
   # Feet and pelvis stay: scaled, they would leave the floor.
-  poses[:, 3:12] = (rest := pose()[3:12]) + subject.amplitude * (poses[:, 3:12] - rest)
+  rest = pose()[3:12]
+  poses[:, 3:12] = rest + subject.amplitude * (poses[:, 3:12] - rest)
   poses[:, :12] += _sway(frames, rng)
   if subject.left_handed:
     poses = figure.mirror(poses)
@@ -139,14 +140,14 @@ def _crouch(height: float, left, right) -> np.ndarray:
 
 
 def _fetch(time, rng, both_hands: bool):
-  height = rng.uniform(*difficulty.FETCH_HEIGHT) / 1.7 + .06
-  across, ahead = rng.uniform(-.1, .02), rng.uniform(.27, .36)
-  left = (-across - .02, height, ahead) if both_hands else (.12, .36, .12)
-  across = (across - .02 if both_hands else across)
-  down = _crouch(height, left, (across, height, ahead))
-  lift = rng.uniform(.5, .62)
-  up = pose(right=(-.1, lift, .2), **({'left': (.1, lift, .2)} if both_hands else {}))
-  return down, up
+  """Two poses: hand(s) at the thing, and standing with it."""
+  height = rng.uniform(*difficulty.FETCH_HEIGHT) / _HEIGHT + .06
+  across, ahead, lift = rng.uniform(-.1, .02), rng.uniform(.27, .36), rng.uniform(.5, .62)
+  if both_hands:
+    width = rng.uniform(.07, .1)
+    return (_crouch(height, (width, height, ahead), (-width, height, ahead)),
+            pose(left=(width, lift, .2), right=(-width, lift, .2)))
+  return _crouch(height, (.12, .36, .12), (across, height, ahead)), pose(right=(-.1, lift, .2))
 
 
 def _pick_up_with_one_hand(time, rng):
@@ -264,7 +265,7 @@ def _things(motion: _Motion, body: figure.Body, left_handed: bool, rng) -> List[
   if not motion.thing:
     return []
   hands = body.joints[:, figure.JOINTS.index('hand_left' if left_handed else 'hand_right')]
-  sizes = {'flat': (.085, .085, .006), 'ball': (.055,) * 3, 'box': rng.uniform((.11, .08, .09), (.15, .13, .12))}
+  sizes = {'flat': (.1, .1, .006), 'ball': (.055,) * 3, 'box': rng.uniform((.11, .08, .09), (.15, .13, .12))}
   size = np.array(sizes[motion.thing])
   axes = body.torso * size
   if motion.thing == 'box':
@@ -286,7 +287,8 @@ def _things(motion: _Motion, body: figure.Body, left_handed: bool, rng) -> List[
   top = max(position[moment, 1] - size[1], 0)
   blocks = [Block(motion.thing, here, axes, visible)]
   if top > .05:
-    blocks.append(_block('support', [position[moment, 0], top / 2, position[moment, 2]], np.diag([.16, top / 2, .14]), 1))
+    x, _, z = position[moment]
+    blocks.append(_block('support', [x, top / 2, z], np.diag([.16, top / 2, .14]), 1))
   return blocks
 
 
@@ -295,4 +297,4 @@ def _fly(body: figure.Body, position, axes, held) -> Block:
   last = np.flatnonzero(held)[-1]
   since = np.maximum(np.arange(len(held)) - last, 0)[:, None]
   flight = position[last] + since * (.45 * body.front[last] + [0, .06, 0]) - [0, .05, 0] * since ** 2
-  return Block('ball', np.where(held[:, None], position, flight), axes, since[:, 0] < 4)
+  return Block('ball', np.where(held[:, None], position, flight), axes, since[:, 0] < 3)

@@ -25,17 +25,18 @@ CHAIR = 0.6  # probability of an unused chair in the room
 COAT_HUES = (-0.03, 0.09)  # red to orange
 OBJECT_HUES = (0.14, 0.9)
 CLOTHES_HUES = (0.13, 0.92)
-CAMOUFLAGE = 0.4  # probability, per video, that the walls have the shirt's colour (and the box the shirt's, too)
-TEXTURE_CONTRAST = (0.15, 0.5)
+CAMOUFLAGE = 0.25  # probability, per video, that the walls have the shirt's colour (and the box the shirt's, too)
+TEXTURE_CONTRAST = (0.1, 0.4)
+ROOM_SATURATION = (0.0, 0.55)
 POSTERS = (3, 7)
 CLUTTER = (3, 7)
 
 # Light and RGB camera: drawn once per video.
-BRIGHTNESS = (0.6, 1.2)
+BRIGHTNESS = (0.7, 1.2)
 TINT = 0.18  # ± per channel
 AMBIENT = (0.3, 0.65)  # fraction of the light that has no direction
 VIGNETTING = (0.1, 0.4)  # light lost in the image's corners
-RGB_NOISE = (0.008, 0.025)  # standard deviation
+RGB_NOISE = (0.006, 0.02)  # standard deviation
 RGB_BLUR = 0.55  # standard deviation in pixels
 
 # Depth sensor.

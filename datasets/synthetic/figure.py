@@ -47,7 +47,7 @@ class Body(NamedTuple):
   girth: float
 
 
-def pose(pelvis=(0, .53, 0), torso=(0, 0, 0), left=(.15, .5, .04), right=(-.15, .5, .04),
+def pose(pelvis=(0, .53, 0), torso=(0, 0, 0), left=(.14, .485, .03), right=(-.14, .485, .03),
          left_foot=(.06, .045, 0), right_foot=(-.06, .045, 0)) -> np.ndarray:
   """One pose [18]; what is not given is as in standing at rest. The torso's angles are in degrees."""
   return np.array([*pelvis, *np.deg2rad(torso), *left, *right, *left_foot, *right_foot], np.float32)
@@ -91,7 +91,7 @@ def articulate(poses: np.ndarray, place: np.ndarray, heading: np.ndarray, height
   for side, arm, leg, wrist, ankle in ((1, LEFT_ARM, LEFT_LEG, LEFT_WRIST, LEFT_ANKLE),
                                        (-1, RIGHT_ARM, RIGHT_LEG, RIGHT_WRIST, RIGHT_ANKLE)):
     shoulder = joints[:, SHOULDER_CENTER] + torso @ np.float32([side * _SHOULDER, -0.015, 0])
-    elbow, wrist_at = _two_bones(shoulder, poses[:, wrist], _UPPER_ARM, _FOREARM, np.float32([side * .6, -.5, -.6]))
+    elbow, wrist_at = _two_bones(shoulder, poses[:, wrist], _UPPER_ARM, _FOREARM, np.float32([side * .4, -.5, -.8]))
     hand = wrist_at + _HAND * normalize(wrist_at - elbow)
     joints[:, arm] = np.stack([shoulder, elbow, wrist_at, hand], 1)
     hip = pelvis + hips @ np.float32([side * _HIP, -0.02, 0])

@@ -133,7 +133,8 @@ def render(root: pathlib.Path, options: RenderOptions, workers: Optional[int] = 
 
 
 def _parameters(options: RenderOptions) -> dict:
-  rigs = {str(view): {'rgb': rgb.as_dict(), 'depth': depth.as_dict()} for view, (rgb, depth) in cameras(options).items()}
+  rigs = {str(view): {'rgb': rgb.as_dict(), 'depth': depth.as_dict()}
+          for view, (rgb, depth) in cameras(options).items()}
   return {'version': VERSION, 'options': dataclasses.asdict(options),
           'actions': {str(action): name for action, name in actions.ACTIONS.items()}, 'cameras': rigs}
 

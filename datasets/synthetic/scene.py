@@ -83,7 +83,8 @@ def draw_clothes(rng: np.random.Generator) -> np.ndarray:
 
 def draw_look(clothes: np.ndarray, materials: int, rng: np.random.Generator) -> Look:
   """Colours a scene for one video; `clothes` as from `draw_clothes`."""
-  room = np.stack([_hsv(rng.uniform(), rng.uniform(0, .8), rng.uniform(.2, 1)) for _ in range(FLOOR, materials)])
+  room = np.stack([_hsv(rng.uniform(), rng.uniform(*difficulty.ROOM_SATURATION), rng.uniform(.2, 1))
+                   for _ in range(FLOOR, materials)])
   colours = np.concatenate([clothes[:FLOOR], room])
   if rng.random() < difficulty.CAMOUFLAGE:
     colours[_FIRST_WALL:_FIRST_DECORATION] = colours[SHIRT] * rng.uniform(.85, 1.15, (_WALLS, 1))
@@ -182,7 +183,8 @@ def _dress(performance: Performance, sleeves: int) -> Solids:
               _limb(wrist, hand, .022 * unit, SKIN, body.front)]
   for leg in (figure.LEFT_LEG, figure.RIGHT_LEG):
     hip, knee, ankle, foot = joints[leg]
-    parts += [_limb(hip, knee, .048 * unit, TROUSERS, body.front), _limb(knee, ankle, .035 * unit, TROUSERS, body.front),
+    parts += [_limb(hip, knee, .048 * unit, TROUSERS, body.front),
+              _limb(knee, ankle, .035 * unit, TROUSERS, body.front),
               _limb(ankle, foot, .026 * unit, SHOES, np.float32([0, 1, 0]))]
   return cameras.join(parts)
 
@@ -198,4 +200,5 @@ def _limb(start, end, radius, material, front, flatness: float = 1.) -> Solids:
   facing = figure.normalize(facing - (facing * along).sum(axis=1, keepdims=True) * along)
   radius = np.broadcast_to(radius, frames)[:, None]
   axes = np.stack([np.cross(along, facing) * radius, along * radius, facing * radius * flatness], -1)
-  return Solids((start + end) / 2, axes, length / 2 / radius[:, 0], np.broadcast_to(material, frames), np.arange(frames))
+  return Solids((start + end) / 2, axes, length / 2 / radius[:, 0],
+                np.broadcast_to(material, frames), np.arange(frames))
