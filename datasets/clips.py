@@ -105,17 +105,24 @@ def distort_colour(clip: tf.Tensor, seed) -> tf.Tensor:
   """
   amounts, choice = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
   brightness, saturation, hue, contrast = tf.unstack(tf.random.stateless_uniform([4], amounts))
-  operations = {
-      'B': lambda x: x + BRIGHTNESS * (2 * brightness - 1),
-      'S': lambda x: tf.image.adjust_saturation(x, _between(SATURATION, saturation)),
-      'H': lambda x: tf.image.adjust_hue(x, HUE * (2 * hue - 1)),
-      'C': lambda x: tf.image.adjust_contrast(x, _between(CONTRAST, contrast)),
-  }
+  operations = colour_operations(
+      BRIGHTNESS * (2 * brightness - 1), _between(SATURATION, saturation), HUE * (2 * hue - 1),
+      _between(CONTRAST, contrast))
   # Twice as often as each slow order: the fast half has two orders, the slow half four.
   orders = ('BS', 'SB', 'BS', 'SB', 'BSHC', 'SBCH', 'CHBS', 'HSCB')
   drawn = tf.random.stateless_uniform([], choice, 0, 2 * len(orders), tf.int32)
   branches = [lambda order=order: apply_colour(clip, order, operations) for order in orders]
   return tf.switch_case(drawn, branches, default=lambda: clip)
+
+
+def colour_operations(brightness, saturation, hue, contrast) -> Dict[str, Callable]:
+  """The colour operations of given amounts, by their initials: brightness and hue are added, the others factors."""
+  return {
+      'B': lambda clip: clip + brightness,
+      'S': lambda clip: tf.image.adjust_saturation(clip, saturation),
+      'H': lambda clip: tf.image.adjust_hue(clip, hue),
+      'C': lambda clip: tf.image.adjust_contrast(clip, contrast),
+  }
 
 
 def apply_colour(clip, order: str, operations: Dict[str, Callable]) -> tf.Tensor:
