@@ -80,6 +80,8 @@ class Nwucla(tfds.core.GeneratorBasedBuilder):
     videos, problems = native.scan(root, self.builder_config.depth_variant)
     if not self.builder_config.skip_broken:
       _stop_if_any(problems)
+    if not videos:
+      raise errors.UserError(f'No video under {root} can be used.\n{native.HOW_TO_GET_IT}')
     self.info.metadata['skipped'].extend(problems)
     cells = collections.defaultdict(list)
     for video in videos:
