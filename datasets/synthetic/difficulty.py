@@ -25,11 +25,13 @@ CHAIR = 0.6  # probability of an unused chair in the room
 COAT_HUES = (-0.03, 0.09)  # red to orange
 OBJECT_HUES = (0.14, 0.9)
 CLOTHES_HUES = (0.13, 0.92)
-CAMOUFLAGE = 0.25  # probability, per video, that the walls have the shirt's colour (and the box the shirt's, too)
-TEXTURE_CONTRAST = (0.1, 0.4)
-ROOM_SATURATION = (0.0, 0.55)
-POSTERS = (3, 7)
-CLUTTER = (3, 7)
+CAMOUFLAGE = 0.2  # probability, per video, that the walls have the shirt's colour (and the box the shirt's, too)
+TEXTURE_CONTRAST = (0.1, 0.4)  # of clothes, furniture and handled things
+ROOM_CONTRAST = (0.05, 0.2)
+ROOM_SATURATION = (0.0, 0.35)
+ROOM_BRIGHTNESS = (0.35, 1.0)
+POSTERS = (2, 5)  # number, both included
+CLUTTER = (2, 5)
 
 # Light and RGB camera: drawn once per video.
 BRIGHTNESS = (0.7, 1.2)

@@ -83,15 +83,17 @@ def draw_clothes(rng: np.random.Generator) -> np.ndarray:
 
 def draw_look(clothes: np.ndarray, materials: int, rng: np.random.Generator) -> Look:
   """Colours a scene for one video; `clothes` as from `draw_clothes`."""
-  room = np.stack([_hsv(rng.uniform(), rng.uniform(*difficulty.ROOM_SATURATION), rng.uniform(.2, 1))
-                   for _ in range(FLOOR, materials)])
+  room = np.stack([
+      _hsv(rng.uniform(), rng.uniform(*difficulty.ROOM_SATURATION), rng.uniform(*difficulty.ROOM_BRIGHTNESS))
+      for _ in range(FLOOR, materials)])
   colours = np.concatenate([clothes[:FLOOR], room])
   if rng.random() < difficulty.CAMOUFLAGE:
     colours[_FIRST_WALL:_FIRST_DECORATION] = colours[SHIRT] * rng.uniform(.85, 1.15, (_WALLS, 1))
     colours[BOX] = colours[SHIRT]
-  plain = {SKIN, HAIR, FLAT, BALL}
-  tiles = np.stack([_tile(colour, 0 if k in plain else rng.uniform(*difficulty.TEXTURE_CONTRAST), rng)
-                    for k, colour in enumerate(colours)])
+  contrast = np.r_[rng.uniform(*difficulty.TEXTURE_CONTRAST, FLOOR),
+                   rng.uniform(*difficulty.ROOM_CONTRAST, materials - FLOOR)]
+  contrast[[SKIN, HAIR, FLAT, BALL]] = 0
+  tiles = np.stack([_tile(*appearance, rng) for appearance in zip(colours, contrast)])
   loss = np.zeros(materials)
   dark = np.r_[[HAIR, SHOES], _FIRST_DECORATION + np.flatnonzero(
       rng.random(materials - _FIRST_DECORATION) < difficulty.DARK_CLUTTER)]
@@ -142,14 +144,14 @@ def _furnish(rng: np.random.Generator) -> Solids:
   back, side = rng.uniform(1.5, 1.95), rng.uniform(1.9, 2.4)
   boxes = [([0, -.05, 0], [4, .05, 4]), ([0, 2, -back - .05], [4, 2, .05]),
            ([-side - .05, 2, 0], [.05, 2, 4]), ([side + .05, 2, 0], [.05, 2, 4])]
-  for _ in range(rng.integers(*difficulty.POSTERS)):
+  for _ in range(rng.integers(*difficulty.POSTERS, endpoint=True)):
     wide, high, y = rng.uniform(.15, .6), rng.uniform(.15, .5), rng.uniform(.7, 1.9)
     wall = rng.integers(3)
     if wall == 0:
       boxes.append(([rng.uniform(-1, 1) * side, y, -back], [wide, high, .01]))
     else:
       boxes.append(([side * (2 * wall - 3), y, rng.uniform(-back, .3)], [.01, high, wide]))
-  for _ in range(rng.integers(*difficulty.CLUTTER)):
+  for _ in range(rng.integers(*difficulty.CLUTTER, endpoint=True)):
     size = rng.uniform([.1, .1, .1], [.35, .6, .3])
     if rng.random() < .5:
       place = [rng.uniform(-1, 1) * side, size[1], rng.uniform(-back, -1.1)]

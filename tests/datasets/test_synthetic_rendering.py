@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_privinfo.datasets.synthetic import actions, figure, rendering
+from tf_privinfo.datasets.synthetic import actions, difficulty, figure, rendering, sensors
 
 _OPTIONS = rendering.RenderOptions(subjects=1, episodes=1, min_frames=9, max_frames=10, width=64, height=48)
 
@@ -69,16 +69,18 @@ def test_depth_is_in_range_with_holes_and_steps_that_grow(root):
   assert near.min() > 3 and far.min() > 2.5 * near.max()
 
 
-def test_silhouettes_cast_shadows_in_depth(root):
-  """Beside a body more is lost than elsewhere."""
-  beside, elsewhere = [], []
-  for video in _videos(root):
-    depth = _depth(video, 0)
-    near = cv2.dilate(((depth > 0) & (depth < 2600)).astype(np.uint8), np.ones((3, 3))) > 0
-    beside.append(np.mean(depth[near] == 0))
-    elsewhere.append(np.mean(depth[~near] == 0))
-  assert np.mean(beside) > .1
-  assert np.mean(beside) > np.mean(elsewhere)
+def test_near_things_shade_far_ones_from_the_projector():
+  """The shadow lies on one side and is as wide as the difference of the two disparities."""
+  depth = np.full((3, 40, 80), 4., np.float32)
+  depth[:, :, 40:60] = 1.5
+  focal = 146.
+  measured = sensors.measure_depth(depth, np.zeros_like(depth), focal, np.random.default_rng(0))
+  lost = np.mean(measured == 0, axis=(0, 1))
+  width = int(focal * difficulty.PROJECTOR_BASELINE * (1 / 1.5 - 1 / 4))
+  assert width == 4
+  assert lost[40 - width:40].min() == 1 and lost[:40 - width].max() == 0
+  assert 0 < lost[60] < 1 and lost[61:].max() == 0  # the other side loses single pixels of the edge
+  assert abs(np.median(measured[:, :, :30]) - 4000) < 50
 
 
 def test_bytes_depend_on_the_options_alone(root, tmp_path, monkeypatch):
