@@ -1,6 +1,8 @@
 """Opens a dataset by name: renders or finds the native files, prepares them once, reads videos."""
 
 import collections
+import contextlib
+import io
 import os
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -117,7 +119,8 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
   if not builder.data_path.exists():
     native.find_root(data_dir)
     tfds.disable_progress_bar()
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=data_dir))
+    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads; the builder has a bar of its own
+      builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=data_dir))
   source = Source(builder)
   print(f'{dataset}: {source.describe()}')
   return source

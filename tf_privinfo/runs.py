@@ -136,7 +136,7 @@ def build_method(recipe: recipes.Recipe, num_classes: int) -> tf.keras.Model:
 def restore_weights(method: tf.keras.Model, checkpoint: str) -> None:
   """Restores a method's weights, every one of them; raises `UserError` if the checkpoint does not fit."""
   try:
-    status = tf.train.Checkpoint(streams=method.streams).restore(checkpoint)
+    status = tf.train.Checkpoint(streams=method.streams).read(checkpoint)
     status.expect_partial().assert_existing_objects_matched()
   except (ValueError, AssertionError, tf.errors.OpError) as error:
     reason = str(error).strip().splitlines()[0][:200]

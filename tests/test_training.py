@@ -1,0 +1,192 @@
+"""Training end to end: every method, resume after SIGKILL, NaN, tracing."""
+
+import json
+import pathlib
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import command_line
+from tests import native_files
+from tf_privinfo import errors
+from tf_privinfo import recipes
+from tf_privinfo import runs
+from tf_privinfo import training
+from tf_privinfo import workflow
+from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets import clips
+from tf_privinfo.datasets import protocols
+from tf_privinfo.methods import multiple_choice
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  """Native files of NW-UCLA: 10 actions, 3 views, 40 training videos."""
+  directory = tmp_path_factory.mktemp('nwucla')
+  native_files.write_nwucla(directory)
+  return directory
+
+
+def make_recipe(method='dmcl', **settings):
+  recipe = recipes.recipe(method, 'nwucla', 'cross_view_1', 'tiny')
+  return recipes.override(recipe, settings)
+
+
+def train(recipe, data_dir, output_dir, **options):
+  return workflow.train(recipe, data_dir=str(data_dir), output_dir=output_dir,
+                        **{'resume': True, 'num_gpus': -1, **options})
+
+
+@pytest.mark.parametrize('method', recipes.METHODS)
+def test_every_method_end_to_end_on_two_devices(method, data_dir, tmp_path, capsys):
+  """The whole job in this process, whose two logical CPUs make it MirroredStrategy."""
+  run = train(make_recipe(method), data_dir, tmp_path)
+  results = run.read('results.json')
+  assert results['samples'] == 20 and results['method'] == method
+  assert set(results['accuracy']) == {'rgb', 'depth', 'flow', 'sum', 'oracle'}
+  assert len(results['subset_accuracy']) == 7
+  history = run.read('ensemble/history.json')
+  assert [entry['epoch'] for entry in history] == [1, 2]
+  assert all(np.isfinite(value) for entry in history for value in entry.values())
+  printed = capsys.readouterr().out
+  assert '| Φ (oracle: any stream right) |' in printed
+  assert printed.strip().splitlines()[-1].startswith(f'Everything is in {run.directory}')
+
+
+def test_finished_run_is_not_trained_again(data_dir, tmp_path, monkeypatch):
+  recipe = make_recipe()
+  first = train(recipe, data_dir, tmp_path).read('results.json')
+  monkeypatch.setattr(tf.keras.Model, 'fit', lambda *args, **kwargs: pytest.fail('trained again'))
+  assert train(recipe, data_dir, tmp_path).read('results.json') == first
+  monkeypatch.undo()
+  again = train(recipe, data_dir, tmp_path, resume=False)
+  kept = [path for path in again.directory.parent.iterdir() if path.name.startswith(again.directory.name + '.')]
+  assert len(kept) == 1 and (kept[0] / 'results.json').exists()
+  assert again.read('results.json')['predictions'] == first['predictions']
+
+
+def test_killed_and_resumed_equals_uninterrupted(data_dir, tmp_path):
+  """SIGKILL at three random moments: weights, optimizer, history and results are bit-identical."""
+  flags = ['--method=dmcl', '--dataset=nwucla', f'--data_dir={data_dir}', '--preset=tiny', '--epochs=25']
+  command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "whole"}')
+  rng = np.random.default_rng()
+  for kill in range(3):
+    process = command_line.start('train_main', *flags, f'--output_dir={tmp_path / "killed"}')
+    wait_for_epoch(tmp_path / 'killed', 1 + 7 * kill, process)
+    time.sleep(rng.uniform(0, 0.5))
+    process.kill()
+    process.communicate()
+  command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "killed"}')
+  whole, killed = (run_directory(tmp_path / name) for name in ('whole', 'killed'))
+  assert_same_checkpoints(whole / 'ensemble/last/epoch-25', killed / 'ensemble/last/epoch-25')
+  for name in ('ensemble/history.json', 'ensemble/finished.json', 'results.json'):
+    assert (whole / name).read_text() == (killed / name).read_text(), name
+
+
+def run_directory(output_dir) -> pathlib.Path:
+  [path] = output_dir.glob('nwucla/dmcl/*')
+  return path
+
+
+def wait_for_epoch(output_dir, epoch, process):
+  """Waits until the running process has begun the epoch after `epoch`."""
+  for _ in range(3000):
+    assert process.poll() is None, process.communicate()
+    histories = list(output_dir.glob('nwucla/dmcl/*/ensemble/history.json'))
+    if histories and len(json.loads(histories[0].read_text())) >= epoch:
+      return
+    time.sleep(0.02)
+  pytest.fail('the run did not get to the epoch')
+
+
+def assert_same_checkpoints(first, second):
+  readers = [tf.train.load_checkpoint(str(path)) for path in (first, second)]
+  names = sorted(readers[0].get_variable_to_shape_map())
+  assert names == sorted(readers[1].get_variable_to_shape_map())
+  assert any('optimizer' in name for name in names) and any('streams' in name for name in names)
+  for name in names:
+    a, b = (reader.get_tensor(name) for reader in readers)
+    if name != '_CHECKPOINTABLE_OBJECT_GRAPH':
+      np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def test_nan_stops_with_step_and_term_and_keeps_the_last_checkpoint(data_dir, tmp_path, monkeypatch):
+  terms = multiple_choice.DMCL.terms
+
+  def poisoned(self, labels, logits, winners):
+    result = terms(self, labels, logits, winners)
+    nan_from = tf.where(self.optimizer.iterations >= 13, np.nan, 0.0)
+    return {**result, 'soft': result['soft'] + tf.cast(nan_from, tf.float32)}
+
+  monkeypatch.setattr(multiple_choice.DMCL, 'terms', poisoned)
+  with pytest.raises(errors.UserError, match=r'Step 14 gave loss_soft/rgb = nan'):
+    train(make_recipe(), data_dir, tmp_path)
+  monkeypatch.undo()
+  assert [p.name for p in run_directory(tmp_path).glob('ensemble/last/*.index')] == ['epoch-1.index']
+  run = train(make_recipe(), data_dir, tmp_path)  # goes on from the intact checkpoint
+  assert [entry['epoch'] for entry in run.read('ensemble/history.json')] == [1, 2]
+
+
+def test_early_stopping_and_best_weights(data_dir, tmp_path, monkeypatch):
+  """With scripted validation accuracies: the latest best is kept, patience counts from it."""
+  source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
+  names = protocols.split('nwucla', 'cross_view_1', source.names)
+  split = names._replace(train=names.train[10:], validation=names.train[:10])
+  scripted = iter([0.2, 0.5, 0.5, 0.4, 0.3, 0.9])
+  monkeypatch.setattr(training, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
+  recipe = make_recipe(**{'stages.ensemble.epochs': 9, 'stages.ensemble.early_stopping_patience': 2})
+  run = runs.Run.create_or_resume(tmp_path / 'run', recipe, resume=True)
+  training.train(run, source, split, tf.distribute.get_strategy())
+  assert run.read('ensemble/finished.json') == {'weights': 'best/epoch-3', 'epochs': 5}
+  assert sorted(p.name for p in (tmp_path / 'run/ensemble/best').iterdir()) == [
+      'epoch-3.data-00000-of-00001', 'epoch-3.index']
+
+
+def test_no_retracing(data_dir):
+  """One trace for all batches and epochs of training, and for micro-batches of any size."""
+  source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
+  recipe = make_recipe()
+  method = runs.build_method(recipe, 10)
+  method.compile(optimizer=tf.keras.optimizers.SGD(0.0))
+  batches = clips.training_clips(
+      source.videos(source.names[:9], recipe.modalities), recipe.clips, seed=0, epochs=range(3), batch_size=4)
+  method.fit(batches.map(lambda clip, label, sample_id: (clip, label)), epochs=3, steps_per_epoch=2, verbose=0)
+  assert method.train_tf_function.experimental_get_tracing_count() == 1
+  for batch_size in (7, 16):
+    fixed = clips.fixed_clips(source.videos(source.names[:3], recipe.modalities), recipe.clips, batch_size=batch_size)
+    method.predict(fixed.map(lambda clip, *_: clip), verbose=0)
+  assert method.predict_function.experimental_get_tracing_count() == 1
+
+
+def test_training_never_opens_a_file_of_the_test_split(data_dir, tmp_path):
+  """With the test view's prepared files gone, everything but the final evaluation still runs."""
+  source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
+  split = protocols.split('nwucla', 'cross_view_1', source.names)
+  files = list((data_dir / 'prepared').rglob('*view_1_*.tfrecord*'))
+  assert files
+  hidden = [path.rename(path.with_name('hidden-' + path.name)) for path in files]
+  try:
+    run = runs.Run.create_or_resume(tmp_path / 'run', make_recipe(), resume=True)
+    training.train(run, source, split, tf.distribute.get_strategy())
+    assert run.read('ensemble/finished.json')['epochs'] == 2
+  finally:
+    for path, original in zip(hidden, files):
+      path.rename(original)
+
+
+def test_tensorboard_has_everything(data_dir, tmp_path):
+  run = train(make_recipe(), data_dir, tmp_path)
+  tags, plugins = set(), set()
+  for path in run.directory.glob('tensorboard/*/events*'):
+    for record in tf.data.TFRecordDataset(str(path)):
+      event = tf.compat.v1.Event.FromString(record.numpy())
+      plugins.update(['graph'] if event.graph_def else [])
+      for value in event.summary.value:
+        tags.add(value.tag)
+        plugins.add(value.metadata.plugin_data.plugin_name)
+  assert {'train/loss', 'loss_hard/rgb', 'loss_soft/flow', 'accuracy/depth', 'wins/rgb', 'gradient_norm/rgb',
+          'train/learning_rate', 'wins_per_class/rgb/carry', 'clips/rgb', 'clips/depth', 'clips/flow',
+          'confusion/rgb', 'confusion/sum'} <= tags
+  assert {'graph', 'hparams', 'images', 'scalars'} <= plugins
