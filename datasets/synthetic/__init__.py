@@ -1,0 +1,1 @@
+"""The synthetic multimodal dataset: rendered scenes in the native layout of NW-UCLA."""
