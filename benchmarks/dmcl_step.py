@@ -1,0 +1,202 @@
+"""Speed and memory of a DMCL training step and speed of its input, on this machine.
+
+  python benchmarks/dmcl_step.py
+
+Three variants of the step, over RGB, depth and flow networks of the thesis:
+
+  tf_privinfo   as the project trains, float32
+  conv3d        the same step over networks of plain Conv3D and BatchNormalization
+  bfloat16      as tf_privinfo, with --mixed_precision
+
+They take turns in one process, so that other load of the machine meets all
+alike; compare the ratios rather than the rates. Peak memory is that of a fresh
+process for each. Before anything is timed, the two networks are shown to
+compute the same. One video of a step is a clip of each of the three modalities.
+"""
+
+import datetime
+import os
+import pathlib
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+warnings.filterwarnings('ignore', category=FutureWarning, module='google')
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from absl import app
+from absl import flags
+from absl import logging
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import reference_r2plus1d
+from tests import native_files
+from tf_privinfo import optimizers
+from tf_privinfo.configs import ClipConfig, DataConfig, NetworkConfig
+from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets import clips
+from tf_privinfo.methods import multiple_choice
+from tf_privinfo.networks import r2plus1d
+
+VARIANTS = ('tf_privinfo', 'conv3d', 'bfloat16')
+PIPELINE = 'input pipeline'
+MODALITIES = ('rgb', 'depth', 'flow')
+NUM_CLASSES, FRAMES = 10, 8
+# Of the videos of the input pipeline; the first epoch is not timed.
+EPOCHS = 3
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer('batch_size', 2, 'Videos in a step. The thesis has 8; two need about 8 GiB.', lower_bound=1)
+flags.DEFINE_integer('steps', 1, 'Steps that are timed together.', lower_bound=1)
+flags.DEFINE_integer('repeats', 5, 'How often each variant has its turn.', lower_bound=1)
+flags.DEFINE_integer('size', 224, 'Side of the clips in pixels.', lower_bound=16)
+flags.DEFINE_integer('width', 64, 'Channels of the first stage.', lower_bound=1)
+flags.DEFINE_enum('memory_of', None, VARIANTS, 'Only run this variant and print its peak memory in bytes.')
+
+
+def build_step(variant: str):
+  """A function that runs `--steps` training steps of a variant and returns videos per second."""
+  network = reference_r2plus1d.ReferenceR2Plus1D if variant == 'conv3d' else r2plus1d.R2Plus1D
+  tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if variant == 'bfloat16' else 'float32')
+  streams = {m: network(NUM_CLASSES, NetworkConfig(width=FLAGS.width)) for m in MODALITIES}
+  method = multiple_choice.DMCL(streams, NUM_CLASSES)
+  method.compile(optimizers.Momentum(1e-3))
+  shape = [FLAGS.batch_size, FRAMES, FLAGS.size, FLAGS.size, 3]
+  batch = ({m: tf.random.stateless_uniform(shape, [0, i], 0, 255) for i, m in enumerate(MODALITIES)},
+           tf.range(FLAGS.batch_size) % NUM_CLASSES)
+  train_step = tf.function(method.train_step)
+
+  def run():
+    start = time.perf_counter()
+    for _ in range(FLAGS.steps):
+      loss = train_step(batch)['loss']
+    assert np.isfinite(loss)  # also waits for the last step
+    return FLAGS.batch_size * FLAGS.steps / (time.perf_counter() - start)
+
+  return run
+
+
+def build_pipeline(directory: str):
+  """A function that reads a small dataset, prepared from 320x240 JPEG files, and returns videos per second."""
+  native_files.write_nwucla(
+      pathlib.Path(directory), views=(1, 2), actions=(1, 2, 3, 4), subjects=4, frames=24, width=320, height=240)
+  config = ClipConfig(frames=FRAMES, frame_size=FLAGS.size * 8 // 7, crop_size=FLAGS.size)
+  source = catalog.open_dataset('nwucla', directory, DataConfig(), config.frame_size)
+  batches = clips.training_clips(
+      source.videos(source.names, MODALITIES), config, seed=0, epochs=range(EPOCHS), batch_size=FLAGS.batch_size)
+  per_epoch = len(source.names) // FLAGS.batch_size
+
+  def run():
+    iterator = iter(batches)
+    for _ in range(per_epoch):
+      next(iterator)
+    start = time.perf_counter()
+    return FLAGS.batch_size * sum(1 for _ in iterator) / (time.perf_counter() - start)
+
+  return run
+
+
+def check_reference() -> None:
+  """Stops unless both networks give the same logits; small clips do, since the weights do not know their size."""
+  config = NetworkConfig(width=FLAGS.width)
+  ours = r2plus1d.R2Plus1D(NUM_CLASSES, config)
+  reference = reference_r2plus1d.ReferenceR2Plus1D(NUM_CLASSES, config)
+  inputs = tf.random.stateless_uniform([2, FRAMES, 64, 64, 3], [1, 2], 0, 255)
+  ours(inputs), reference(inputs)
+  for i, variable in enumerate(ours.variables):  # away from the ones and zeros of batch norm
+    variable.assign(variable + 0.1 * tf.abs(variable) * tf.random.stateless_uniform(variable.shape, [3, i]))
+  reference_r2plus1d.copy_weights(ours, reference)
+  for training, bound in ((False, 1e-5), (True, 1e-3)):
+    a, b = ours(inputs, training=training), reference(inputs, training=training)
+    error = float(tf.norm(a - b) / tf.norm(b))
+    print(f'Same weights, {"training" if training else "inference"} mode: relative error of the logits {error:.1e}')
+    if not error < bound:
+      sys.exit(f'The reference network computes something else (bound {bound}).')
+
+
+def peak_memory(variant: str) -> float:
+  """Peak resident memory in GiB of a fresh process that trains a variant for two turns."""
+  command = [sys.executable, __file__, f'--memory_of={variant}']
+  command += [f'--{name}={FLAGS[name].value}' for name in ('batch_size', 'steps', 'size', 'width')]
+  output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+  return int(output.split()[-1]) / 2**30
+
+
+def print_peak_memory(variant: str) -> None:
+  run = build_step(variant)
+  run()
+  run()
+  print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def measure(runs):
+  """Videos per second {name: [repeats]}; all variants in every repeat, after one turn that is not timed."""
+  rates = {name: [] for name in runs}
+  for repeat in range(FLAGS.repeats + 1):
+    for name, run in runs.items():
+      rate = run()
+      print(f'  repeat {repeat}, {name}: {rate:.3g} videos/s' + ('' if repeat else ' (not counted)'), flush=True)
+      if repeat:
+        rates[name].append(rate)
+  return {name: np.array(values) for name, values in rates.items()}
+
+
+def describe_machine() -> str:
+  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
+  names = [line.split(':')[1].strip() for line in lines if line.startswith('model name')]
+  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
+  gpus = [tf.config.experimental.get_device_details(gpu).get('device_name', 'GPU')
+          for gpu in tf.config.list_physical_devices('GPU')]
+  return '\n'.join([
+      f'{datetime.date.today()}: {len(os.sched_getaffinity(0))} logical CPUs ({(names or [platform.machine()])[0]}), '
+      f'{memory:.0f} GiB, {", ".join(gpus) or "no GPU"}, load average {os.getloadavg()[0]:.1f}',
+      f'Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, '
+      f'NumPy {np.__version__}, OpenCV {cv2.__version__}',
+      f'{FLAGS.batch_size} videos per step, {FRAMES} frames of {FLAGS.size}x{FLAGS.size}, width {FLAGS.width}, '
+      f'{FLAGS.steps} steps x {FLAGS.repeats} repeats; commit {_commit()}'])
+
+
+def _commit() -> str:
+  git = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=pathlib.Path(__file__).parent,
+                       capture_output=True, text=True)
+  return git.stdout.strip() or 'unknown'
+
+
+def print_table(rates, memory) -> None:
+  """Rates and paired ratios to conv3d as median (min - max), and memory with its ratio."""
+  def spread(values):
+    return f'{np.median(values):.3g} ({values.min():.3g} - {values.max():.3g})'
+
+  print(f'\n{"":16}{"videos/s":26}{"ratio to conv3d":26}{"peak GiB":10}{"ratio":8}')
+  for name, values in rates.items():
+    size = f'{memory[name]:<10.2f}{memory[name] / memory["conv3d"]:<8.2f}' if name in memory else ''
+    print(f'{name:16}{spread(values):26}{spread(values / rates["conv3d"]):26}{size}'.rstrip())
+  print(f'The input pipeline delivers {spread(rates[PIPELINE] / rates["tf_privinfo"])} times what the float32 step takes.')
+
+
+def main(_) -> None:
+  logging.set_verbosity(logging.ERROR)
+  if FLAGS.memory_of:
+    print_peak_memory(FLAGS.memory_of)
+    return
+  machine = describe_machine()
+  print(machine, flush=True)
+  check_reference()
+  memory = {variant: peak_memory(variant) for variant in VARIANTS}
+  with tempfile.TemporaryDirectory() as directory:
+    runs = {variant: build_step(variant) for variant in VARIANTS}
+    rates = measure({**runs, PIPELINE: build_pipeline(directory)})
+  print(f'\n{machine}')
+  print_table(rates, memory)
+
+
+if __name__ == '__main__':
+  app.run(main)
