@@ -59,7 +59,6 @@ class Nwucla(tfds.core.GeneratorBasedBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
-  BUILDER_CONFIGS = [MultiviewConfig()]
 
   def _info(self) -> tfds.core.DatasetInfo:
     size = self.builder_config.frame_size

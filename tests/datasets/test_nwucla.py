@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests import native_files
 from tf_privinfo import errors
-from tf_privinfo.configs import DataConfig
+from tf_privinfo.configs import ClipConfig, DataConfig
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets.nwucla import native
 from tf_privinfo.datasets.preparation import depth, flow
@@ -125,6 +125,14 @@ def test_describe_counts(source):
   assert 'per view: 1: 4, 2: 4, 3: 4' in text
   assert 'per subject: 1: 6, 2: 6' in text
   assert 'skipped' not in text and 'cut' not in text
+
+
+def test_frames_of_the_thesis_size(tmp_path):
+  """The default configuration, which every other test here departs from."""
+  native_files.write_nwucla(tmp_path, views=(1,), actions=(2,), subjects=1)
+  source = catalog.open_dataset('nwucla', str(tmp_path), DataConfig(), ClipConfig().frame_size)
+  video, _ = _only(source, 'view_1/a02_s01_e00')
+  assert {m: frames.shape for m, frames in video.items()} == dict.fromkeys(video, (9, 256, 256, 3))
 
 
 # How it is read.
