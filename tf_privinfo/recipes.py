@@ -64,7 +64,7 @@ class Recipe:
 _PRESETS = {
     'paper': {},
     'small': {
-        'clips.frame_size': 64, 'clips.crop_size': 56, 'network.width': 16, 'network.units': (1, 1, 1, 1),
+        'clips.frame_size': 64, 'clips.crop_size': 56, 'network.width': 16,
         'stages.ensemble.epochs': 31, 'stages.ensemble.batch_size': 8, 'stages.ensemble.learning_rate': 0.01,
         'stages.ensemble.warmup_epochs': 2.0, 'stages.ensemble.decay_epochs': (20.0, 26.0)},
     'tiny': {

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import tqdm
 
-from . import actions, camera, scene, sensors
+from . import actions, camera, difficulty, scene, sensors
 
 VERSION = 1  # of the pictures: raise it whenever the same options give others
 VIEWS = (1, 2, 3)
@@ -166,11 +166,12 @@ def _render_performance(folder: pathlib.Path, options: RenderOptions, performanc
   rng = _generator(options, 1, action, subject, episode)
   frames = rng.integers(options.min_frames, options.max_frames + 1)
   acted = actions.perform(action, actions.draw_subject(_generator(options, 0, subject)), frames, rng)
-  place = scene.build(acted, rng)
-  clothes = scene.draw_clothes(rng)
+  room = scene.draw_room(_generator(options, 3, subject % difficulty.ROOMS))
+  clothes = scene.draw_clothes(room, _generator(options, 4, subject, episode))
+  place = scene.build(acted, room, rng)
   for view, (rgb_camera, depth_camera) in cameras(options).items():
     rng = _generator(options, 2, action, subject, episode, view)
-    look = scene.draw_look(clothes, place.materials, rng)
+    look = scene.draw_look(clothes, room, rng)
     rgb = sensors.photograph(_radiance(rgb_camera, place, look, frames), rng)
     depth = sensors.measure_depth(*_geometry(depth_camera, place, look, frames), depth_camera.focal, rng)
     video = folder / f'view_{view}' / f'a{action:02d}_s{subject:02d}_e{episode:02d}'

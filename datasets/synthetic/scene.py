@@ -22,17 +22,28 @@ _FURNITURE = ('support', 'chair')
 _TEXELS, _TEXEL = 32, 0.02  # number per side of a texture's tile, and their size in metres
 
 
+class Room(NamedTuple):
+  """An empty room: every performance that is recorded in it, in every view, finds the same one.
+
+  Attributes:
+    solids: floor, walls, posters, clutter, as one frame.
+    tiles: [R, S, S, 3] texture of each of the room's materials, linear in light.
+    loss: [R] fraction of a material's surface that a depth sensor does not measure.
+  """
+  solids: Solids
+  tiles: np.ndarray
+  loss: np.ndarray
+
+
 class Scene(NamedTuple):
   """The geometry of a performance in its room; the three views share it.
 
   Attributes:
     room: what stands still, as one frame.
     moving: what moves.
-    materials: how many there are.
   """
   room: Solids
   moving: Solids
-  materials: int
 
 
 class Look(NamedTuple):
@@ -52,16 +63,26 @@ class Look(NamedTuple):
   ambient: float
 
 
-def build(performance: Performance, rng: np.random.Generator) -> Scene:
-  """Puts a performance into a randomly furnished room."""
+def draw_room(rng: np.random.Generator) -> Room:
+  """Furnishes and colours a room."""
+  solids = _furnish(rng)
+  materials = int(solids.material.max()) + 1 - FLOOR
+  tiles = np.stack([
+      _tile(_hsv(rng.uniform(), rng.uniform(*difficulty.ROOM_SATURATION), rng.uniform(*difficulty.ROOM_BRIGHTNESS)),
+            rng.uniform(*difficulty.ROOM_CONTRAST), rng) for _ in range(materials)])
+  decoration = np.arange(materials) >= _FIRST_DECORATION - FLOOR
+  dark = decoration & (rng.random(materials) < difficulty.DARK_CLUTTER)
+  return Room(solids, tiles, np.where(dark, rng.uniform(*difficulty.DARK_LOSS, materials), 0))
+
+
+def build(performance: Performance, room: Room, rng: np.random.Generator) -> Scene:
+  """Puts a performance into a room."""
   frames = len(performance.coat)
   still = [block for block in performance.blocks if block.kind in _FURNITURE]
   moving = [block for block in performance.blocks if block.kind not in _FURNITURE]
-  room = _furnish(rng)
-  materials = int(room.material.max()) + 1
   sleeves = SHIRT if rng.random() < difficulty.LONG_SLEEVES else SKIN
   parts = [_dress(performance, sleeves)] + [_block_solids(block, frames) for block in moving]
-  return Scene(cameras.join([room] + [_block_solids(block, 1) for block in still]), cameras.join(parts), materials)
+  return Scene(cameras.join([room.solids] + [_block_solids(block, 1) for block in still]), cameras.join(parts))
 
 
 def without_flat_things(solids: Solids) -> Solids:
@@ -69,35 +90,26 @@ def without_flat_things(solids: Solids) -> Solids:
   return Solids(*(array[solids.material != FLAT] for array in solids))
 
 
-def draw_clothes(rng: np.random.Generator) -> np.ndarray:
-  """Colours [12, 3] of the person and the handled things, the same in all views of a performance."""
+def draw_clothes(room: Room, rng: np.random.Generator) -> np.ndarray:
+  """Colours [11, 3] of a person and the handled things; sometimes the shirt has the walls' colour."""
   tone = rng.uniform(.25, .95)
   coat_hue = rng.uniform(*difficulty.COAT_HUES) % 1
   muted = lambda: _hsv(rng.uniform(*difficulty.CLOTHES_HUES), rng.uniform(.05, .7), rng.uniform(.2, .9))
+  wall = room.tiles[_FIRST_WALL - FLOOR].mean(axis=(0, 1))
+  shirt = wall * rng.uniform(.85, 1.15) if rng.random() < difficulty.CAMOUFLAGE else muted()
   return np.stack([
-      tone * np.array([1, .78, .65]) + .05, rng.uniform(.05, .4) * np.array([1, .8, .6]), muted(), muted(),
+      tone * np.array([1, .78, .65]) + .05, rng.uniform(.05, .4) * np.array([1, .8, .6]), shirt, muted(),
       rng.uniform(.05, .3, 3), _hsv(coat_hue, rng.uniform(.8, 1), rng.uniform(.75, 1)),
-      _hsv(rng.uniform(*difficulty.OBJECT_HUES), 1, 1), muted(), _hsv(rng.uniform(), .8, .9), muted(), muted(),
-      muted()])
+      _hsv(rng.uniform(*difficulty.OBJECT_HUES), 1, 1), muted(), _hsv(rng.uniform(), .8, .9), muted(), muted()])
 
 
-def draw_look(clothes: np.ndarray, materials: int, rng: np.random.Generator) -> Look:
-  """Colours a scene for one video; `clothes` as from `draw_clothes`."""
-  room = np.stack([
-      _hsv(rng.uniform(), rng.uniform(*difficulty.ROOM_SATURATION), rng.uniform(*difficulty.ROOM_BRIGHTNESS))
-      for _ in range(FLOOR, materials)])
-  colours = np.concatenate([clothes[:FLOOR], room])
-  if rng.random() < difficulty.CAMOUFLAGE:
-    colours[_FIRST_WALL:_FIRST_DECORATION] = colours[SHIRT] * rng.uniform(.85, 1.15, (_WALLS, 1))
-    colours[BOX] = colours[SHIRT]
-  contrast = np.r_[rng.uniform(*difficulty.TEXTURE_CONTRAST, FLOOR),
-                   rng.uniform(*difficulty.ROOM_CONTRAST, materials - FLOOR)]
+def draw_look(clothes: np.ndarray, room: Room, rng: np.random.Generator) -> Look:
+  """Textures and lights a scene for one video; `clothes` as from `draw_clothes`."""
+  contrast = rng.uniform(*difficulty.TEXTURE_CONTRAST, FLOOR)
   contrast[[SKIN, HAIR, FLAT, BALL]] = 0
-  tiles = np.stack([_tile(*appearance, rng) for appearance in zip(colours, contrast)])
-  loss = np.zeros(materials)
-  dark = np.r_[[HAIR, SHOES], _FIRST_DECORATION + np.flatnonzero(
-      rng.random(materials - _FIRST_DECORATION) < difficulty.DARK_CLUTTER)]
-  loss[dark] = rng.uniform(*difficulty.DARK_LOSS, len(dark))
+  tiles = np.concatenate([np.stack([_tile(*appearance, rng) for appearance in zip(clothes, contrast)]), room.tiles])
+  loss = np.concatenate([np.zeros(FLOOR), room.loss])
+  loss[[HAIR, SHOES]] = rng.uniform(*difficulty.DARK_LOSS, 2)
   light = figure.normalize(np.array([rng.normal(), rng.uniform(.3, 1.5), rng.uniform(.2, 1.5)]))
   colour = rng.uniform(*difficulty.BRIGHTNESS) * (1 + difficulty.TINT * rng.uniform(-1, 1, 3))
   return Look(tiles, loss, light, colour, rng.uniform(*difficulty.AMBIENT))
