@@ -54,7 +54,7 @@ NUM_CLASSES, FRAMES = 10, 8
 EPOCHS = 3
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer('batch_size', 2, 'Videos in a step. The thesis has 8; two need about 8 GiB.', lower_bound=1)
+flags.DEFINE_integer('batch_size', 2, 'Videos in a step. The thesis has 8; a step of two takes about 3.5 GiB.', lower_bound=1)
 flags.DEFINE_integer('steps', 1, 'Steps that are timed together.', lower_bound=1)
 flags.DEFINE_integer('repeats', 5, 'How often each variant has its turn.', lower_bound=1)
 flags.DEFINE_integer('size', 224, 'Side of the clips in pixels.', lower_bound=16)
