@@ -54,7 +54,8 @@ NUM_CLASSES, FRAMES = 10, 8
 EPOCHS = 3
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer('batch_size', 2, 'Videos in a step. The thesis has 8; a step of two takes about 3.5 GiB.', lower_bound=1)
+flags.DEFINE_integer(
+    'batch_size', 2, 'Videos in a step. The thesis has 8; a step of two takes about 3.5 GiB.', lower_bound=1)
 flags.DEFINE_integer('steps', 1, 'Steps that are timed together.', lower_bound=1)
 flags.DEFINE_integer('repeats', 5, 'How often each variant has its turn.', lower_bound=1)
 flags.DEFINE_integer('size', 224, 'Side of the clips in pixels.', lower_bound=16)
@@ -179,7 +180,8 @@ def print_table(rates, memory) -> None:
   for name, values in rates.items():
     size = f'{memory[name]:<10.2f}{memory[name] / memory["conv3d"]:<8.2f}' if name in memory else ''
     print(f'{name:16}{spread(values):26}{spread(values / rates["conv3d"]):26}{size}'.rstrip())
-  print(f'The input pipeline delivers {spread(rates[PIPELINE] / rates["tf_privinfo"])} times what the float32 step takes.')
+  print(f'The input pipeline delivers {spread(rates[PIPELINE] / rates["tf_privinfo"])} times '
+        'what the float32 step takes.')
 
 
 def main(_) -> None:
