@@ -51,7 +51,7 @@ class StopOnNaN(tf.keras.callbacks.Callback):
       # The total is bad whenever a term is: name the term.
       terms = [name for name in bad if name != 'loss'] or bad
       raise errors.UserError(
-          f'Step {int(self.model.optimizer.iterations)} gave {terms[0]} = {logs[terms[0]]}: training stopped, the '
+          f'Step {self.model.optimizer.iterations.numpy()} gave {terms[0]} = {logs[terms[0]]}: training stopped, the '
           'checkpoint of the last epoch is intact. Lower stages.*.learning_rate or check the data.')
 
 

@@ -52,9 +52,12 @@ class NetworkConfig:
   Attributes:
     width: channels of the stem and of the first stage; each stage doubles them.
     units: residual units in each stage.
+    norm_momentum: of batch norm's moving averages; trainings of few steps need
+      a smaller one, or their averages lag behind the weights.
   """
   width: int = 64
   units: Tuple[int, ...] = (2, 2, 2, 2)
+  norm_momentum: float = 0.997
 
 
 @dataclasses.dataclass(frozen=True)

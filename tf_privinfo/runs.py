@@ -85,6 +85,15 @@ class Run:
     """Writes a JSON file of the run, whole or not at all."""
     write_atomically(self.directory / name, json.dumps(content, indent=1))
 
+  def record_dataset(self, manifest: Dict[str, Any]) -> None:
+    """Copies the dataset's manifest into the run; raises `UserError` if the run began with other data."""
+    before = self.read('manifest.json')
+    if before not in (None, manifest):
+      raise errors.UserError(
+          f'{self.directory} was trained on a dataset that was prepared differently: pass the --data_dir of then, '
+          'or --noresume to start anew beside it.')
+    self.write('manifest.json', manifest)
+
   def restore_method(self) -> tf.keras.Model:
     """The trained method with its best weights, for inference.
 

@@ -78,11 +78,11 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
     method = runs.build_method(run.recipe, len(source.label_names))
     method.compile(optimizer=_optimizer(stage, len(split.train)))
     method.optimizer.build(method.trainable_variables)
-    state = callbacks.TrainingState()
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(streams=method.streams, optimizer=method.optimizer, state=state),
-        str(directory / 'last'), max_to_keep=2, checkpoint_name='epoch')
-    manager.restore_or_initialize()
+  state = callbacks.TrainingState()
+  manager = tf.train.CheckpointManager(
+      tf.train.Checkpoint(streams=method.streams, optimizer=method.optimizer, state=state),
+      str(directory / 'last'), max_to_keep=2, checkpoint_name='epoch')
+  manager.restore_or_initialize()
   finished_epochs = int(state.epoch)
   if finished_epochs:
     print(f'Stage {name}: resuming after epoch {finished_epochs}')

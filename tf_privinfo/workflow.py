@@ -31,7 +31,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   run = runs.Run.create_or_resume(
       output_dir / recipe.dataset / recipe.method / runs.run_name(recipe), recipe, resume)
   source, split = _open(recipe, data_dir)
-  run.write('manifest.json', source.manifest())
+  run.record_dataset(source.manifest())
   print(f'{recipe.protocol}: {len(split.train)} videos train, {len(split.validation)} validate, '
         f'{len(split.test)} test', flush=True)
   training.train(run, source, split, strategy)

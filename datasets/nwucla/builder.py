@@ -105,6 +105,9 @@ class Nwucla(tfds.core.GeneratorBasedBuilder):
       if not self.builder_config.skip_broken:
         # Only now, so that one run lists every broken file; nothing was kept yet.
         _stop_if_any(self.info.metadata['skipped'])
+      if not self.info.metadata['samples']:
+        raise errors.UserError('Not one video could be read; the first problem is '
+                               f'{self.info.metadata["skipped"][0]}.')
 
   def _prepare(self, video: native.Video):
     """Returns the example of a video, or the `BrokenFile` that was found."""

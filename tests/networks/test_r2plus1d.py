@@ -45,7 +45,7 @@ def test_training_mode_parity(golden):
 def test_units_equal_plain_3d_convolutions():
   """The folded form against Conv3D with the same weights, strides and odd sizes included."""
   inputs = tf.random.stateless_normal([2, 6, 13, 11, 4], [1, 2])
-  unit = r2plus1d.BasicUnit(8, strides=2, project=True)
+  unit = r2plus1d.BasicUnit(8, strides=2, project=True, norm_momentum=0.997)
   folded = unit(tf.reshape(inputs, [-1, 13, 11, 4]), 6)
 
   def conv3d(x, conv, kernel, strides, pad):

@@ -2,8 +2,8 @@
 
 Spatial convolutions run as 2-D convolutions on [B*T, H, W, C] and temporal
 ones as 2-D convolutions with a (3, 1) kernel on [B, T, H*W, C]. That equals
-the 1 x k x k and 3 x 1 x 1 3-D convolutions to rounding, keeps batch norm in
-its fused 4-D form, and is the fastest form on CPUs (`benchmarks/`).
+the 1 x k x k and 3 x 1 x 1 3-D convolutions to rounding, and keeps batch norm in
+its fused 4-D form. `benchmarks/` compares its speed with plain Conv3D.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ def _kernel_initializer():
 class SpatialConv(tf.keras.layers.Layer):
   """1 x k x k convolution of [B*T, H, W, C] and batch norm."""
 
-  def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
+  def __init__(self, filters: int, kernel_size: int, strides: int, norm_momentum: float, **kwargs):
     super().__init__(**kwargs)
     self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=_kernel_initializer())
-    self.norm = layers.BatchNormalization()
+    self.norm = layers.BatchNormalization(norm_momentum)
 
   def call(self, inputs, training=False):
     return self.norm(self.conv(inputs), training=training)
@@ -38,11 +38,11 @@ class TemporalConv(tf.keras.layers.Layer):
     strides: temporal stride; SAME padding in time.
   """
 
-  def __init__(self, filters: int, strides: int = 1, **kwargs):
+  def __init__(self, filters: int, strides: int, norm_momentum: float, **kwargs):
     super().__init__(**kwargs)
     self.conv = tf.keras.layers.Conv2D(
         filters, (3, 1), (strides, 1), 'same', use_bias=False, kernel_initializer=_kernel_initializer())
-    self.norm = layers.BatchNormalization()
+    self.norm = layers.BatchNormalization(norm_momentum)
     self.strides = strides
 
   def call(self, inputs, frames: int, training=False):
@@ -55,14 +55,14 @@ class TemporalConv(tf.keras.layers.Layer):
 class BasicUnit(tf.keras.layers.Layer):
   """Two (spatial, temporal) pairs and a shortcut, ReLU after the sum."""
 
-  def __init__(self, filters: int, strides: int = 1, project: bool = False, **kwargs):
+  def __init__(self, filters: int, strides: int, project: bool, norm_momentum: float, **kwargs):
     super().__init__(**kwargs)
     self.strides = strides
-    self.shortcut = SpatialConv(filters, 1) if project else None
-    self.spatial1 = SpatialConv(filters, 3, strides)
-    self.temporal1 = TemporalConv(filters, strides)
-    self.spatial2 = SpatialConv(filters, 3)
-    self.temporal2 = TemporalConv(filters)
+    self.shortcut = SpatialConv(filters, 1, 1, norm_momentum) if project else None
+    self.spatial1 = SpatialConv(filters, 3, strides, norm_momentum)
+    self.temporal1 = TemporalConv(filters, strides, norm_momentum)
+    self.spatial2 = SpatialConv(filters, 3, 1, norm_momentum)
+    self.temporal2 = TemporalConv(filters, 1, norm_momentum)
 
   def call(self, inputs, frames: int, training=False):
     """Returns the unit's output [B*T', H', W', C'] for inputs [B*T, H, W, C] with T = `frames`."""
@@ -99,11 +99,11 @@ class R2Plus1D(tf.keras.Model):
     super().__init__(**kwargs)
     self.num_classes = num_classes
     self.config = config
-    self.stem_spatial = SpatialConv(config.width, 7, 2)
-    self.stem_temporal = TemporalConv(config.width)
+    self.stem_spatial = SpatialConv(config.width, 7, 2, config.norm_momentum)
+    self.stem_temporal = TemporalConv(config.width, 1, config.norm_momentum)
     self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
     self.units = [
-        BasicUnit(config.width * 2**stage, strides=2 if stage and not unit else 1, project=not unit,
+        BasicUnit(config.width * 2**stage, 2 if stage and not unit else 1, not unit, config.norm_momentum,
                   name=f'stage{stage + 1}_unit{unit + 1}')
         for stage, units in enumerate(config.units) for unit in range(units)]
     self.classifier = tf.keras.layers.Dense(num_classes, dtype=tf.float32, name='classifier')

@@ -1,0 +1,34 @@
+"""The main job and the README's results, as far as they fit a test."""
+
+import pytest
+
+from tests import command_line
+
+
+@pytest.mark.slow
+def test_distillation_helps_rgb_on_the_synthetic_dataset(tmp_path):
+  """The README's results: three seeds of `independent` and `dmcl`; about an hour on two cores."""
+  import json
+  import subprocess
+  import sys
+  subprocess.run([sys.executable, 'benchmarks/compare_methods.py', '--seeds=0,1,2', f'--output_dir={tmp_path}'],
+                 cwd=command_line.ROOT, check=True)
+  accuracy = {method: [json.loads(path.read_text())['accuracy'] for path in sorted(
+      tmp_path.glob(f'synthetic/{method}/*/results.json'))] for method in ('independent', 'dmcl')}
+  mean = lambda method, name: sum(result[name] for result in accuracy[method]) / 3
+  assert len(accuracy['dmcl']) == len(accuracy['independent']) == 3
+  assert mean('dmcl', 'sum') >= 0.8
+  assert mean('dmcl', 'rgb') > mean('independent', 'rgb')
+  assert mean('independent', 'rgb') < min(mean('independent', 'sum'), max(
+      mean('independent', 'flow'), mean('independent', 'depth'))) - 0.05
+
+
+def test_main_job_on_a_tiny_rendering(tmp_path):
+  """The main job from rendering to export, smaller."""
+  out = command_line.succeed(
+      'train_main', '--method=dmcl', '--dataset=synthetic', '--preset=tiny', '--protocol=cross_subject',
+      f'--data_dir={tmp_path / "data"}', f'--output_dir={tmp_path / "runs"}')
+  assert 'synthetic: 120 videos' in out and '| Σ (sum of all predictions) |' in out
+  [run] = tmp_path.glob('runs/synthetic/dmcl/*')
+  assert out.strip().splitlines()[-1].startswith(f'Everything is in {run}: ')
+  assert (run / 'saved_model/1/saved_model.pb').exists() and (run / 'confusion_sum.png').exists()
