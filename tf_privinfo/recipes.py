@@ -65,11 +65,11 @@ _PRESETS = {
     'paper': {},
     'small': {
         'clips.frame_size': 64, 'clips.crop_size': 56, 'network.width': 16, 'network.norm_momentum': 0.98,
-        'stages.ensemble.epochs': 31, 'stages.ensemble.batch_size': 8, 'stages.ensemble.learning_rate': 0.01,
+        'stages.ensemble.epochs': 31, 'stages.ensemble.batch_size': 8, 'stages.ensemble.learning_rate': 0.005,
         'stages.ensemble.warmup_epochs': 2.0, 'stages.ensemble.decay_epochs': (20.0, 26.0)},
     'tiny': {
-        'clips.frame_size': 32, 'clips.crop_size': 28, 'network.width': 4, 'network.units': (1, 1), 'network.norm_momentum': 0.9,
-        'data.rendering': 'tiny',
+        'clips.frame_size': 32, 'clips.crop_size': 28, 'data.rendering': 'tiny',
+        'network.width': 4, 'network.units': (1, 1), 'network.norm_momentum': 0.9,
         'stages.ensemble.epochs': 2, 'stages.ensemble.batch_size': 4, 'stages.ensemble.learning_rate': 0.01,
         'stages.ensemble.warmup_epochs': 0.5, 'stages.ensemble.decay_epochs': (), 'stages.ensemble.validate_every': 1},
 }
