@@ -65,8 +65,8 @@ _PRESETS = {
     'paper': {},
     'small': {
         'clips.frame_size': 64, 'clips.crop_size': 56, 'network.width': 16, 'network.norm_momentum': 0.98,
-        'stages.ensemble.epochs': 31, 'stages.ensemble.batch_size': 8, 'stages.ensemble.learning_rate': 0.005,
-        'stages.ensemble.warmup_epochs': 2.0, 'stages.ensemble.decay_epochs': (20.0, 26.0)},
+        'stages.ensemble.epochs': 46, 'stages.ensemble.batch_size': 8, 'stages.ensemble.learning_rate': 0.0025,
+        'stages.ensemble.warmup_epochs': 5.0, 'stages.ensemble.decay_epochs': (30.0, 40.0)},
     'tiny': {
         'clips.frame_size': 32, 'clips.crop_size': 28, 'data.rendering': 'tiny',
         'network.width': 4, 'network.units': (1, 1), 'network.norm_momentum': 0.9,
