@@ -26,17 +26,17 @@ COAT_HUES = (-0.03, 0.09)  # red to orange
 OBJECT_HUES = (0.14, 0.9)
 CLOTHES_HUES = (0.13, 0.92)
 ROOMS = 3  # different ones; every subject is recorded in one of them
-CAMOUFLAGE = 0.1  # probability that a shirt has the colour of the walls
-TEXTURE_CONTRAST = (0.05, 0.2)  # of clothes, furniture and handled things
-ROOM_CONTRAST = (0.05, 0.15)
+CAMOUFLAGE = 0.25  # probability that a shirt has the colour of the walls
+TEXTURE_CONTRAST = (0.1, 0.4)  # of clothes, furniture and handled things
+ROOM_CONTRAST = (0.05, 0.2)
 ROOM_SATURATION = (0.0, 0.35)
 ROOM_BRIGHTNESS = (0.35, 1.0)
 POSTERS = (2, 5)  # number, both included
 CLUTTER = (2, 5)
 
 # Light and RGB camera: drawn once per video.
-BRIGHTNESS = (0.85, 1.1)
-TINT = 0.06  # ± per channel
+BRIGHTNESS = (0.75, 1.15)
+TINT = 0.1  # ± per channel
 AMBIENT = (0.4, 0.7)  # fraction of the light that has no direction
 VIGNETTING = (0.1, 0.4)  # light lost in the image's corners
 RGB_NOISE = (0.006, 0.02)  # standard deviation

@@ -28,7 +28,7 @@ VIEWS = (1, 2, 3)
 _PARAMETERS = 'synthetic.json'
 
 # View -> azimuth in degrees, height and distance in metres of the depth camera; all look at the scene's middle.
-_PLACEMENTS = {1: (0., 1.25, 2.35), 2: (-42., .95, 2.45), 3: (38., 1.6, 2.35)}
+_PLACEMENTS = {1: (0., 1.25, 2.5), 2: (-42., .95, 2.6), 3: (38., 1.6, 2.45)}
 _LOOK_AT = np.array([0, .88, 0])
 _RGB_BASELINE = 0.025  # metres to the right of the depth camera
 _RGB_FOCAL, _DEPTH_FOCAL = 525 / 640, 585 / 640  # image widths, as in a Kinect
@@ -167,7 +167,7 @@ def _render_performance(folder: pathlib.Path, options: RenderOptions, performanc
   frames = rng.integers(options.min_frames, options.max_frames + 1)
   acted = actions.perform(action, actions.draw_subject(_generator(options, 0, subject)), frames, rng)
   room = scene.draw_room(_generator(options, 3, subject % difficulty.ROOMS))
-  clothes = scene.draw_clothes(room, _generator(options, 4, subject))
+  clothes = scene.draw_clothes(room, _generator(options, 4, subject, episode))
   place = scene.build(acted, room, rng)
   for view, (rgb_camera, depth_camera) in cameras(options).items():
     rng = _generator(options, 2, action, subject, episode, view)
