@@ -12,11 +12,12 @@ import tensorflow_datasets as tfds
 
 from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
+from tf_privinfo.datasets import protocols
 from tf_privinfo.datasets.nwucla import builder as multiview
 from tf_privinfo.datasets.nwucla import native
 from tf_privinfo.datasets.synthetic import builder as synthetic
 
-DATASETS = ('nwucla', 'synthetic')
+_BUILDERS = {'nwucla': multiview.Nwucla, 'synthetic': synthetic.Synthetic}
 
 
 class Source:
@@ -64,7 +65,7 @@ class Source:
 
   def describe(self) -> str:
     """What was kept: videos per class, view and subject, and what was skipped or cut."""
-    names = [native.protocols.parse_multiview_name(name) for name in self.names]
+    names = [protocols.parse_multiview_name(name) for name in self.names]
     classes = collections.Counter(native.ACTIONS[name.action] for name in names)
     lines = [f'{len(names)} videos, {sum(self.metadata["samples"].values())} frames, '
              f'depth from {self.metadata["depth_variant"]}, flow by {self.metadata["flow"]["algorithm"]}']
@@ -98,7 +99,7 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
   anew and a finished one is never repeated.
 
   Args:
-    dataset: one of `DATASETS`.
+    dataset: its name, as in `recipes.DATASETS`.
     data_dir: the folder of the native files.
     config: which form.
     frame_size: side of the stored frames in pixels.
@@ -111,8 +112,7 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
         f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(native.DEPTH_VARIANTS)}.')
   if dataset == 'synthetic':
     synthetic.render_if_missing(data_dir, config.rendering)
-  builders = {'nwucla': multiview.Nwucla, 'synthetic': synthetic.Synthetic}
-  builder = builders[dataset](
+  builder = _BUILDERS[dataset](
       data_dir=os.path.join(data_dir, 'prepared'),
       config=multiview.MultiviewConfig(
           frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken))

@@ -70,6 +70,11 @@ def test_unwritable_output_directory(data_dir, tmp_path):
   assert '--output_dir' in message and str(file) in message
 
 
+def test_modality_that_the_dataset_does_not_have(data_dir, tmp_path):
+  message = command_line.fail('train_main', *flags(data_dir, tmp_path, '--set=modalities=rgb,thermal'))
+  assert 'thermal' in message and 'rgb, depth, flow' in message
+
+
 def test_more_gpus_than_there_are(data_dir, tmp_path):
   assert '--num_gpus=3' in command_line.fail('train_main', *flags(data_dir, tmp_path, '--num_gpus=3'))
 

@@ -81,7 +81,7 @@ def test_finished_run_is_not_trained_again(data_dir, tmp_path, monkeypatch):
   again = train(recipe, data_dir, tmp_path, resume=False)
   kept = [path for path in again.directory.parent.iterdir() if path.name.startswith(again.directory.name + '.')]
   assert len(kept) == 1 and (kept[0] / 'results.json').exists()
-  assert again.read('results.json')['predictions'] == first['predictions']
+  assert again.read('results.json')['samples'] == first['samples']
 
 
 def test_killed_and_resumed_equals_uninterrupted(data_dir, tmp_path):

@@ -1,6 +1,7 @@
 """SavedModel export for TF Serving."""
 
 import pathlib
+import shutil
 from typing import Dict, Sequence
 
 import tensorflow as tf
@@ -79,8 +80,8 @@ class ServedMethod(tf.Module):
 def export(run: runs.Run, method: tf.keras.Model, directory: pathlib.Path) -> pathlib.Path:
   """Writes a trained method as a SavedModel that needs none of this project's code.
 
-  The labels travel in `assets`-free form: as the signatures' `label` output and
-  in `labels.txt` beside the model.
+  The labels travel in the signatures' `label` output, and in `labels.txt`
+  beside the model.
 
   Args:
     run: the run that trained it.
@@ -93,6 +94,7 @@ def export(run: runs.Run, method: tf.keras.Model, directory: pathlib.Path) -> pa
   label_names = run.read('manifest.json')['label_names']
   served = ServedMethod(method, run.recipe.clips, label_names)
   temporary = directory.with_name(directory.name + '.tmp')
+  shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
   tf.saved_model.save(served, str(temporary / VERSION), signatures=served.signatures(run.recipe.modalities))
   runs.write_atomically(temporary / 'labels.txt', '\n'.join(label_names) + '\n')
   runs.replace_directory(temporary, directory)

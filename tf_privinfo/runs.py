@@ -121,7 +121,7 @@ def run_name(recipe: recipes.Recipe) -> str:
 def build_method(recipe: recipes.Recipe, num_classes: int) -> tf.keras.Model:
   """Builds the method of a recipe with all its variables, randomly initialised.
 
-  The initial weights are a function of the recipe's seed, the modality and the
+  The initial weights are a function of the recipe's seed, modalities and
   network. Call it inside the scope of a distribution strategy.
   """
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if recipe.mixed_precision else 'float32')

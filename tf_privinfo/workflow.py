@@ -3,6 +3,7 @@
 import pathlib
 from typing import Optional
 
+from tf_privinfo import errors
 from tf_privinfo import evaluation
 from tf_privinfo import export as exporting
 from tf_privinfo import recipes
@@ -67,4 +68,8 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str]):
   source = catalog.open_dataset(
       recipe.dataset, data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
       recipe.clips.frame_size)
+  unknown = set(recipe.modalities) - set(source.modalities)
+  if unknown:
+    raise errors.UserError(f'{recipe.dataset} has no {", ".join(sorted(unknown))}: modalities can be any of '
+                           f'{", ".join(source.modalities)}.')
   return source, protocols.split(recipe.dataset, recipe.protocol, source.names)
