@@ -23,8 +23,8 @@ def finished_run(data_dir, tmp_path_factory):
 
 
 def flags(data_dir, output_dir, *more):
-  return ['--method=dmcl', '--dataset=nwucla', '--preset=tiny', '--epochs=1', f'--data_dir={data_dir}',
-          f'--output_dir={output_dir}', *more]
+  return ['--method=dmcl', '--dataset=nwucla', '--preset=tiny', '--epochs=1', '--set=modalities=rgb,depth',
+          f'--data_dir={data_dir}', f'--output_dir={output_dir}', *more]
 
 
 @pytest.mark.parametrize('flag, words', [

@@ -102,13 +102,13 @@ def test_wins_per_class_counts_every_sample_once():
   assert not counts.result().numpy().any()
 
 
-def test_two_devices_equal_one():
+def test_two_devices_equal_one(two_devices):
   """A step with half batches on two devices against one step with the whole batch."""
   batch = make_batch(('rgb', 'depth'), size=6)
   one = make(multiple_choice.DMCL)
   logs_one = one.train_step(batch)
 
-  strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+  strategy = two_devices
   with strategy.scope():
     two = make(multiple_choice.DMCL)
   halves = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensors(batch).unbatch().batch(6))
