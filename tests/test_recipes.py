@@ -61,7 +61,7 @@ def test_bad_overrides_say_what_is_wrong(settings, words):
 
 @pytest.mark.parametrize('settings', [
     {'clips.crop_size': '300'}, {'modalities': ''}, {'modalities': 'rgb,rgb'}, {'loser.temperature': '0'},
-    {'clips.crop_shift': '0.7'}, {'stages.ensemble.decay_epochs': '5,3'}, {'network.units': '2,0'}])
+    {'clips.crop_shift': '0.7'}, {'stages.ensemble.selection': 'worst'}, {'stages.ensemble.decay_epochs': '5,3'}, {'network.units': '2,0'}])
 def test_recipes_that_cannot_run_are_refused(settings):
   with pytest.raises(errors.UserError):
     recipes.check(recipes.override(make(), settings))

@@ -165,6 +165,18 @@ def test_early_stopping_and_best_weights(data_dir, tmp_path, monkeypatch):
       'epoch-3.data-00000-of-00001', 'epoch-3.index']
 
 
+def test_last_weights_where_the_recipe_asks_for_them(data_dir, tmp_path, monkeypatch):
+  source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
+  names = protocols.split('nwucla', 'cross_view_1', source.names)
+  split = names._replace(train=names.train[10:], validation=names.train[:10])
+  scripted = iter([0.9, 0.1])
+  monkeypatch.setattr(training, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
+  run = runs.Run.create_or_resume(
+      tmp_path / 'run', make_recipe(**{'stages.ensemble.selection': 'last'}), resume=True)
+  training.train(run, source, split, tf.distribute.get_strategy())
+  assert run.read('ensemble/finished.json') == {'weights': 'last/epoch-2', 'epochs': 2}
+
+
 def test_no_retracing(data_dir):
   """One trace for all batches and epochs of training, and for micro-batches of any size."""
   source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)

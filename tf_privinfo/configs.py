@@ -93,8 +93,10 @@ class StageConfig:
     decay_epochs: epochs after which the rate falls to a tenth.
     momentum: of SGD.
     weight_decay: rate of the L2 penalty on kernels.
-    validate_every: epochs between validations; the weights with the best
-      oracle accuracy are kept (FIDELITY row 23).
+    validate_every: epochs between validations; the best is the one with the
+      highest oracle accuracy (FIDELITY row 23).
+    selection: which weights a stage ends with: 'best_validation' or, where the
+      validation set is too small to choose by, 'last'.
     early_stopping_patience: stop after so many validations without a new best;
       0 trains all epochs.
   """
@@ -106,4 +108,5 @@ class StageConfig:
   momentum: float = 0.9
   weight_decay: float = 1e-4
   validate_every: int = 5
+  selection: str = 'best_validation'
   early_stopping_patience: int = 0

@@ -96,7 +96,8 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
         steps_per_epoch=len(split.train) // stage.batch_size, verbose=0,
         callbacks=_callbacks(run, name, stage, source, split, method, state, manager))
   best = int(state.best_epoch)
-  weights = f'best/epoch-{best}' if best > 0 else f'last/{pathlib.Path(manager.latest_checkpoint).name}'
+  use_best = best > 0 and stage.selection == 'best_validation'
+  weights = f'best/epoch-{best}' if use_best else f'last/{pathlib.Path(manager.latest_checkpoint).name}'
   run.write(f'{name}/finished.json', {'weights': weights, 'epochs': int(state.epoch)})
 
 
