@@ -223,19 +223,9 @@ def from_yaml(text: str) -> Recipe:
     head = {key: plain[key] for key in ('method', 'dataset', 'protocol', 'preset', 'variant')}
     base = dataclasses.replace(
         Recipe(**head), stages={name: configs.StageConfig() for name in plain['stages']})
-    return override(base, _flatten_plain(plain))
+    return override(base, flatten(plain))
   except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
     raise errors.UserError(f'The saved recipe cannot be read ({error}).') from None
-
-
-def _flatten_plain(plain: Mapping[str, Any], prefix: str = '') -> Dict[str, Any]:
-  flat = {}
-  for key, value in plain.items():
-    if isinstance(value, Mapping):
-      flat.update(_flatten_plain(value, f'{prefix}{key}.'))
-    else:
-      flat[prefix + key] = value
-  return flat
 
 
 def _plain(value):

@@ -59,7 +59,7 @@ class Run:
       _refuse_other_recipe(directory, recipes.from_yaml(path.read_text()), recipe)
     else:
       try:
-          write_atomically(path, recipes.to_yaml(recipe))
+        write_atomically(path, recipes.to_yaml(recipe))
       except OSError as error:
         raise errors.UserError(
             f'Cannot write to {directory} ({error.strerror}): choose another --output_dir.') from None
