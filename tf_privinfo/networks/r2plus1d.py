@@ -34,8 +34,10 @@ class SpatialConv(tf.keras.layers.Layer):
 class TemporalConv(tf.keras.layers.Layer):
   """3 x 1 x 1 convolution over the frames of each clip, and batch norm.
 
-  Attributes:
+  Args:
+    filters: C'.
     strides: temporal stride; SAME padding in time.
+    norm_momentum: of batch norm.
   """
 
   def __init__(self, filters: int, strides: int, norm_momentum: float, **kwargs):
@@ -43,7 +45,6 @@ class TemporalConv(tf.keras.layers.Layer):
     self.conv = tf.keras.layers.Conv2D(
         filters, (3, 1), (strides, 1), 'same', use_bias=False, kernel_initializer=_kernel_initializer())
     self.norm = layers.BatchNormalization(norm_momentum)
-    self.strides = strides
 
   def call(self, inputs, frames: int, training=False):
     """Returns [B*T', H, W, C'] for inputs [B*T, H, W, C] with T = `frames`, T' = ceil(T / strides)."""
