@@ -40,7 +40,7 @@ import tensorflow as tf
 from benchmarks import reference_r2plus1d
 from tests import native_files
 from tf_privinfo import optimizers
-from tf_privinfo.configs import ClipConfig, DataConfig, NetworkConfig
+from tf_privinfo.configs import ClipConfig, DataConfig, R2Plus1DConfig
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import clips
 from tf_privinfo.methods import multiple_choice
@@ -67,7 +67,7 @@ def build_step(variant: str):
   """A function that runs `--steps` training steps of a variant and returns videos per second."""
   network = reference_r2plus1d.ReferenceR2Plus1D if variant == 'conv3d' else r2plus1d.R2Plus1D
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if variant == 'bfloat16' else 'float32')
-  streams = {m: network(NUM_CLASSES, NetworkConfig(width=FLAGS.width)) for m in MODALITIES}
+  streams = {m: network(NUM_CLASSES, R2Plus1DConfig(width=FLAGS.width)) for m in MODALITIES}
   method = multiple_choice.DMCL(streams, NUM_CLASSES)
   method.compile(optimizers.Momentum(1e-3))
   shape = [FLAGS.batch_size, FRAMES, FLAGS.size, FLAGS.size, 3]
@@ -107,7 +107,7 @@ def build_pipeline(directory: str):
 
 def check_reference() -> None:
   """Stops unless both networks give the same logits; small clips do, since the weights do not know their size."""
-  config = NetworkConfig(width=FLAGS.width)
+  config = R2Plus1DConfig(width=FLAGS.width)
   ours = r2plus1d.R2Plus1D(NUM_CLASSES, config)
   reference = reference_r2plus1d.ReferenceR2Plus1D(NUM_CLASSES, config)
   inputs = tf.random.stateless_uniform([2, FRAMES, 64, 64, 3], [1, 2], 0, 255)

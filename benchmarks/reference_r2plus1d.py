@@ -5,7 +5,7 @@ What `dmcl_step.py` compares the project's network with; nothing else uses it.
 
 import tensorflow as tf
 
-from tf_privinfo.configs import NetworkConfig
+from tf_privinfo.configs import R2Plus1DConfig
 
 
 class ConvNorm(tf.keras.layers.Layer):
@@ -46,7 +46,7 @@ class BasicUnit(tf.keras.layers.Layer):
 class ReferenceR2Plus1D(tf.keras.Model):
   """The network of `tf_privinfo.networks.r2plus1d.R2Plus1D` in plain layers."""
 
-  def __init__(self, num_classes: int, config: NetworkConfig, **kwargs):
+  def __init__(self, num_classes: int, config: R2Plus1DConfig, **kwargs):
     super().__init__(**kwargs)
     self.stem_spatial = ConvNorm(config.width, (1, 7, 7), (1, 2, 2))
     self.stem_temporal = ConvNorm(config.width, (3, 1, 1))

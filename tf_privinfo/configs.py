@@ -19,10 +19,15 @@ class DataConfig:
     rendering: size of the synthetic dataset, 'default' or 'tiny'; other
       datasets ignore it.
     skip_broken: prepare without the videos that cannot be read.
+    aligned: RGB and depth are laid over each other from the skeleton's joints
+      (section 3.3.6), as cross-stream connections need it.
+    hold_out: the part of the training set that validates.
   """
   depth_variant: str = 'depth_vis'
   rendering: str = 'default'
   skip_broken: bool = False
+  aligned: bool = False
+  hold_out: float = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,24 +35,33 @@ class ClipConfig:
   """What a clip is; the defaults are those of chapter 5 and the authors' code.
 
   Attributes:
-    frames: T; a video is cut in T equal segments and gives one frame of each.
+    frames: T.
+    sampling: how the frames of a clip are drawn. 'segments': a video is cut in
+      T equal segments and gives one frame of each. 'uniform': evenly spaced
+      frames. 'mixed': in training every other clip has a random ordered subset
+      of the frames instead (FIDELITY row 28).
     frame_size: side of the stored frames in pixels.
     crop_size: side of the crop in pixels.
     crop_shift: how far from the centre a shifted crop may start, as a fraction
       of the margin frame_size - crop_size: 1/4 is the code's ±8 of 32 pixels,
       1/2 the text's ±16 (FIDELITY row 24).
-    augment: the random crop, flip and colour distortion of training.
+    flip: mirror half of the training clips.
+    colour: distort the colours of half of the RGB training clips.
+    test_clips: clips of a video whose logits are averaged in evaluation.
   """
   frames: int = 8
+  sampling: str = 'segments'
   frame_size: int = 256
   crop_size: int = 224
   crop_shift: float = 0.25
-  augment: bool = True
+  flip: bool = True
+  colour: bool = True
+  test_clips: int = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkConfig:
-  """Sizes of an R(2+1)D network; the defaults are the R(2+1)D-18 of the thesis.
+class R2Plus1DConfig:
+  """Sizes of an R(2+1)D network; the defaults are the R(2+1)D-18 of chapter 5.
 
   Attributes:
     width: channels of the stem and of the first stage; each stage doubles them.
@@ -58,6 +72,66 @@ class NetworkConfig:
   width: int = 64
   units: Tuple[int, ...] = (2, 2, 2, 2)
   norm_momentum: float = 0.997
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNet50Config:
+  """Sizes of a ResNet stream; the defaults are the ResNet-50 of chapters 3 and 4.
+
+  Attributes:
+    width: channels of the stem and of the first block's 3x3 convolutions; each
+      block doubles them, and puts out four times as many.
+    units: bottleneck units in each block, at least two: the second one has the
+      temporal convolution and receives the cross-stream connection.
+    norm_momentum: of batch norm's moving averages.
+    input_mean: subtracted from the pixels of 0..255 (ImageNet's; FIDELITY row 27).
+    pretrained: path of a slim checkpoint `resnet_v1_50.ckpt` with ImageNet
+      weights; empty: random weights.
+  """
+  width: int = 64
+  units: Tuple[int, ...] = (3, 4, 6, 3)
+  norm_momentum: float = 0.997
+  input_mean: Tuple[float, ...] = (123.68, 116.779, 103.939)
+  pretrained: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class ConnectionConfig:
+  """Multiplicative connections between streams (eq. 3.2).
+
+  Attributes:
+    direction: 'depth_to_rgb', 'rgb_to_depth' (table 3.4) or 'none'. The
+      hallucination stream stands in depth's place.
+    form: what the residual branch of the receiving stream reads. 'additive':
+      r + p ⊙ d, as the authors' code; 'multiplicative': r ⊙ d, as eq. 3.2
+      (FIDELITY row 3).
+  """
+  direction: str = 'depth_to_rgb'
+  form: str = 'additive'
+
+
+@dataclasses.dataclass(frozen=True)
+class HallucinationConfig:
+  """How the hallucination stream learns from the depth stream (eqs. 3.3 - 3.7).
+
+  The loss is (1 - α) · [(1 - λ) · CE(y, σ(f)) + λ · CE(σ(f_depth/τ), σ(f/τ))]
+  + α · L_hall.
+
+  Attributes:
+    map_share: α, the share of L_hall: 1 is eq. 3.3 alone, 0 eq. 3.5 alone.
+    soft_share: λ, the share of imitation in the generalized distillation loss.
+    temperature: τ, which softens the teacher's prediction.
+    student_at_temperature: soften the student's as well; eq. 3.5 does not
+      (FIDELITY row 8).
+    map_weight: λ_l of eq. 3.3 (FIDELITY row 9).
+    layer: l, the end point whose maps are compared.
+  """
+  map_share: float = 0.5
+  soft_share: float = 0.5
+  temperature: float = 10.0
+  student_at_temperature: bool = True
+  map_weight: float = 0.01
+  layer: str = 'block4'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,30 +157,45 @@ class LoserConfig:
 
 @dataclasses.dataclass(frozen=True)
 class StageConfig:
-  """One `fit` of one method with one optimizer and one schedule.
+  """One `fit` of one method with one optimizer and one schedule; the defaults are those of chapter 5.
 
   Attributes:
-    epochs: how many.
-    batch_size: of all devices together.
+    streams: the networks that it runs; empty: one for each of the recipe's modalities.
+    frozen: those of them that do not learn, batch statistics included.
+    init: where weights come from, as in 'hall=joint/depth': the stream hall
+      starts as the stream depth of the stage joint. Streams that are not named
+      start anew.
+    loss: 'multiple_choice' (chapter 5), 'cross_entropy' of the mean of the
+      streams' logits, or 'hallucination' (eq. 3.7).
+    epochs: how many; 0 takes the initial weights as they are.
+    batch_size: videos, of all devices together.
+    optimizer: 'momentum' or 'adam'.
     learning_rate: after the warm-up.
     warmup_epochs: linear warm-up from 0.
     decay_epochs: epochs after which the rate falls to a tenth.
     momentum: of SGD.
     weight_decay: rate of the L2 penalty on kernels.
-    validate_every: epochs between validations; the best is the one with the
-      highest oracle accuracy (FIDELITY row 23).
+    validate_every: epochs between validations.
+    criterion: the validation accuracy that chooses the best weights: 'oracle'
+      (FIDELITY row 23) or 'sum'.
     selection: which weights a stage ends with: 'best_validation' or, where the
       validation set is too small to choose by, 'last'.
     early_stopping_patience: stop after so many validations without a new best;
       0 trains all epochs.
   """
+  streams: Tuple[str, ...] = ()
+  frozen: Tuple[str, ...] = ()
+  init: Tuple[str, ...] = ()
+  loss: str = 'multiple_choice'
   epochs: int = 220
   batch_size: int = 8
+  optimizer: str = 'momentum'
   learning_rate: float = 1.28e-3
   warmup_epochs: float = 5.0
   decay_epochs: Tuple[float, ...] = (100.0, 150.0, 180.0, 200.0)
   momentum: float = 0.9
   weight_decay: float = 1e-4
   validate_every: int = 5
+  criterion: str = 'oracle'
   selection: str = 'best_validation'
   early_stopping_patience: int = 0

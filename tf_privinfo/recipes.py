@@ -54,7 +54,7 @@ class Recipe:
   mixed_precision: bool = False
   data: configs.DataConfig = configs.DataConfig()
   clips: configs.ClipConfig = configs.ClipConfig()
-  network: configs.NetworkConfig = configs.NetworkConfig()
+  network: configs.R2Plus1DConfig = configs.R2Plus1DConfig()
   loser: configs.LoserConfig = configs.LoserConfig()
   stages: Mapping[str, configs.StageConfig] = dataclasses.field(
       default_factory=lambda: {'ensemble': configs.StageConfig()})

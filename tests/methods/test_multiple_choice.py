@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from tf_privinfo import optimizers
-from tf_privinfo.configs import NetworkConfig
+from tf_privinfo.configs import R2Plus1DConfig
 from tf_privinfo.methods import multiple_choice
 from tf_privinfo.networks import r2plus1d
 
-NETWORK = NetworkConfig(width=4, units=(1, 1))
+NETWORK = R2Plus1DConfig(width=4, units=(1, 1))
 CLASSES = 5
 
 

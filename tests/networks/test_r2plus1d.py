@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests import parity
 from tests.networks import authors_r2plus1d
-from tf_privinfo.configs import NetworkConfig
+from tf_privinfo.configs import R2Plus1DConfig
 from tf_privinfo.networks import r2plus1d
 
 
@@ -64,7 +64,7 @@ def test_units_equal_plain_3d_convolutions():
 
 
 def test_config_round_trip():
-  network = r2plus1d.R2Plus1D(7, NetworkConfig(width=4, units=(1, 1)))
+  network = r2plus1d.R2Plus1D(7, R2Plus1DConfig(width=4, units=(1, 1)))
   rebuilt = r2plus1d.R2Plus1D.from_config(network.get_config())
   clips = tf.zeros([1, 8, 16, 16, 3])
   assert rebuilt(clips).shape == network(clips).shape == (1, 7)
@@ -74,7 +74,7 @@ def test_config_round_trip():
 def test_float32_logits_under_mixed_precision():
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
   try:
-    network = r2plus1d.R2Plus1D(3, NetworkConfig(width=4, units=(1, 1)))
+    network = r2plus1d.R2Plus1D(3, R2Plus1DConfig(width=4, units=(1, 1)))
     logits = network(tf.ones([2, 4, 16, 16, 3]), training=True)
   finally:
     tf.keras.mixed_precision.set_global_policy('float32')

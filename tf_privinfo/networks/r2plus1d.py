@@ -10,7 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from tf_privinfo.configs import NetworkConfig
+from tf_privinfo.configs import R2Plus1DConfig
 from tf_privinfo.networks import layers
 
 
@@ -96,7 +96,7 @@ class R2Plus1D(tf.keras.Model):
     config: the network's sizes.
   """
 
-  def __init__(self, num_classes: int, config: NetworkConfig = NetworkConfig(), **kwargs):
+  def __init__(self, num_classes: int, config: R2Plus1DConfig = R2Plus1DConfig(), **kwargs):
     super().__init__(**kwargs)
     self.num_classes = num_classes
     self.config = config
@@ -131,4 +131,4 @@ class R2Plus1D(tf.keras.Model):
 
   @classmethod
   def from_config(cls, config):
-    return cls(**config | {'config': NetworkConfig(**config['config'])})
+    return cls(**config | {'config': R2Plus1DConfig(**config['config'])})
