@@ -7,15 +7,16 @@ alone. Frames stay encoded until it is known which ones, and which window of
 them, a clip needs.
 """
 
-from typing import Callable, Dict, NamedTuple, Sequence
+import math
+from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
 import tensorflow as tf
 
+from tf_privinfo import errors
 from tf_privinfo.configs import ClipConfig
 
 # Block of sampled but still encoded clips that are shuffled together: about 0.3 MB each at the thesis' size.
 SHUFFLE_BUFFER = 1024
-TEST_CLIPS = 10
 # Clips that go through a network at once in evaluation.
 MICRO_BATCH = 16
 
@@ -23,12 +24,51 @@ MICRO_BATCH = 16
 BRIGHTNESS, HUE = 32.0, 0.2
 SATURATION = CONTRAST = (0.5, 1.5)
 
+# Sets the seeds of depth noise apart from those of the frames of test clips.
+_NOISE_FOLD = 1
+
 
 class Window(NamedTuple):
   """The part of every frame of a clip that is decoded, the same in all modalities."""
   top: tf.Tensor
   left: tf.Tensor
   flip: tf.Tensor
+
+
+class DepthNoise(NamedTuple):
+  """What spoils the depth of test clips (table 3.3).
+
+  Attributes:
+    variance: of the factor N(1, variance) of every element.
+    void: all depth is zero instead.
+  """
+  variance: float = 0.0
+  void: bool = False
+
+  @classmethod
+  def parse(cls, text: str) -> 'DepthNoise':
+    """Noise from 'void' or from a variance such as '1e-2'; raises `UserError` for anything else."""
+    if text.strip() == 'void':
+      return cls(void=True)
+    try:
+      variance = float(text)
+    except ValueError:
+      variance = math.nan
+    if not 0 <= variance < math.inf:
+      raise errors.UserError(f'Depth noise must be "void" or a variance of zero or more, such as 0.1, not {text!r}.')
+    return cls(variance)
+
+  def apply(self, clip: tf.Tensor, seed) -> tf.Tensor:
+    """Spoils a depth clip [T, S, S, C] float32 of 0..255, as the authors do (FIDELITY B 1.3).
+
+    Every element is multiplied by its own draw of N(1, variance), clipped to
+    0..255 and truncated to a whole number. Decoded pixels are whole numbers,
+    so a variance of 0 leaves the clip exactly as it is.
+    """
+    if self.void:
+      return tf.zeros_like(clip)
+    factors = tf.random.stateless_normal(tf.shape(clip), seed, 1.0, math.sqrt(self.variance))
+    return tf.cast(tf.saturate_cast(clip * factors, tf.uint8), tf.float32)
 
 
 def _seeds(sample_id, *folds, count: int):
@@ -63,6 +103,40 @@ def sample_segments(length, frames: int, seed) -> tf.Tensor:
   return tf.minimum(tf.minimum(indices, bounds[1:] - 1), length - 1)
 
 
+def sample_uniform(length, frames: int) -> tf.Tensor:
+  """T evenly spaced frame indices from the first frame to the last: trunc(linspace(0, L - 1, T)) [T] int32.
+
+  Videos of fewer frames than T give some of them several times.
+  """
+  return tf.cast(tf.linspace(0.0, tf.cast(length - 1, tf.float32), frames), tf.int32)
+
+
+def sample_subset(length, frames: int, seed) -> tf.Tensor:
+  """A random subset of T distinct frames, in temporal order: [T] int32.
+
+  Videos of fewer frames than T give all of them and then repeat the last.
+  """
+  draws = tf.random.stateless_uniform([tf.maximum(length, frames)], seed)
+  return tf.minimum(tf.sort(tf.argsort(draws)[:frames]), length - 1)
+
+
+def sample_mixed(length, frames: int, seed) -> tf.Tensor:
+  """With probability 1/2 evenly spaced frames, else a random ordered subset (FIDELITY row 28): [T] int32."""
+  choice, subset = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+  even = tf.random.stateless_uniform([], choice) < 0.5
+  return tf.where(even, sample_uniform(length, frames), sample_subset(length, frames, subset))
+
+
+def _sample_even(length, frames: int, seed) -> tf.Tensor:
+  del seed  # As the other samplers.
+  return sample_uniform(length, frames)
+
+
+# How training and test clips draw their frames, by `ClipConfig.sampling`.
+_TRAINING_SAMPLERS = {'segments': sample_segments, 'uniform': _sample_even, 'mixed': sample_mixed}
+_TEST_SAMPLERS = {'segments': sample_segments, 'uniform': _sample_even, 'mixed': _sample_even}
+
+
 def centre_window(config: ClipConfig) -> Window:
   """The window of validation and test: the exact centre, not flipped."""
   start = tf.constant((config.frame_size - config.crop_size) // 2)
@@ -70,7 +144,7 @@ def centre_window(config: ClipConfig) -> Window:
 
 
 def random_window(config: ClipConfig, seed) -> Window:
-  """The window of a training clip: with probability 1/2 shifted, with 1/2 flipped (METHODS 3)."""
+  """The window of a training clip: half of them are shifted and, with `config.flip`, half flipped (METHODS 3)."""
   margin = config.frame_size - config.crop_size
   shifted, flipped, row, column = tf.unstack(tf.random.stateless_uniform([4], seed))
 
@@ -78,7 +152,7 @@ def random_window(config: ClipConfig, seed) -> Window:
     shift = (2 * draw - 1) * config.crop_shift * margin
     return tf.cast(margin / 2 + tf.where(shifted < 0.5, shift, 0.0), tf.int32)
 
-  return Window(start(row), start(column), flipped < 0.5)
+  return Window(start(row), start(column), tf.logical_and(config.flip, flipped < 0.5))
 
 
 def decode_frames(encoded, window: Window, config: ClipConfig) -> tf.Tensor:
@@ -150,17 +224,18 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
   Returns:
     A dataset of ({modality: [B, T, S, S, 3] float32}, label [B], sample id [B]).
   """
+  draw = _TRAINING_SAMPLERS[config.sampling]
 
   def sample(epoch, encoded, label, sample_id):
-    segments, *seeds = _seeds(sample_id, seed, epoch, count=3)
+    indices_seed, *seeds = _seeds(sample_id, seed, epoch, count=3)
     length = tf.size(next(iter(encoded.values())))
-    indices = sample_segments(length, config.frames, segments)
+    indices = draw(length, config.frames, indices_seed)
     return {m: tf.gather(frames, indices) for m, frames in encoded.items()}, seeds, label, sample_id
 
   def decode(encoded, seeds, label, sample_id):
-    window = random_window(config, seeds[0]) if config.augment else centre_window(config)
+    window = random_window(config, seeds[0])
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
-    if config.augment and 'rgb' in clips:
+    if config.colour and 'rgb' in clips:
       clips['rgb'] = distort_colour(clips['rgb'], seeds[1])
     return clips, label, sample_id
 
@@ -185,30 +260,35 @@ def _shuffle(clips: tf.data.Dataset, seed) -> tf.data.Dataset:
 
 
 def fixed_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
-                count: int = TEST_CLIPS) -> tf.data.Dataset:
-  """Micro-batches of `count` fixed clips per video, centre crops, those of a video one after the other.
+                depth_noise: Optional[DepthNoise] = None) -> tf.data.Dataset:
+  """Micro-batches of `config.test_clips` fixed clips per video, centre crops, those of a video one after the other.
 
-  The frames are drawn from the sample id alone, so every evaluation of every
-  run sees the same clips (FIDELITY row 30).
+  Frames and noise are drawn from the sample id and the number of the clip
+  alone, so every evaluation of every run sees the same clips (FIDELITY row 30).
+  Evenly spaced frames are the same in all clips of a video.
 
   Args:
     videos, config: as for `training_clips`.
     batch_size: clips in a micro-batch; it may cut through a video.
-    count: K, clips per video.
+    depth_noise: spoils the depth clips, if there are any, and nothing else.
 
   Returns:
     A dataset of ({modality: [b, T, S, S, 3] float32}, label [b], sample id [b]).
   """
-  window = centre_window(config)
+  draw, count, window = _TEST_SAMPLERS[config.sampling], config.test_clips, centre_window(config)
 
   def sample(encoded, label, sample_id):
     length = tf.size(next(iter(encoded.values())))
-    indices = tf.stack([sample_segments(length, config.frames, seed) for seed in _seeds(sample_id, count=count)])
+    indices = tf.stack([draw(length, config.frames, seed) for seed in _seeds(sample_id, count=count)])
     encoded = {m: tf.gather(frames, indices) for m, frames in encoded.items()}
-    return encoded, tf.repeat(label, count), tf.repeat(sample_id, count)
+    return encoded, tf.range(count), tf.repeat(label, count), tf.repeat(sample_id, count)
 
-  def decode(encoded, label, sample_id):
-    return {m: decode_frames(frames, window, config) for m, frames in encoded.items()}, label, sample_id
+  def decode(encoded, number, label, sample_id):
+    clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
+    if depth_noise is not None and 'depth' in clips:
+      seed, = _seeds(sample_id, _NOISE_FOLD, number, count=1)
+      clips['depth'] = depth_noise.apply(clips['depth'], seed)
+    return clips, label, sample_id
 
   clips = videos.map(sample, tf.data.AUTOTUNE).unbatch()
   return clips.map(decode, tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)

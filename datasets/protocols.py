@@ -1,10 +1,12 @@
 """Protocols: which samples train, validate and test, as pure functions of sample names.
 
 Names are those of the native files: `view_2/a01_s04_e01` in the layout of
-NW-UCLA, which the synthetic dataset shares.
+NW-UCLA, which the synthetic dataset shares, and `a01_s04_v02_e00` in UWA3D
+Multiview II.
 """
 
 import collections
+import itertools
 import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
@@ -12,7 +14,8 @@ import numpy as np
 
 from tf_privinfo import errors
 
-_NAME = re.compile(r'view_(?P<view>\d)/a(?P<action>\d\d)_s(?P<subject>\d\d)_e(?P<episode>\d\d)')
+_MULTIVIEW = re.compile(r'view_(?P<view>\d)/a(?P<action>\d\d)_s(?P<subject>\d\d)_e(?P<episode>\d\d)')
+_UWA3D = re.compile(r'a(?P<action>\d\d)_s(?P<subject>\d\d)_v(?P<view>\d\d)_e(?P<episode>\d\d)')
 
 
 class Split(NamedTuple):
@@ -20,6 +23,10 @@ class Split(NamedTuple):
   train: List[str]
   validation: List[str]
   test: List[str]
+
+
+# Of all sample names and the fraction of the training set that is held out for validation.
+Protocol = Callable[[Sequence[str], float], Split]
 
 
 class MultiviewName(NamedTuple):
@@ -32,17 +39,27 @@ class MultiviewName(NamedTuple):
 
 def parse_multiview_name(name: str) -> MultiviewName:
   """Parses `view_2/a01_s04_e01`; raises ValueError for anything else."""
-  match = _NAME.fullmatch(name)
+  return _parse(_MULTIVIEW, name, 'view_2/a01_s04_e01')
+
+
+def parse_uwa3d_name(name: str) -> MultiviewName:
+  """Parses `a01_s04_v02_e00`; raises ValueError for anything else."""
+  return _parse(_UWA3D, name, 'a01_s04_v02_e00')
+
+
+def _parse(pattern: re.Pattern, name: str, example: str) -> MultiviewName:
+  match = pattern.fullmatch(name)
   if not match:
-    raise ValueError(f'{name!r} is not of the form view_2/a01_s04_e01')
-  return MultiviewName(*(int(part) for part in match.groups()))
+    raise ValueError(f'{name!r} is not of the form {example}')
+  return MultiviewName(**{part: int(digits) for part, digits in match.groupdict().items()})
 
 
-def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], int], fraction: float = 0.05):
+def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], int], fraction: float):
   """Holds a class-balanced part of a training set out for validation, as the authors' DMCL code does.
 
   int(len(names) / classes · fraction) samples of every class, drawn with the
   class's rank as seed from a list that was shuffled with seed 0 (FIDELITY B 6).
+  A class that has no more than that keeps one to train on.
 
   Args:
     names: the training set; its order matters.
@@ -61,37 +78,57 @@ def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], int], frac
   train, validation = [], []
   for rank, label in enumerate(sorted(by_class)):
     members = by_class[label]
-    held_out = np.random.RandomState(rank).choice(members, count, replace=False).tolist() if count else []
+    size = min(count, len(members) - 1)
+    held_out = np.random.RandomState(rank).choice(members, size, replace=False).tolist()
     validation += held_out
     train += [name for name in members if name not in held_out]
   return train, validation
 
 
-def _multiview(names: Sequence[str], tests: Callable[[MultiviewName], bool]) -> Split:
-  names = sorted(names)
-  test = [name for name in names if tests(parse_multiview_name(name))]
-  train, validation = hold_out_balanced(
-      [name for name in names if not tests(parse_multiview_name(name))],
-      lambda name: parse_multiview_name(name).action)
-  return Split(train, validation, test)
+def _multiview(parse: Callable[[str], MultiviewName], trains: Callable[[MultiviewName], bool],
+               tests: Callable[[MultiviewName], bool]) -> Protocol:
+  """Samples train or test by the parts of their names; a class-balanced part of the training set validates."""
+
+  def protocol(names, hold_out):
+    names = sorted(names)
+    train, validation = hold_out_balanced(
+        [name for name in names if trains(parse(name))], lambda name: parse(name).action, hold_out)
+    return Split(train, validation, [name for name in names if tests(parse(name))])
+
+  return protocol
 
 
-def cross_view(test_view: int) -> Callable[[Sequence[str]], Split]:
-  """Two of three views train, `test_view` tests; 5 % of the training set validates."""
-  return lambda names: _multiview(names, lambda name: name.view == test_view)
+def cross_view(parse: Callable[[str], MultiviewName], train: Sequence[int], test: Sequence[int]) -> Protocol:
+  """The views `train` train, the views `test` test."""
+  return _multiview(parse, lambda name: name.view in train, lambda name: name.view in test)
 
 
-def cross_subject(names: Sequence[str]) -> Split:
-  """Odd subjects train, even ones test, in all views; 5 % of the training set validates."""
-  return _multiview(names, lambda name: name.subject % 2 == 0)
+def cross_subject(parse: Callable[[str], MultiviewName]) -> Protocol:
+  """Odd subjects train, even ones test, in all views."""
+  return _multiview(parse, lambda name: name.subject % 2 == 1, lambda name: name.subject % 2 == 0)
 
 
-_CROSS_VIEW = {f'cross_view_{view}': cross_view(view) for view in (1, 2, 3)}
+def _two_to_two(views: Sequence[int]) -> Dict[str, Protocol]:
+  """`cross_view_12_34` and so on: any two of four views train, the other two test."""
+  protocols = {}
+  for train in itertools.combinations(views, 2):
+    test = [view for view in views if view not in train]
+    protocols['cross_view_{}{}_{}{}'.format(*train, *test)] = cross_view(parse_uwa3d_name, train, test)
+  return protocols
+
+
+# Named by the view that tests.
+_CROSS_VIEW = {
+    'cross_view_1': cross_view(parse_multiview_name, (2, 3), (1,)),
+    'cross_view_2': cross_view(parse_multiview_name, (1, 3), (2,)),
+    'cross_view_3': cross_view(parse_multiview_name, (1, 2), (3,)),
+}
 
 # Dataset -> protocol -> function; the first protocol of a dataset is its default.
-PROTOCOLS: Dict[str, Dict[str, Callable[[Sequence[str]], Split]]] = {
+PROTOCOLS: Dict[str, Dict[str, Protocol]] = {
     'nwucla': _CROSS_VIEW,
-    'synthetic': {**_CROSS_VIEW, 'cross_subject': cross_subject},
+    'synthetic': {**_CROSS_VIEW, 'cross_subject': cross_subject(parse_multiview_name)},
+    'uwa3dii': {'cross_view_4': cross_view(parse_uwa3d_name, (1, 2, 3), (4,)), **_two_to_two((1, 2, 3, 4))},
 }
 
 
@@ -106,9 +143,13 @@ def resolve(dataset: str, protocol: Optional[str]) -> str:
   return protocol
 
 
-def split(dataset: str, protocol: str, names: Sequence[str]) -> Split:
-  """The samples of a protocol; raises `UserError` if none is left to train or to test."""
-  result = PROTOCOLS[dataset][protocol](names)
+def split(dataset: str, protocol: str, names: Sequence[str], hold_out: float = 0.05) -> Split:
+  """The samples of a protocol, of which the fraction `hold_out` of the training set validates.
+
+  With a `hold_out` of 0 nothing validates and the whole training set trains.
+  Raises `UserError` if no sample is left to train or to test on.
+  """
+  result = PROTOCOLS[dataset][protocol](names, hold_out)
   for part in ('train', 'test'):
     if not getattr(result, part):
       raise errors.UserError(f'Protocol {protocol} finds no video to {part} on among the {len(names)} of {dataset}.')

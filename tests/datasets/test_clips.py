@@ -5,12 +5,14 @@ column and the number of its frame, so that a clip shows where it was cut out.
 """
 
 import colorsys
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import parity
+from tf_privinfo import errors
 from tf_privinfo.configs import ClipConfig
 from tf_privinfo.datasets import clips
 from tf_privinfo.datasets.preparation import frames
@@ -51,6 +53,59 @@ def test_segments_are_sampled_uniformly():
   np.testing.assert_allclose(np.bincount(first, minlength=5) / 2000, 0.2, atol=0.03)
 
 
+def test_segments_keep_their_draws():
+  """Published results depend on these indices."""
+  drawn = {length: clips.sample_segments(length, 8, tf.constant([3, 4])).numpy().tolist() for length in (1, 5, 40, 123)}
+  assert drawn == {1: [0] * 8, 5: [0, 2, 3, 4, 4, 4, 4, 4], 40: [1, 9, 11, 17, 23, 29, 34, 35],
+                   123: [3, 30, 34, 54, 73, 90, 107, 109]}
+
+
+def test_uniform_indices_are_those_of_the_authors():
+  indices = tf.map_fn(lambda length: clips.sample_uniform(length, 5), tf.range(5, 301))
+  np.testing.assert_array_equal(indices, GOLDEN['uniform_indices_5frames_n5_to_300'])
+
+
+@pytest.mark.parametrize('length, expected', [
+    (1, [0, 0, 0, 0, 0]), (2, [0, 0, 0, 0, 1]), (3, [0, 0, 1, 1, 2]), (4, [0, 0, 1, 2, 3])])
+def test_uniform_indices_of_short_videos_repeat(length, expected):
+  assert clips.sample_uniform(length, 5).numpy().tolist() == expected
+
+
+@pytest.mark.parametrize('length, expected', [
+    (1, [0, 0, 0, 0, 0]), (3, [0, 1, 2, 2, 2]), (4, [0, 1, 2, 3, 3]), (5, [0, 1, 2, 3, 4])])
+def test_subsets_of_short_videos_are_all_frames(length, expected):
+  indices = _many(lambda seed: clips.sample_subset(length, 5, seed), 50)
+  np.testing.assert_array_equal(indices, [expected] * 50)
+
+
+def test_subsets_are_distinct_ordered_and_equally_likely():
+  indices = _many(lambda seed: clips.sample_subset(12, 5, seed), 4000)
+  assert (np.diff(indices, axis=1) > 0).all()
+  np.testing.assert_allclose(np.bincount(indices.ravel(), minlength=12) / 4000, 5 / 12, atol=0.03)
+  # Of the 792 subsets nearly all occur among so many draws.
+  assert len(np.unique(indices, axis=0)) > 750
+
+
+def test_mixed_is_half_uniform_and_half_subsets():
+  indices = _many(lambda seed: clips.sample_mixed(40, 5, seed), 3000)
+  even = (indices == [0, 9, 19, 29, 39]).all(1)
+  assert np.mean(even) == pytest.approx(0.5, abs=0.03)
+  subsets = indices[~even]
+  assert (np.diff(subsets, axis=1) > 0).all()
+  assert subsets.min() == 0 and subsets.max() == 39
+  # The choice says nothing about the subset.
+  np.testing.assert_allclose(np.bincount(subsets.ravel(), minlength=40) / len(subsets), 5 / 40, atol=0.045)
+
+
+@pytest.mark.parametrize('sampler', [clips.sample_segments, clips.sample_subset, clips.sample_mixed])
+def test_indices_are_valid_and_ordered_for_any_length(sampler):
+  for length in (1, 2, 4, 7, 8, 9, 30):
+    indices = _many(lambda seed, length=length: sampler(length, 8, seed), 100)
+    assert indices.shape == (100, 8) and indices.dtype == np.int32
+    assert (np.diff(indices, axis=1) >= 0).all()
+    assert indices.min() >= 0 and indices.max() < length
+
+
 # Resize and windows.
 
 
@@ -81,6 +136,26 @@ def test_random_windows(crop_shift, lowest, highest):
   assert np.mean(flip) == pytest.approx(0.5, abs=0.03)
   assert np.mean(flip[central]) == pytest.approx(0.5, abs=0.05)
   assert abs(np.corrcoef(top[~central], left[~central])[0, 1]) < 0.1
+
+
+def test_windows_keep_their_draws():
+  windows = [[int(part) for part in clips.random_window(ClipConfig(frame_size=32, crop_size=16), tf.constant([s, 9]))]
+             for s in range(5)]
+  assert windows == [[8, 8, 1], [8, 8, 0], [4, 5, 1], [6, 4, 1], [8, 8, 0]]
+
+
+def test_without_flip_windows_are_the_same_but_not_flipped():
+  flipping = _many(lambda seed: clips.random_window(ClipConfig(), seed), 100)
+  top, left, flip = _many(lambda seed: clips.random_window(ClipConfig(flip=False), seed), 100)
+  np.testing.assert_array_equal((top, left), flipping[:2])
+  assert not flip.any()
+
+
+@pytest.mark.parametrize('size', [224, 33])
+def test_whole_frames_have_one_window(size):
+  config = ClipConfig(frame_size=size, crop_size=size, crop_shift=0.5)
+  top, left, flip = _many(lambda seed: clips.random_window(config, seed), 100)
+  assert not top.any() and not left.any() and 0 < flip.sum() < 100
 
 
 # Colour.
@@ -141,6 +216,55 @@ def test_colour_frequencies_and_ranges(distorted):
   turns = (hues - colorsys.rgb_to_hsv(160, 120, 80)[0] + 0.5) % 1 - 0.5
   check_range(turns[slow], -0.2, 0.2)
   assert abs(turns[~slow]).max() < 1e-4
+
+
+# Noise.
+
+
+def _noisy(variance, pixel, count=20000):
+  clip = tf.fill([2, count // 2, 1, 1], float(pixel))
+  return clips.DepthNoise(variance).apply(clip, tf.constant([1, 2])).numpy()
+
+
+@pytest.mark.parametrize('variance', [1e-3, 1e-2, 1e-1])
+def test_noise_multiplies_by_draws_of_the_given_variance(variance):
+  factors = (_noisy(variance, 120) + 0.5) / 120  # The mean of what truncation takes away.
+  unclipped = factors[factors < 254 / 120]
+  assert len(unclipped) > 0.999 * factors.size
+  assert unclipped.mean() == pytest.approx(1, abs=0.01)
+  assert unclipped.std() == pytest.approx(variance**0.5, rel=0.03)
+  draws = factors.reshape(2, -1)
+  assert abs(np.corrcoef(draws[0], draws[1])[0, 1]) < 0.03
+
+
+def test_noise_is_clipped_and_truncated():
+  strong = _noisy(10, 200)
+  assert strong.dtype == np.float32
+  assert strong.min() == 0 and strong.max() == 255
+  assert np.mean(strong == 0) == pytest.approx(0.376, abs=0.02)  # N(1, 10) below 1/200.
+  assert np.mean(strong == 255) == pytest.approx(0.465, abs=0.02)  # N(1, 10) above 255/200.
+  np.testing.assert_array_equal(strong, np.rint(strong))
+  # Truncation, not rounding: whatever is below 1 becomes 0.
+  assert np.mean(_noisy(1e-3, 1) == 0) == pytest.approx(0.5, abs=0.02)
+  assert not _noisy(1, 0).any()
+
+
+def test_noise_of_no_variance_changes_nothing():
+  clip = tf.reshape(tf.range(256.0), [1, 16, 16, 1])
+  np.testing.assert_array_equal(clips.DepthNoise(0.0).apply(clip, tf.constant([1, 2])), clip)
+
+
+@pytest.mark.parametrize('text, noise', [
+    ('0', clips.DepthNoise(0.0)), ('1e-3', clips.DepthNoise(1e-3)), (' 10', clips.DepthNoise(10.0)),
+    ('void', clips.DepthNoise(void=True))])
+def test_parses_noise(text, noise):
+  assert clips.DepthNoise.parse(text) == noise
+
+
+@pytest.mark.parametrize('text', ['-1', 'loud', '', 'nan', 'inf', '1,2', 'Void'])
+def test_malformed_noise_is_a_user_error(text):
+  with pytest.raises(errors.UserError, match=f'variance of zero or more, such as 0.1, not {text!r}'):
+    clips.DepthNoise.parse(text)
 
 
 # The pipeline.
@@ -234,8 +358,92 @@ def test_training_distorts_the_colour_of_rgb_alone():
   assert 8 <= changed.sum() <= 24
 
 
+def test_training_clips_keep_their_draws(coded):
+  """Published results depend on these clips: their order, frames, windows, flips and colours."""
+  clip, _, sample_ids = _collect(clips.training_clips(
+      _videos(coded, _names(20)), CONFIG, seed=1, epochs=[0, 1], batch_size=10))
+  assert [int(name[1:]) for name in sample_ids] == [
+      19, 4, 17, 13, 6, 5, 1, 8, 14, 7, 18, 11, 3, 16, 12, 0, 15, 2, 10, 9,
+      6, 8, 4, 3, 10, 13, 14, 5, 16, 11, 2, 12, 7, 15, 9, 18, 19, 0, 1, 17]
+  assert [_locate(clip['depth'][i]) for i in (0, 1, 2, 20)] == [
+      ((0, 3, 4, 7, 9, 11, 12, 15), 8, 8, True), ((1, 3, 4, 5, 7, 9, 10, 12), 8, 8, False),
+      ((1, 2, 4, 6, 7, 10, 12, 13), 7, 5, False), ((1, 3, 5, 7, 8, 10, 12, 14), 5, 5, True)]
+  assert zlib.crc32(clip['depth'].astype(np.uint8).tobytes()) == 4047281651
+  np.testing.assert_allclose(clip['rgb'][:4].mean((1, 2, 3, 4)), [102.82, 97.806, 90.479, 105.054], atol=2e-3)
+  assert clip['rgb'].mean(dtype=np.float64) == pytest.approx(96.342917, abs=1e-4)
+
+
+def test_fixed_clips_keep_their_draws(coded):
+  clip, _, _ = _collect(clips.fixed_clips(_videos(coded, _names(12), ('depth',)), CONFIG))
+  assert [_locate(clip['depth'][i])[0] for i in (100, 101, 119)] == [
+      (0, 3, 6, 9, 11, 13, 15, 18), (0, 4, 5, 8, 11, 14, 15, 18), (1, 3, 5, 8, 11, 14, 15, 19)]
+  assert zlib.crc32(clip['depth'].astype(np.uint8).tobytes()) == 120989718
+
+
+def test_mixed_training_clips(coded):
+  """Half of the clips evenly spaced, the others not, and always the same frames in all modalities."""
+  config = ClipConfig(frames=5, sampling='mixed', frame_size=32, crop_size=16)
+
+  def frame_numbers(epochs):
+    clip, _, sample_ids = _collect(clips.training_clips(
+        _videos(coded, _names(60)), config, seed=1, epochs=epochs, batch_size=30))
+    numbers = [_locate(c)[0] for c in clip['depth']]
+    assert numbers == [_locate(c)[0] for c in clip['flow']]
+    return list(zip(sample_ids, numbers))
+
+  drawn = frame_numbers([0, 1])
+  assert drawn[60:] == frame_numbers([1])
+  assert all(len(set(numbers)) == 5 and list(numbers) == sorted(numbers) for _, numbers in drawn)
+  even = [numbers == tuple(np.linspace(0, 8 + int(name[1:]) % 12, 5).astype(int)) for name, numbers in drawn]
+  assert np.mean(even) == pytest.approx(0.5, abs=0.15)
+  # Every epoch draws anew.
+  first, second = (dict(zip((name for name, _ in drawn[part]), even[part])) for part in (slice(60), slice(60, 120)))
+  assert 15 < sum(first[name] != second[name] for name in first) < 45
+
+
+def test_uniform_training_clips_are_evenly_spaced(coded):
+  config = ClipConfig(frames=5, sampling='uniform', frame_size=32, crop_size=16)
+  clip, _, sample_ids = _collect(clips.training_clips(
+      _videos(coded, _names(12), ('depth',)), config, seed=1, epochs=[0], batch_size=12))
+  for name, c in zip(sample_ids, clip['depth']):
+    assert _locate(c)[0] == tuple(np.linspace(0, 8 + int(name[1:]), 5).astype(int))
+
+
+@pytest.mark.parametrize('sampling', ['uniform', 'mixed'])
+def test_evenly_spaced_test_clips_are_all_the_same(coded, sampling):
+  config = ClipConfig(frames=5, sampling=sampling, frame_size=32, crop_size=16, test_clips=2)
+  clip, labels, _ = _collect(clips.fixed_clips(_videos(coded, ['v0', 'v11']), config))
+  assert list(labels) == [0, 0, 11, 11]
+  for m in clip:
+    first, second = ((numbers, 8, 8, False) for numbers in ((0, 2, 4, 6, 8), (0, 4, 9, 14, 19)))
+    assert [_locate(c) for c in clip[m]] == [first, first, second, second]
+
+
+def test_colour_and_flip_are_switched_on_their_own(coded):
+  def collect(**switches):
+    config = ClipConfig(frame_size=32, crop_size=16, **switches)
+    return _collect(clips.training_clips(_videos(coded, _names(12)), config, seed=1, epochs=[0], batch_size=12))[0]
+
+  def windows(clip):
+    return [_locate(c) for c in clip]
+
+  both, flip, colour = collect(), collect(colour=False), collect(flip=False)
+  np.testing.assert_array_equal(flip['rgb'], flip['depth'])
+  np.testing.assert_array_equal(flip['depth'], both['depth'])
+  assert abs(colour['rgb'] - colour['depth']).max() > 1
+  assert windows(colour['depth']) == [place[:3] + (False,) for place in windows(both['depth'])]
+
+
+def test_whole_frames_are_clips_without_a_crop(coded):
+  config = ClipConfig(frame_size=32, crop_size=32, colour=False)
+  clip, _, _ = _collect(clips.training_clips(
+      _videos(coded, _names(12), ('rgb',)), config, seed=1, epochs=[0], batch_size=12))
+  places = [_locate(c) for c in clip['rgb']]
+  assert {place[1:3] for place in places} == {(0, 0)} and {place[3] for place in places} == {True, False}
+
+
 def test_without_augmentation_windows_are_central(coded):
-  config = ClipConfig(frame_size=32, crop_size=16, augment=False)
+  config = ClipConfig(frame_size=32, crop_size=16, crop_shift=0.0, flip=False, colour=False)
   clip, _, _ = _collect(clips.training_clips(
       _videos(coded, _names(8), ('rgb',)), config, seed=1, epochs=[0], batch_size=8))
   assert {_locate(c)[1:] for c in clip['rgb']} == {(8, 8, False)}
@@ -307,3 +515,27 @@ def test_fixed_clips_are_a_function_of_the_sample_alone(coded):
 def test_fixed_clips_keep_the_last_partial_batch(coded):
   batches = clips.fixed_clips(_videos(coded, _names(3), ('depth',)), CONFIG, batch_size=7)
   assert [len(labels) for _, labels, _ in batches.as_numpy_iterator()] == [7, 7, 7, 7, 2]
+
+
+def test_noise_spoils_depth_alone(coded):
+  def collect(noise, names=('v3', 'v11'), modalities=('rgb', 'depth', 'flow'), **kwargs):
+    config = ClipConfig(frames=5, sampling='uniform', frame_size=32, crop_size=16, test_clips=2)
+    return _collect(clips.fixed_clips(_videos(coded, names, modalities), config, depth_noise=noise, **kwargs))[0]
+
+  clean, noisy = collect(None), collect(clips.DepthNoise(0.1))
+  for m in ('rgb', 'flow'):
+    np.testing.assert_array_equal(noisy[m], clean[m])
+  factors = noisy['depth'][clean['depth'] > 100] / clean['depth'][clean['depth'] > 100]
+  assert factors.mean() == pytest.approx(1, abs=0.03) and factors.std() == pytest.approx(0.1**0.5, abs=0.04)
+  np.testing.assert_array_equal(noisy['depth'], np.clip(np.trunc(noisy['depth']), 0, 255))
+  # The two clips of a video have the same frames but not the same noise.
+  np.testing.assert_array_equal(clean['depth'][0], clean['depth'][1])
+  assert np.mean(noisy['depth'][0] != noisy['depth'][1]) > 0.5
+  # Noise is a function of the sample and of the number of the clip.
+  backwards = collect(clips.DepthNoise(0.1), ('v11', 'v3'), ('depth',), batch_size=3)
+  np.testing.assert_array_equal(noisy['depth'], backwards['depth'][[2, 3, 0, 1]])
+  _assert_same(collect(clips.DepthNoise(0.0)), clean)
+  void = collect(clips.DepthNoise(void=True))
+  assert void['depth'].shape == clean['depth'].shape and not void['depth'].any()
+  np.testing.assert_array_equal(void['rgb'], clean['rgb'])
+  _assert_same(collect(clips.DepthNoise(0.1), modalities=('rgb',)), {'rgb': clean['rgb']})

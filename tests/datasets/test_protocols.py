@@ -28,6 +28,67 @@ def test_cross_view_equals_the_authors_lists(key, protocol):
   assert split.test == authors['test']
 
 
+def _stems(names):
+  return [name[:-len('.tfrecords')] for name in names if name.endswith('.tfrecords')]
+
+
+def _assert_same_samples(split, authors):
+  """The authors' readers shuffle their lists, so orders differ."""
+  assert [len(part) for part in split] == [len(authors[part]) for part in ('train', 'val', 'test')]
+  assert [set(part) for part in split] == [set(_stems(authors[part])) for part in ('train', 'val', 'test')]
+
+
+def test_nwucla_without_validation_is_the_split_of_chapters_3_and_4():
+  names = [f'{view}/{name}' for view, members in SPLITS['nwucla_input'].items() for name in members]
+  _assert_same_samples(protocols.split('nwucla', 'cross_view_3', names, 0), SPLITS['nwucla_md'])
+
+
+def test_uwa3d_equals_the_split_of_the_authors():
+  names = _stems(SPLITS['uwa3dii_input_sorted'])
+  assert len(names) == 1200
+  assert protocols.resolve('uwa3dii', None) == 'cross_view_4'
+  _assert_same_samples(protocols.split('uwa3dii', 'cross_view_4', names, 0.0), SPLITS['uwa3dii_cross_view_md'])
+
+
+@pytest.mark.parametrize('train, test', [
+    ('12', '34'), ('13', '24'), ('14', '23'), ('23', '14'), ('24', '13'), ('34', '12')])
+def test_uwa3d_two_views_train_and_two_test(train, test):
+  names = _stems(SPLITS['uwa3dii_input_sorted'])
+  split = protocols.split('uwa3dii', f'cross_view_{train}_{test}', names)
+  views = [sorted({name[10] for name in part}) for part in split]
+  assert views == [list(train), list(train), list(test)]
+  # 600 videos train: int(600 / 30 · 0.05) of each class are held out.
+  assert collections.Counter(name[:3] for name in split.validation) == {f'a{a:02d}': 1 for a in range(1, 31)}
+  assert sorted(split.train + split.validation + split.test) == names
+
+
+def test_uwa3d_has_seven_protocols():
+  assert len(protocols.PROTOCOLS['uwa3dii']) == 7
+
+
+@pytest.mark.parametrize('dataset, protocol, names', [
+    ('synthetic', protocol, _names()) for protocol in protocols.PROTOCOLS['synthetic']] + [
+        ('uwa3dii', 'cross_view_4', _stems(SPLITS['uwa3dii_input_sorted']))])
+def test_nothing_held_out_leaves_the_whole_training_set(dataset, protocol, names):
+  some, none = protocols.split(dataset, protocol, names), protocols.split(dataset, protocol, names, 0)
+  assert some.validation and none.validation == []
+  assert sorted(none.train) == sorted(some.train + some.validation)
+  assert none.test == some.test
+
+
+def test_more_can_be_held_out():
+  split = protocols.split('synthetic', 'cross_view_1', _names(), 0.25)
+  # 400 videos train: int(400 / 10 · 0.25) of each class.
+  assert collections.Counter(name[7:10] for name in split.validation) == {f'a{a:02d}': 10 for a in range(1, 11)}
+
+
+def test_a_small_class_keeps_one_sample_to_train_on():
+  train, validation = protocols.hold_out_balanced(['a0', 'b0', 'b1'] + [f'c{i}' for i in range(27)],
+                                                  lambda name: name[0], 0.5)
+  assert collections.Counter(name[0] for name in validation) == {'b': 1, 'c': 5}
+  assert collections.Counter(name[0] for name in train) == {'a': 1, 'b': 1, 'c': 22}
+
+
 @pytest.mark.parametrize('protocol', protocols.PROTOCOLS['synthetic'])
 def test_split_depends_on_the_set_of_names_alone(protocol):
   names = _names()
@@ -85,3 +146,16 @@ def test_parses_a_name():
 def test_malformed_names_are_told(name):
   with pytest.raises(ValueError, match='not of the form view_2/a01_s04_e01'):
     protocols.parse_multiview_name(name)
+
+
+def test_parses_a_uwa3d_name():
+  assert protocols.parse_uwa3d_name('a30_s10_v04_e00') == protocols.MultiviewName(
+      view=4, action=30, subject=10, episode=0)
+
+
+@pytest.mark.parametrize('name', [
+    'a01_s01_v04_e00.tfrecords', 'readme.txt', 'a1_s01_v04_e00', 'view_2/a01_s04_e01', 'a01_v04_s01_e00',
+    'a01_s01_v04', ' a01_s01_v04_e00', 'a01_s01_v04_e00\n', ''])
+def test_malformed_uwa3d_names_are_told(name):
+  with pytest.raises(ValueError, match='not of the form a01_s04_v02_e00'):
+    protocols.parse_uwa3d_name(name)
