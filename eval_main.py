@@ -1,7 +1,8 @@
-"""Evaluates a trained run with ten clips per video, or exports it for serving.
+"""Evaluates a trained run on its test set, with clean or noisy depth, or exports it for serving.
 
   python eval_main.py --run_dir=checkpoints/synthetic/dmcl/small-cross_view_1-code-seed0
   python eval_main.py --run_dir=... --export_dir=/models/dmcl
+  python eval_main.py --run_dir=... --noise=0,1e-3,1e-2,1e-1,1,10,void
 """
 
 import pathlib
@@ -15,6 +16,9 @@ flags.DEFINE_string('run_dir', None, 'The run directory, as train_main.py printe
 flags.DEFINE_string('data_dir', None, 'Folder of the native files. Default: data/<dataset>.')
 flags.DEFINE_string(
     'export_dir', None, 'Write the SavedModel for TF Serving into this folder, as its version 1, instead of evaluating.')
+flags.DEFINE_string(
+    'noise', None, 'Evaluate under multiplicative noise on depth instead: its variances, separated by commas; void is '
+    'no depth at all. Table 3.3 has 0,1e-3,1e-2,1e-1,1,10,void.')
 
 
 def main() -> None:
@@ -22,6 +26,8 @@ def main() -> None:
 
   if FLAGS.export_dir:
     workflow.export(FLAGS.run_dir, pathlib.Path(FLAGS.export_dir))
+  elif FLAGS.noise:
+    workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise)
   else:
     workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir)
 

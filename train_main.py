@@ -24,7 +24,8 @@ flags.DEFINE_string('method', None, f'How the streams are trained. {_choices(rec
 flags.DEFINE_string('dataset', None, f'What they are trained on. {_choices(recipes.DATASETS)}.', required=True)
 flags.DEFINE_string(
     'protocol', None, 'Which samples train and test. cross_view_V: view V tests, the two others train; cross_subject '
-    '(synthetic only): odd subjects train, even ones test. Default: cross_view_1.')
+    '(synthetic only): odd subjects train, even ones test. Default: cross_view_1; for the methods of chapter 3 on '
+    'nwucla cross_view_3, as in the authors\' code.')
 flags.DEFINE_string(
     'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
     'Default: data/<dataset>.')
@@ -39,6 +40,13 @@ flags.DEFINE_integer('batch_size', None, "Videos per step, all devices together.
 flags.DEFINE_multi_string(
     'set', [], 'Any field of the recipe, as key=value; may be repeated: --set loser.temperature=5 '
     '--set modalities=rgb,depth. The recipe is printed at the start and lists all keys.')
+flags.DEFINE_string(
+    'stage', None, 'Run this stage of the recipe only, as in --stage=joint; with a colon, as in --stage=joint:, also '
+    'those that follow. Default: all stages. Finished stages are never run again.')
+flags.DEFINE_string(
+    'init_from', None, 'Run directory whose streams the first stages start from, such as a run on a larger dataset.')
+flags.DEFINE_bool(
+    'new_classifier', False, 'Start from --init_from without its classifiers: for another set of classes.')
 flags.DEFINE_bool('resume', True, 'Continue the run if it was interrupted. --noresume keeps the old one aside.')
 flags.DEFINE_bool('skip_broken', False, 'Prepare the dataset without the videos that cannot be read.')
 flags.DEFINE_bool('mixed_precision', False, 'Compute in bfloat16, with weights in float32.')
@@ -49,11 +57,13 @@ def resolve_recipe() -> recipes.Recipe:
   """The recipe that the flags ask for."""
   preset = FLAGS.preset or ('small' if FLAGS.dataset == 'synthetic' else 'paper')
   recipe = recipes.recipe(FLAGS.method, FLAGS.dataset, FLAGS.protocol, preset, FLAGS.variant, FLAGS.seed)
-  recipe = dataclasses.replace(recipe, protocol=protocols.resolve(recipe.dataset, recipe.protocol))
-  settings = {'mixed_precision': FLAGS.mixed_precision, 'data.skip_broken': FLAGS.skip_broken}
+  protocol = FLAGS.protocol or recipes.default_protocol(recipe.method, recipe.dataset)
+  recipe = dataclasses.replace(recipe, protocol=protocols.resolve(recipe.dataset, protocol))
+  settings = {'mixed_precision': FLAGS.mixed_precision, 'data.skip_broken': FLAGS.skip_broken,
+              'init_from': FLAGS.init_from or '', 'new_classifier': FLAGS.new_classifier}
   for field in ('epochs', 'batch_size'):
     if FLAGS[field].value is not None:
-      settings.update({f'stages.{stage}.{field}': FLAGS[field].value for stage in recipe.stages})
+      settings.update(recipes.training_stages(recipe, field, FLAGS[field].value))
   return recipes.check(recipes.override(recipe, {**settings, **recipes.parse_settings(FLAGS.set)}))
 
 
@@ -63,7 +73,7 @@ def main() -> None:
 
   workflow.train(
       recipe, data_dir=FLAGS.data_dir, output_dir=pathlib.Path(FLAGS.output_dir), resume=FLAGS.resume,
-      num_gpus=FLAGS.num_gpus)
+      num_gpus=FLAGS.num_gpus, stage=FLAGS.stage)
 
 
 if __name__ == '__main__':

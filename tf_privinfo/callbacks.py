@@ -75,22 +75,24 @@ class TrainingState(tf.Module):
 
 
 class Validation(tf.keras.callbacks.Callback):
-  """Validates every few epochs and keeps the weights with the best oracle accuracy.
+  """Validates every few epochs and keeps the best weights.
 
   Of equal accuracies the latest wins, as in the authors' code (FIDELITY B 4.3).
 
   Args:
-    evaluate: the validation accuracies by name, 'oracle' among them.
+    evaluate: the validation accuracies by name.
+    criterion: the name of the one that decides.
     every: epochs between validations, counted from epoch 0.
     patience: validations without a new best before training stops; 0: never.
     state: of the stage.
     directory: where the best weights go.
   """
 
-  def __init__(self, evaluate: Callable[[], Dict[str, float]], every: int, patience: int,
+  def __init__(self, evaluate: Callable[[], Dict[str, float]], criterion: str, every: int, patience: int,
                state: TrainingState, directory: pathlib.Path):
     super().__init__()
     self._evaluate = evaluate
+    self._criterion = criterion
     self._every = every
     self._patience = patience
     self._state = state
@@ -102,8 +104,8 @@ class Validation(tf.keras.callbacks.Callback):
     accuracies = self._evaluate()
     logs.update({f'validation/{name}': value for name, value in accuracies.items()})
     state = self._state
-    if accuracies['oracle'] >= float(state.best_accuracy):
-      state.best_accuracy.assign(accuracies['oracle'])
+    if accuracies[self._criterion] >= float(state.best_accuracy):
+      state.best_accuracy.assign(accuracies[self._criterion])
       state.best_epoch.assign(epoch + 1)
       state.waited.assign(0)
       # Beside the best before, which the checkpoint of the last epoch still points to.

@@ -95,7 +95,7 @@ def export(run: runs.Run, method: tf.keras.Model, directory: pathlib.Path) -> pa
   served = ServedMethod(method, run.recipe.clips, label_names)
   temporary = directory.with_name(directory.name + '.tmp')
   shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
-  tf.saved_model.save(served, str(temporary / VERSION), signatures=served.signatures(run.recipe.modalities))
+  tf.saved_model.save(served, str(temporary / VERSION), signatures=served.signatures(method.modalities))
   runs.write_atomically(temporary / 'labels.txt', '\n'.join(label_names) + '\n')
   runs.replace_directory(temporary, directory)
   return directory / VERSION

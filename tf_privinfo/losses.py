@@ -35,6 +35,34 @@ def imitation(teacher_logits: tf.Tensor, logits: tf.Tensor, temperature: float,
   return tf.nn.softmax_cross_entropy_with_logits(targets, logits / student_temperature)
 
 
+def generalized_distillation(hard: tf.Tensor, soft: tf.Tensor, soft_share: float) -> tf.Tensor:
+  """(1 - λ) · hard + λ · soft, eqs. 3.4 and 3.5.
+
+  Args:
+    hard: cross entropy with the label, [..., B].
+    soft: imitation of the teacher, [..., B].
+    soft_share: λ.
+  """
+  return (1 - soft_share) * hard + soft_share * soft
+
+
+def hallucination(depth_maps: tf.Tensor, hall_maps: tf.Tensor) -> tf.Tensor:
+  """Squared Euclidean distance of sigmoid(A_d) and sigmoid(A_h), eq. 3.3 without λ_l.
+
+  No gradient reaches the depth stream.
+
+  Args:
+    depth_maps: activations of the depth stream, [N, ...].
+    hall_maps: those of the hallucination stream, [N, ...].
+
+  Returns:
+    [N] float32: the sum over all but the first axis.
+  """
+  target = tf.stop_gradient(tf.sigmoid(tf.cast(depth_maps, tf.float32)))
+  distances = tf.math.squared_difference(target, tf.sigmoid(tf.cast(hall_maps, tf.float32)))
+  return tf.reduce_sum(distances, axis=tf.range(1, tf.rank(distances)))
+
+
 def uniform_divergence(logits: tf.Tensor) -> tf.Tensor:
   """KL(uniform || σ(logits)), the "be unsure" loss of confident multiple choice learning: [..., B]."""
   classes = tf.cast(tf.shape(logits)[-1], logits.dtype)

@@ -1,7 +1,7 @@
 """Pictures of results, as PNG bytes."""
 
 import io
-from typing import Sequence
+from typing import Dict, Sequence
 
 import numpy as np
 
@@ -23,6 +23,25 @@ def confusion_matrix(confusion: np.ndarray, label_names: Sequence[str], title: s
     for row, column in zip(*np.nonzero(confusion)):
       axes.text(column, row, confusion[row, column], ha='center', va='center',
                 color='white' if shares[row, column] > 0.5 else 'black', fontsize=8)
+  return _png(picture)
+
+
+def noise_sweep(levels: Sequence[str], accuracies: Dict[str, Sequence[float]]) -> bytes:
+  """Accuracy over noise on depth: one line per method, one value per level."""
+  from matplotlib import figure
+
+  picture = figure.Figure(figsize=(7, 4.5), layout='constrained')
+  axes = picture.add_subplot()
+  for name, values in accuracies.items():
+    axes.plot(range(len(levels)), [100 * value for value in values], marker='o', label=name)
+  axes.set_xticks(range(len(levels)), levels)
+  axes.set(xlabel='variance of the noise on depth', ylabel='accuracy, %', ylim=(0, 100))
+  axes.grid(alpha=0.3)
+  axes.legend()
+  return _png(picture)
+
+
+def _png(picture) -> bytes:
   buffer = io.BytesIO()
   picture.savefig(buffer, format='png', dpi=80)
   return buffer.getvalue()

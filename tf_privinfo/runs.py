@@ -3,7 +3,7 @@
     checkpoints/<dataset>/<method>/<run name>/
       recipe.yaml      the resolved recipe, enough to run it again
       manifest.json    the dataset as it was prepared: labels, samples, flow, depth variant
-      <stage>/         last/ and best/ checkpoints, history.json, finished.json
+      <stage>/         last/ and best/ checkpoints, history.json, finished.json; one for each stage
       tensorboard/     logs
       results.json     every figure of the final evaluation
       saved_model/     for TF Serving
@@ -16,14 +16,18 @@ import os
 import pathlib
 import shutil
 import time
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import tensorflow as tf
 
+from tf_privinfo import checkpoints
+from tf_privinfo import configs
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo.methods import multiple_choice
+from tf_privinfo.methods import two_stream
 from tf_privinfo.networks import r2plus1d
+from tf_privinfo.networks import resnet50
 
 
 class Run:
@@ -94,19 +98,25 @@ class Run:
           'or --noresume to start anew beside it.')
     self.write('manifest.json', manifest)
 
-  def restore_method(self) -> tf.keras.Model:
-    """The trained method with its best weights, for inference.
-
-    Raises:
-      UserError: if the last stage has not finished, or its checkpoint belongs
-        to another architecture.
-    """
-    stage = list(self.recipe.stages)[-1]
+  def weights(self, stage: str) -> str:
+    """The checkpoint that a stage ended with; raises `UserError` if it has not finished."""
     finished = self.read(f'{stage}/finished.json')
     if finished is None:
-      raise errors.UserError(f'{self.directory} has not finished training: run train_main.py again to resume it.')
-    method = build_method(self.recipe, len(self.read('manifest.json')['label_names']))
-    restore_weights(method, str(self.directory / stage / finished['weights']))
+      raise errors.UserError(
+          f'Stage {stage} of {self.directory} has not finished: run train_main.py for it, or again to resume it.')
+    return str(self.directory / stage / finished['weights'])
+
+  def restore_method(self, stage: Optional[str] = None) -> tf.keras.Model:
+    """The trained method of a stage (the last one by default), for inference.
+
+    Raises:
+      UserError: if the stage has not finished, or its checkpoint belongs to
+        another architecture.
+    """
+    stage = stage or list(self.recipe.stages)[-1]
+    weights = self.weights(stage)
+    method = build_method(self.recipe, stage, len(self.read('manifest.json')['label_names']))
+    checkpoints.load_streams(method.streams, weights)
     return method
 
 
@@ -115,42 +125,65 @@ def run_name(recipe: recipes.Recipe) -> str:
   default = recipes.flatten(
       recipes.recipe(recipe.method, recipe.dataset, recipe.protocol, recipe.preset, recipe.variant, recipe.seed))
   changed = [f'{key}={value}' for key, value in recipes.flatten(recipe).items() if default.get(key) != value]
-  return '-'.join([recipe.preset, recipe.protocol, recipe.variant, f'seed{recipe.seed}', *changed])
+  parts = [recipe.preset, recipe.protocol, recipe.variant, f'seed{recipe.seed}', *changed]
+  return '-'.join(parts).replace(os.sep, '_')
 
 
-def build_method(recipe: recipes.Recipe, num_classes: int) -> tf.keras.Model:
-  """Builds the method of a recipe with all its variables, randomly initialised.
+def stage_seed(recipe: recipes.Recipe, stage: str) -> int:
+  """The seed of a stage's weights and data: the recipe's for its first stage, others for the rest."""
+  return recipe.seed + 2**16 * list(recipe.stages).index(stage)
 
-  The initial weights are a function of the recipe's seed, modalities and
-  network. Call it inside the scope of a distribution strategy.
+
+def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.keras.Model:
+  """Builds the method of a stage with all its variables, randomly initialised.
+
+  The initial weights are a function of the recipe's seed, the stage, its
+  streams and the network. Call it inside the scope of a distribution strategy.
   """
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if recipe.mixed_precision else 'float32')
-  tf.keras.utils.set_random_seed(recipe.seed)
-  streams = {m: r2plus1d.R2Plus1D(num_classes, recipe.network, name=m) for m in recipe.modalities}
+  tf.keras.utils.set_random_seed(stage_seed(recipe, stage))
+  network = resnet50.ResNet50 if isinstance(recipe.network, configs.ResNet50Config) else r2plus1d.R2Plus1D
+  reads = recipe.streams(stage)
+  streams = {stream: network(num_classes, recipe.network, name=stream) for stream in reads}
+  clips = recipe.clips
+  examples = {m: tf.zeros([1, clips.frames, clips.crop_size, clips.crop_size, 3]) for m in reads.values()}
+  for stream, modality in reads.items():
+    streams[stream](examples[modality])
+  method = _METHODS[recipe.stages[stage].loss](recipe, stage, streams, num_classes)
+  method(examples)
+  return method
+
+
+def _multiple_choice(recipe, stage, streams, num_classes):
   classes = {
       'dmcl': multiple_choice.DMCL, 'smcl': multiple_choice.SMCL, 'cmcl': multiple_choice.CMCL,
       'independent': multiple_choice.Independent, 'random_teacher': multiple_choice.RandomTeacher}
   options = {}
-  if recipe.method in ('dmcl', 'random_teacher'):
+  if recipe.loser:
     options['loser'] = recipe.loser
   if recipe.method == 'random_teacher':
     options['seed'] = recipe.seed
-  stage = next(iter(recipe.stages.values()))
-  method = classes[recipe.method](streams, num_classes, stage.weight_decay, **options)
-  clips = recipe.clips
-  method({m: tf.zeros([1, clips.frames, clips.crop_size, clips.crop_size, 3]) for m in recipe.modalities})
-  return method
+  return classes[recipe.method](streams, num_classes, recipe.stages[stage].weight_decay, **options)
 
 
-def restore_weights(method: tf.keras.Model, checkpoint: str) -> None:
-  """Restores a method's weights, every one of them; raises `UserError` if the checkpoint does not fit."""
-  try:
-    status = tf.train.Checkpoint(streams=method.streams).read(checkpoint)
-    status.expect_partial().assert_existing_objects_matched()
-  except (ValueError, AssertionError, tf.errors.OpError) as error:
-    reason = str(error).strip().splitlines()[0][:200]
-    raise errors.UserError(
-        f'The checkpoint {checkpoint} does not fit the method {method.name} of this recipe: {reason}') from None
+def _two_stream_options(recipe, stage):
+  config = recipe.stages[stage]
+  return {'connections': recipe.connections or configs.ConnectionConfig('none'), 'reads': recipe.streams(stage),
+          'frozen': config.frozen, 'weight_decay': config.weight_decay}
+
+
+def _cross_entropy(recipe, stage, streams, num_classes):
+  del num_classes
+  return two_stream.FusedStreams(streams, **_two_stream_options(recipe, stage))
+
+
+def _hallucination(recipe, stage, streams, num_classes):
+  del num_classes
+  return two_stream.Hallucination(streams, recipe.hallucination, **_two_stream_options(recipe, stage))
+
+
+# Loss of a stage -> its method.
+_METHODS = {'multiple_choice': _multiple_choice, 'cross_entropy': _cross_entropy, 'hallucination': _hallucination}
 
 
 def write_atomically(path: pathlib.Path, content: 'str | bytes') -> None:

@@ -10,11 +10,11 @@ from tf_privinfo import plots
 
 
 class TensorBoard(tf.keras.callbacks.Callback):
-  """Logs a stage: scalars per epoch, winners per class, example clips, graph and hyperparameters.
+  """Logs a stage: scalars and images per epoch, example clips, graph and hyperparameters.
 
-  Scalars are the method's means over the epoch: loss and its terms, accuracy,
-  share of samples won and gradient norm per stream; with the validation
-  accuracies and the learning rate.
+  Scalars are the method's means over the epoch: loss and its terms, accuracy
+  and gradient norm per stream, and what else the method has; with the
+  validation accuracies and the learning rate.
 
   Args:
     directory: of the event files.
@@ -48,11 +48,10 @@ class TensorBoard(tf.keras.callbacks.Callback):
       for name, value in logs.items():
         tf.summary.scalar(name if '/' in name else f'train/{name}', value)
       tf.summary.scalar('train/learning_rate', self.model.optimizer.learning_rate)
-      wins = self.model.wins_per_class.result().numpy()
-      shares = wins / np.maximum(wins.sum(axis=0), 1)
-      for row, modality in zip(shares, self.model.modalities):
-        for share, label in zip(row, self._label_names):
-          tf.summary.scalar(f'wins_per_class/{modality}/{label}', share)
+      for name, value in self.model.scalars(self._label_names).items():
+        tf.summary.scalar(name, value)
+      for name, pictures in self.model.images(self._examples).items():
+        tf.summary.image(name, pictures, max_outputs=4)
     self._writer.flush()
 
   def on_train_end(self, logs=None):

@@ -1,11 +1,12 @@
 """Runs a recipe: distribution, stages, resume."""
 
 import pathlib
-from typing import Sequence
+from typing import List, Optional, Sequence
 
 import tensorflow as tf
 
 from tf_privinfo import callbacks
+from tf_privinfo import checkpoints
 from tf_privinfo import configs
 from tf_privinfo import errors
 from tf_privinfo import metrics
@@ -17,6 +18,7 @@ from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import clips
 from tf_privinfo.datasets import protocols
 from tf_privinfo.methods import prediction
+from tf_privinfo.networks import slim_checkpoint
 
 
 def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
@@ -41,8 +43,22 @@ def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
   return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def train(run: runs.Run, source: catalog.Source, split: protocols.Split, strategy: tf.distribute.Strategy) -> None:
-  """Runs the stages of a run's recipe that have not finished yet.
+def select_stages(recipe: recipes.Recipe, selection: Optional[str]) -> List[str]:
+  """The stages that --stage asks for: 'joint' is that one, 'joint:' also all after it, None all of the recipe."""
+  stages = list(recipe.stages)
+  if selection is None:
+    return stages
+  name = selection.removesuffix(':')
+  if name not in stages:
+    raise errors.UserError(f'Unknown --stage={selection}: {recipe.method} has the stages {", ".join(stages)}; '
+                           f'{stages[0]}: (with a colon) also runs all that follow.')
+  first = stages.index(name)
+  return stages[first:] if selection.endswith(':') else [name]
+
+
+def train(run: runs.Run, source: catalog.Source, split: protocols.Split, strategy: tf.distribute.Strategy,
+          stages: Sequence[str]) -> None:
+  """Runs those of `stages` that have not finished yet.
 
   On CPUs the weights are a function of the recipe alone, however often the run
   was killed and resumed.
@@ -52,16 +68,20 @@ def train(run: runs.Run, source: catalog.Source, split: protocols.Split, strateg
     source: the dataset.
     split: its samples; those of the test set are not read.
     strategy: from `make_strategy`.
+    stages: from `select_stages`.
 
   Raises:
-    UserError: if the batches do not fit the data or the devices, and for a loss
-      that is not finite.
+    UserError: if the batches do not fit the data or the devices, a stage starts
+      from one that was never run or from weights that do not fit, and for a
+      loss that is not finite.
   """
   if not tf.config.list_logical_devices('GPU'):
     tf.config.experimental.enable_op_determinism()
-  for name, stage in run.recipe.stages.items():
+  for name in stages:
     if run.read(f'{name}/finished.json') is None:
-      _check_batches(stage, len(split.train), strategy.num_replicas_in_sync)
+      stage = run.recipe.stages[name]
+      if stage.epochs:
+        _check_batches(stage, len(split.train), strategy.num_replicas_in_sync)
       _train_stage(run, name, stage, source, split, strategy)
 
 
@@ -75,21 +95,25 @@ def _check_batches(stage: configs.StageConfig, videos: int, replicas: int) -> No
 def _train_stage(run, name: str, stage: configs.StageConfig, source, split, strategy) -> None:
   directory = run.stage_directory(name)
   with strategy.scope():
-    method = runs.build_method(run.recipe, len(source.label_names))
+    method = runs.build_method(run.recipe, name, len(source.label_names))
     method.compile(optimizer=_optimizer(stage, len(split.train)))
     method.optimizer.build(method.trainable_variables)
   state = callbacks.TrainingState()
   manager = tf.train.CheckpointManager(
       tf.train.Checkpoint(streams=method.streams, optimizer=method.optimizer, state=state),
       str(directory / 'last'), max_to_keep=2, checkpoint_name='epoch')
-  manager.restore_or_initialize()
+  if manager.latest_checkpoint:
+    manager.restore_or_initialize()
+    print(f'Stage {name}: resuming after epoch {int(state.epoch)}')
+  else:
+    _initialise(run, name, method, len(source.label_names))
+    if not stage.epochs:
+      manager.save(checkpoint_number=0)
   finished_epochs = int(state.epoch)
-  if finished_epochs:
-    print(f'Stage {name}: resuming after epoch {finished_epochs}')
-  if not bool(state.stopped):
-    videos = source.videos(split.train, run.recipe.modalities)
+  if finished_epochs < stage.epochs and not bool(state.stopped):
+    videos = source.videos(split.train, _training_modalities(run.recipe, name))
     batches = clips.training_clips(
-        videos, run.recipe.clips, seed=run.recipe.seed, epochs=range(finished_epochs, stage.epochs),
+        videos, run.recipe.clips, seed=runs.stage_seed(run.recipe, name), epochs=range(finished_epochs, stage.epochs),
         batch_size=stage.batch_size)
     method.fit(
         batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs, initial_epoch=finished_epochs,
@@ -101,10 +125,50 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
   run.write(f'{name}/finished.json', {'weights': weights, 'epochs': int(state.epoch)})
 
 
+def _training_modalities(recipe: recipes.Recipe, stage: str) -> List[str]:
+  return list(dict.fromkeys(recipe.streams(stage).values()))
+
+
+def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: int) -> None:
+  """Gives every stream of a stage the weights that it starts from, and says which."""
+  recipe = run.recipe
+  sources = dict(item.split('=') for item in recipe.stages[name].init)
+  for stream, network in method.streams.items():
+    if stream in sources:
+      stage, saved = sources[stream].split('/')
+      if run.read(f'{stage}/finished.json') is None:
+        raise errors.UserError(f'Stage {name} starts from stage {stage}, which was never run to its end in '
+                               f'{run.directory}: run --stage={stage} first, or leave --stage out.')
+      checkpoints.load_streams({saved: network}, run.weights(stage))
+      print(f'Stage {name}: stream {stream} starts as {saved} of stage {stage}')
+    elif recipe.init_from:
+      weights = _weights_of_other_run(recipe, name, num_classes)
+      checkpoints.load_streams({stream: network}, weights, ('classifier',) if recipe.new_classifier else ())
+      print(f'Stage {name}: stream {stream} starts from {weights}' + (
+          ', with a new classifier' if recipe.new_classifier else ''))
+    elif getattr(recipe.network, 'pretrained', ''):
+      print(f'Stage {name}: stream {stream} {slim_checkpoint.load_pretrained(network, recipe.network.pretrained)}')
+
+
+def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) -> str:
+  other = runs.Run.open(recipe.init_from)
+  if stage not in other.recipe.stages:
+    raise errors.UserError(f'--init_from={recipe.init_from} is a run of {other.recipe.method}, which has no stage '
+                           f'{stage} to start from, only {", ".join(other.recipe.stages)}.')
+  classes = len(other.read('manifest.json')['label_names'])
+  if classes != num_classes and not recipe.new_classifier:
+    raise errors.UserError(
+        f'--init_from={recipe.init_from} was trained on {classes} classes, {recipe.dataset} has {num_classes}: '
+        'pass --new_classifier to start without its classifiers.')
+  return other.weights(stage)
+
+
 def _optimizer(stage: configs.StageConfig, videos: int) -> tf.keras.optimizers.Optimizer:
   # Epochs are counted in images, not in whole batches, as the authors do.
   schedule = optimizers.stepwise_schedule(
       stage.learning_rate, videos / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
+  if stage.optimizer == 'adam':
+    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8)  # TensorFlow 1's (FIDELITY row 33)
   return optimizers.Momentum(schedule, stage.momentum)
 
 
@@ -116,10 +180,11 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
       callbacks.StopOnNaN()]
   if split.validation:
     result.append(callbacks.Validation(
-        _validator(method, source, split.validation, recipe), stage.validate_every, stage.early_stopping_patience,
-        state, directory / 'best'))
+        _validator(method, source, split.validation, recipe), stage.criterion, stage.validate_every,
+        stage.early_stopping_patience, state, directory / 'best'))
   examples, _, _ = next(iter(clips.training_clips(
-      source.videos(split.train, recipe.modalities), recipe.clips, seed=recipe.seed, epochs=[0], batch_size=4)))
+      source.videos(split.train, _training_modalities(recipe, name)), recipe.clips, seed=recipe.seed, epochs=[0],
+      batch_size=4)))
   history = (run.read(f'{name}/history.json') or [])[:int(state.epoch)]
   return result + [
       summaries.TensorBoard(run.directory / 'tensorboard' / name, source.label_names, recipes.flatten(recipe), examples),
@@ -129,7 +194,7 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
 
 def _validator(method, source, names, recipe):
   """A function that gives the validation accuracies of the method as it is then."""
-  fixed = clips.fixed_clips(source.videos(names, recipe.modalities), recipe.clips)
+  fixed = clips.fixed_clips(source.videos(names, method.modalities), recipe.clips)
   ids, labels = source.index(names)
   return lambda: metrics.ensemble_accuracies(
-      labels, prediction.predict_videos(method, fixed, ids, labels, clips.TEST_CLIPS).logits)
+      labels, prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips).logits)

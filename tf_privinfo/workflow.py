@@ -10,12 +10,15 @@ from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import training
 from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets import clips
 from tf_privinfo.datasets import protocols
 
 
 def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathlib.Path, resume: bool,
-          num_gpus: int) -> runs.Run:
+          num_gpus: int, stage: Optional[str] = None) -> runs.Run:
   """Trains, evaluates and exports a recipe, doing only what an earlier process has not finished.
+
+  Evaluation and export wait until the last stage has finished.
 
   Args:
     recipe: what to run.
@@ -23,10 +26,12 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     output_dir: root of run directories.
     resume: continue an interrupted run.
     num_gpus: -1 for all, 0 for none.
+    stage: which stages to run, as in `training.select_stages`.
 
   Returns:
-    The finished run.
+    The run.
   """
+  stages = training.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
   strategy = training.make_strategy(num_gpus)
   run = runs.Run.create_or_resume(
@@ -35,14 +40,15 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   run.record_dataset(source.manifest())
   print(f'{recipe.protocol}: {len(split.train)} videos train, {len(split.validation)} validate, '
         f'{len(split.test)} test', flush=True)
-  training.train(run, source, split, strategy)
-  results = run.read('results.json')
-  method = run.restore_method()
-  if results is None:
-    results = evaluation.evaluate(run, method, source, split.test)
+  training.train(run, source, split, strategy, stages)
+  waiting = [name for name in recipe.stages if run.read(f'{name}/finished.json') is None]
+  if waiting:
+    print(f'Stage {stages[-1]} has finished in {run.directory}; still to run: {", ".join(waiting)}')
+    return run
+  results = run.read('results.json') or evaluation.evaluate(run, source, split.test)
   model = run.directory / 'saved_model'
   if not model.exists():
-    exporting.export(run, method, model)
+    exporting.export(run, run.restore_method(), model)
   print(f'\n{evaluation.table(results)}\n')
   print(f'Everything is in {run.directory}: results.json, confusion_*.png, tensorboard/, saved_model/')
   return run
@@ -51,10 +57,19 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
 def evaluate(run_dir: str, data_dir: Optional[str]) -> None:
   """Evaluates a finished run on its test set and prints the table."""
   run = runs.Run.open(run_dir)
-  method = run.restore_method()
+  run.weights(list(run.recipe.stages)[-1])  # refuses an unfinished run before the dataset is opened
   source, split = _open(run.recipe, data_dir)
-  results = evaluation.evaluate(run, method, source, split.test)
+  results = evaluation.evaluate(run, source, split.test)
   print(f'\n{evaluation.table(results)}\n\nWritten to {run.directory / "results.json"}')
+
+
+def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str) -> None:
+  """Evaluates a finished run under noisy depth, as in table 3.3, and prints the table."""
+  noise = {level: clips.DepthNoise.parse(level) for level in levels.split(',')}
+  run = runs.Run.open(run_dir)
+  source, split = _open(run.recipe, data_dir)
+  result = evaluation.sweep_noise(run, source, split.test, noise)
+  print(f'\n{evaluation.noise_table(result)}\n\nWritten to {run.directory / "noise.json"} and noise.png')
 
 
 def export(run_dir: str, directory: pathlib.Path) -> None:
@@ -72,4 +87,4 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str]):
   if unknown:
     raise errors.UserError(f'{recipe.dataset} has no {", ".join(sorted(unknown))}: modalities can be any of '
                            f'{", ".join(source.modalities)}.')
-  return source, protocols.split(recipe.dataset, recipe.protocol, source.names)
+  return source, protocols.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)

@@ -15,17 +15,16 @@ the losers learn:
 
 from typing import Dict
 
+import numpy as np
 import tensorflow as tf
 
 from tf_privinfo import losses
 from tf_privinfo.configs import LoserConfig
+from tf_privinfo.methods import base
 
 
-class MultipleChoice(tf.keras.Model):
+class MultipleChoice(base.Method):
   """Base of the family: an ensemble with one stream per modality, any number, any names.
-
-  `method(clips, training=False)` maps {modality: [B, T, H, W, 3]} to
-  {modality: logits [B, C]} for the modalities that are in `clips`.
 
   Args:
     streams: modality -> network, in the order that breaks ties (the first wins).
@@ -37,20 +36,14 @@ class MultipleChoice(tf.keras.Model):
   TERMS = ('hard',)
 
   def __init__(self, streams: Dict[str, tf.keras.Model], num_classes: int, weight_decay: float = 1e-4, **kwargs):
-    super().__init__(**kwargs)
-    self.streams = dict(streams)
-    self.modalities = tuple(streams)
-    self.num_classes = num_classes
-    self.weight_decay = weight_decay
-    names = ['loss', 'loss_l2'] + [
-        f'{quantity}/{modality}' for modality in self.modalities
-        for quantity in (*(f'loss_{term}' for term in self.TERMS), 'accuracy', 'wins', 'gradient_norm')]
-    self.means = {name: tf.keras.metrics.Mean(name) for name in names}
-    self.wins_per_class = ClassCounts(len(self.modalities), num_classes, name='wins_per_class')
+    names = [f'{quantity}/{modality}' for modality in streams
+             for quantity in (*(f'loss_{term}' for term in self.TERMS), 'wins')]
+    super().__init__(streams, weight_decay=weight_decay, terms=names, **kwargs)
+    self.wins_per_class = ClassCounts(len(streams), num_classes, name='wins_per_class')
 
   @property
   def metrics(self):
-    return [*self.means.values(), self.wins_per_class]
+    return [*super().metrics, self.wins_per_class]
 
   def call(self, clips, training=False):
     return {m: self.streams[m](clips[m], training=training) for m in self.modalities if m in clips}
@@ -64,43 +57,27 @@ class MultipleChoice(tf.keras.Model):
     """The loss terms {name: [M, B]} of each modality and sample, by the names in `TERMS`."""
     raise NotImplementedError
 
-  def train_step(self, data):
-    """One step on ({modality: [B, T, H, W, 3]}, labels [B]).
-
-    The loss is the sum over modalities of the means over the global batch, plus
-    the L2 penalty.
-    """
-    clips, labels = data
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    with tf.GradientTape() as tape:
-      outputs = self(clips, training=True)
-      logits = tf.stack([outputs[m] for m in self.modalities])
-      hard = losses.cross_entropy(labels, logits)
-      winners = self.choose(hard, logits)
-      terms = self.terms(labels, logits, winners)
-      penalty = losses.weight_decay(self.trainable_variables, self.weight_decay)
-      sample_losses = tf.add_n(list(terms.values()))
-      loss = tf.reduce_sum(tf.reduce_mean(sample_losses, axis=1)) + penalty
-      scaled = loss / replicas
-    gradients = tape.gradient(scaled, self.trainable_variables)
-    summed = self.optimizer.aggregate_gradients(zip(gradients, self.trainable_variables))
-    self.optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
-    self._record(labels, logits, winners, terms, loss, penalty, summed)
-    return {name: mean.result() for name, mean in self.means.items()}
-
-  def _record(self, labels, logits, winners, terms, loss, penalty, gradients):
-    self.means['loss'].update_state(loss)
-    self.means['loss_l2'].update_state(penalty)
+  def objective(self, clips, labels):
+    """The loss is the sum over modalities of the means over the batch."""
+    outputs = self(clips, training=True)
+    logits = tf.stack([outputs[m] for m in self.modalities])
+    hard = losses.cross_entropy(labels, logits)
+    winners = self.choose(hard, logits)
+    terms = self.terms(labels, logits, winners)
     self.wins_per_class.update_state(winners, labels)
-    correct = tf.cast(tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels, tf.float32)
-    gradient_of = {variable.ref(): gradient for gradient, variable in gradients}
+    loss = tf.reduce_sum(tf.reduce_mean(tf.add_n(list(terms.values())), axis=1))
+    shown = {}
     for index, modality in enumerate(self.modalities):
-      for term, values in terms.items():
-        self.means[f'loss_{term}/{modality}'].update_state(values[index])
-      self.means[f'accuracy/{modality}'].update_state(correct[index])
-      self.means[f'wins/{modality}'].update_state(tf.cast(winners == index, tf.float32))
-      self.means[f'gradient_norm/{modality}'].update_state(tf.linalg.global_norm(
-          [gradient_of[v.ref()] for v in self.streams[modality].trainable_variables]))
+      shown.update({f'loss_{term}/{modality}': values[index] for term, values in terms.items()})
+      shown[f'wins/{modality}'] = tf.cast(winners == index, tf.float32)
+    return base.Objective(loss, outputs, shown)
+
+  def scalars(self, label_names):
+    """The share of each class's samples that each modality won."""
+    wins = self.wins_per_class.result().numpy()
+    shares = wins / np.maximum(wins.sum(axis=0), 1)
+    return {f'wins_per_class/{modality}/{label}': share
+            for row, modality in zip(shares, self.modalities) for share, label in zip(row, label_names)}
 
 
 class Independent(MultipleChoice):

@@ -1,6 +1,6 @@
 """Multi-clip prediction: one way for validation, evaluation and reports."""
 
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -22,9 +22,9 @@ class Predictions(NamedTuple):
 
 class _Progress(tf.keras.callbacks.Callback):
 
-  def __init__(self, total: int):
+  def __init__(self, description: str, total: int):
     super().__init__()
-    self._bar = tqdm.tqdm(total=total, desc='Evaluating', unit='clip')
+    self._bar = tqdm.tqdm(total=total, desc=description, unit='clip')
 
   def on_predict_batch_end(self, batch, logs=None):
     self._bar.update(len(next(iter(logs['outputs'].values()))))
@@ -34,7 +34,7 @@ class _Progress(tf.keras.callbacks.Callback):
 
 
 def predict_videos(method: tf.keras.Model, clips: tf.data.Dataset, names, labels, clips_per_video: int,
-                   progress: bool = False) -> Predictions:
+                   progress: Optional[str] = None) -> Predictions:
   """Predicts every video from the mean of its clips' logits.
 
   Only logits are kept, so memory does not grow with the clips, and a
@@ -47,9 +47,9 @@ def predict_videos(method: tf.keras.Model, clips: tf.data.Dataset, names, labels
     names: [N] sample ids in the order of the clips.
     labels: [N], likewise.
     clips_per_video: K.
-    progress: show a progress bar.
+    progress: show a progress bar with this text.
   """
-  callbacks = [_Progress(len(names) * clips_per_video)] if progress else []
+  callbacks = [_Progress(progress, len(names) * clips_per_video)] if progress else []
   outputs = method.predict(clips.map(lambda clip, *_: clip), verbose=0, callbacks=callbacks)
   logits = {
       stream: z.astype(np.float64).reshape(len(names), clips_per_video, -1).mean(axis=1)

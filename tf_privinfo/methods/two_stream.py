@@ -1,0 +1,145 @@
+"""Streams with cross-stream connections, and the hallucination stream (thesis chapter 3).
+
+| class           | what it learns                                                      |
+|-----------------|---------------------------------------------------------------------|
+| `FusedStreams`  | cross entropy of the mean of the streams' logits: one stream alone (step 1), two of them (steps 2 and 4) |
+| `Hallucination` | a stream that reads RGB imitates the depth stream (step 3, Hoffman et al.) |
+"""
+
+from typing import Dict, Iterable
+
+import tensorflow as tf
+
+from tf_privinfo import losses
+from tf_privinfo.configs import ConnectionConfig
+from tf_privinfo.configs import HallucinationConfig
+from tf_privinfo.methods import base
+from tf_privinfo.methods import fusion
+
+
+def givers(direction: str, streams: Iterable[str]) -> Dict[str, str]:
+  """Receiving stream -> giving stream, for the streams that a method has.
+
+  The hallucination stream stands in depth's place: it gives to RGB (step 4), or
+  receives from RGB when the direction is inverted. While it learns with the
+  connections of `depth_to_rgb`, depth gives to it (step 3).
+
+  Args:
+    direction: 'depth_to_rgb', 'rgb_to_depth' or 'none'.
+    streams: names.
+  """
+  if direction == 'depth_to_rgb':
+    pairs = {'hall': 'depth', 'rgb': 'hall' if 'hall' in streams else 'depth'}
+  elif direction == 'rgb_to_depth':
+    pairs = {'depth': 'rgb', 'hall': 'rgb'}
+  else:
+    pairs = {}
+  return {receiver: giver for receiver, giver in pairs.items() if receiver in streams and giver in streams}
+
+
+class FusedStreams(base.Method):
+  """Streams whose predictions are fused by the mean of their logits.
+
+  A stream receives from its giver whenever the giver's modality is in `clips`.
+
+  Args:
+    streams: name -> `ResNet50`.
+    connections: between them.
+    **kwargs: of `Method`.
+  """
+
+  def __init__(self, streams, connections: ConnectionConfig = ConnectionConfig('none'), *, frozen=(), terms=(),
+               **kwargs):
+    shown = ['sum', *(stream for stream in streams if stream not in frozen)]
+    super().__init__(streams, frozen=frozen, terms=[*terms, *(f'loss_hard/{name}' for name in shown)], **kwargs)
+    self.connections = connections
+    self.givers = givers(connections.direction, streams)
+
+  @property
+  def privileged(self):
+    read = [self.reads[giver] for receiver, giver in self.givers.items() if receiver in self.learning]
+    return tuple(modality for modality in dict.fromkeys(read) if modality not in self.modalities)
+
+  def end_points(self, clips, wanted: Iterable[str], training: bool = False) -> Dict[str, Dict[str, tf.Tensor]]:
+    """The end points of the streams `wanted` and of those that give to them: stream -> end point -> tensor."""
+    done = {}
+
+    def run(stream):
+      if stream not in done:
+        giver = self.givers.get(stream)
+        if giver and self.reads[giver] in clips:
+          run(giver)
+        done[stream] = self.streams[stream].end_points(
+            clips[self.reads[stream]], done.get(giver), self.connections.form, training=training)
+
+    for stream in wanted:
+      run(stream)
+    return done
+
+  def call(self, clips, training=False):
+    wanted = [stream for stream in self.learning if self.reads[stream] in clips]
+    points = self.end_points(clips, wanted, training)
+    return {stream: points[stream]['logits'] for stream in wanted}
+
+  def objective(self, clips, labels):
+    logits = self(clips, training=True)
+    loss, terms = self._fused_loss(labels, logits)
+    return base.Objective(loss, logits, terms)
+
+  def _fused_loss(self, labels, logits):
+    """Mean cross entropy of the fused logits; that of each stream is only shown."""
+    fused = losses.cross_entropy(labels, fusion.fuse(logits))
+    alone = {f'loss_hard/{stream}': losses.cross_entropy(labels, z) for stream, z in logits.items()}
+    return tf.reduce_mean(fused), {'loss_hard/sum': fused, **alone}
+
+
+class Hallucination(FusedStreams):
+  """The stream `hall` learns from RGB what the frozen stream `depth` makes of depth (eq. 3.7).
+
+  If further streams learn with it (Hoffman et al.), the cross entropy of all
+  their fused logits is added: there the hallucination and the task are learned
+  at once.
+
+  Args:
+    streams: with `hall` and `depth`.
+    config: of the loss.
+    **kwargs: of `FusedStreams`.
+  """
+
+  def __init__(self, streams, config: HallucinationConfig = HallucinationConfig(), **kwargs):
+    super().__init__(streams, terms=['loss_soft/hall', 'loss_maps/hall'], **kwargs)
+    self.config = config
+
+  def objective(self, clips, labels):
+    points = self.end_points(clips, [*self.learning, 'depth'], training=True)
+    logits = {stream: points[stream]['logits'] for stream in self.learning}
+    hall, depth = points['hall'], points['depth']
+    config = self.config
+    soft = losses.imitation(depth['logits'], hall['logits'], config.temperature,
+                            config.temperature if config.student_at_temperature else 1.0)
+    maps = losses.hallucination(depth[config.layer], hall[config.layer])
+    hard = losses.cross_entropy(labels, hall['logits'])
+    distillation = losses.generalized_distillation(hard, soft, config.soft_share)
+    # L_hall is a sum over the global batch, the rest a mean.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    loss = (1 - config.map_share) * tf.reduce_mean(distillation) + (
+        config.map_share * config.map_weight * tf.reduce_sum(maps) * replicas)
+    fused_loss, terms = self._fused_loss(labels, logits)
+    if len(self.learning) > 1:
+      loss += fused_loss
+    return base.Objective(loss, logits, {**terms, 'loss_soft/hall': soft, 'loss_maps/hall': maps})
+
+  def images(self, clips):
+    """True above hallucinated maps, the mean over channels, frames side by side: [B, 2h, T*w, 1]."""
+    points = self.end_points(clips, ['depth', 'hall'])
+    frames = next(iter(clips.values())).shape[1]
+    maps = tf.stack([tf.reduce_mean(tf.cast(points[stream][self.config.layer], tf.float32), axis=-1)
+                     for stream in ('depth', 'hall')], axis=1)
+    height, width = maps.shape[2:]
+    maps = tf.transpose(tf.reshape(maps, [-1, frames, 2, height, width]), [0, 2, 3, 1, 4])
+    pictures = tf.reshape(maps, [-1, 2 * height, frames * width, 1])
+    brightest = tf.reduce_max(pictures, axis=[1, 2, 3], keepdims=True)
+    pictures = tf.cast(255 * pictures / tf.maximum(brightest, 1e-6), tf.uint8)
+    scale = max(1, 32 // height)
+    return {f'maps/{self.config.layer}_true_above_hallucinated':
+            tf.repeat(tf.repeat(pictures, scale, axis=1), scale, axis=2)}
