@@ -1,0 +1,216 @@
+"""ResNet-50 streams with temporal convolutions and cross-stream connections (chapters 3 and 4, METHODS 1.1).
+
+The frames of all clips go through the network as [B*T, H, W, C], the frames of
+one clip side by side. The layout is that of slim's `resnet_v1_50`, so that its
+ImageNet weights fit (`slim_checkpoint.py`): the last unit of a block carries
+the stride.
+"""
+
+import dataclasses
+from typing import Dict, Optional
+
+import tensorflow as tf
+
+from tf_privinfo.configs import ResNet50Config
+from tf_privinfo.errors import UserError
+from tf_privinfo.networks import layers
+
+# What the residual branch of the second unit reads, by the form of the
+# connection: p is the sum of the first unit before its ReLU, r = relu(p), and
+# d the output of the giving stream's first unit (FIDELITY row 3).
+CONNECTIONS = {
+    'additive': lambda p, r, d: r + p * d,
+    'multiplicative': lambda p, r, d: r * d,
+}
+
+
+def _kernel_initializer():
+  # slim draws from a normal of variance 1.3 * 2 / fan_in cut at two standard deviations; Keras' scale is the
+  # variance that is left after the cut, 0.7737 of it: 2.0117, a little more than He's 2.
+  return tf.keras.initializers.VarianceScaling(2.6 * 0.87962566103423978**2, 'fan_in', 'truncated_normal')
+
+
+class CentredIdentity(tf.keras.initializers.Initializer):
+  """The identity centred in time, [0, 1, 0] per channel, for kernels [3, 1, C, C]."""
+
+  def __call__(self, shape, dtype=None, **kwargs):
+    identity = tf.eye(shape[2], shape[3], dtype=dtype or tf.float32)[tf.newaxis, tf.newaxis]
+    before = (shape[0] - 1) // 2
+    return tf.pad(identity, [[before, shape[0] - 1 - before], [0, 0], [0, 0], [0, 0]])
+
+
+class ConvNorm(tf.keras.layers.Layer):
+  """k x k convolution of [N, H, W, C] and batch norm.
+
+  Its moving variance is the unbiased one, as TensorFlow 1 computed it for 4-D
+  inputs (FIDELITY B 7).
+  """
+
+  def __init__(self, filters: int, kernel_size: int, strides: int, norm_momentum: float, **kwargs):
+    super().__init__(**kwargs)
+    self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=_kernel_initializer())
+    self.norm = layers.BatchNormalization(norm_momentum, unbiased_moving_variance=True)
+
+  def call(self, inputs, training=False):
+    return self.norm(self.conv(inputs), training=training)
+
+
+class TemporalConv(tf.keras.layers.Layer):
+  """3 x 1 x 1 convolution over the frames of each clip, at first the identity, and batch norm."""
+
+  def __init__(self, filters: int, norm_momentum: float, **kwargs):
+    super().__init__(**kwargs)
+    self.conv = tf.keras.layers.Conv2D(
+        filters, (3, 1), padding='same', use_bias=False, kernel_initializer=CentredIdentity())
+    self.norm = layers.BatchNormalization(norm_momentum)
+
+  def call(self, inputs, frames: int, training=False):
+    """Returns [B*T, H, W, C'] for inputs [B*T, H, W, C] with T = `frames`."""
+    height, width, channels = inputs.shape[1:]
+    x = self.conv(tf.reshape(inputs, [-1, frames, height * width, channels]))
+    return self.norm(tf.reshape(x, [-1, height, width, x.shape[-1]]), training=training)
+
+
+class BottleneckUnit(tf.keras.layers.Layer):
+  """A residual unit of 1 x 1, 3 x 3 and 1 x 1 convolutions; the caller applies the ReLU after the sum.
+
+  Args:
+    filters: C of the inner convolutions; the unit puts out 4C.
+    strides: of the 3 x 3 convolution.
+    project: the shortcut is a convolution, since the number of channels changes.
+    temporal: has a temporal convolution before the last 1 x 1 convolution.
+    norm_momentum: of batch norm.
+  """
+
+  def __init__(self, filters: int, strides: int, project: bool, temporal: bool, norm_momentum: float, **kwargs):
+    super().__init__(**kwargs)
+    self.strides = strides
+    self.shortcut = ConvNorm(4 * filters, 1, strides, norm_momentum) if project else None
+    self.conv1 = ConvNorm(filters, 1, 1, norm_momentum)
+    self.conv2 = ConvNorm(filters, 3, strides, norm_momentum)
+    self.temporal = TemporalConv(filters, norm_momentum) if temporal else None
+    self.conv3 = ConvNorm(4 * filters, 1, 1, norm_momentum)
+
+  def call(self, inputs, frames: int, branch_inputs=None, training=False):
+    """Returns the sum [B*T, H', W', 4C] of the shortcut and the residual branch.
+
+    Args:
+      inputs: [B*T, H, W, D].
+      frames: T.
+      branch_inputs: what the residual branch reads instead of `inputs`.
+      training: batch norm takes the moments of the batch.
+    """
+    x = inputs if branch_inputs is None else branch_inputs
+    x = tf.nn.relu(self.conv1(x, training=training))
+    x = tf.nn.relu(self.conv2(x, training=training))
+    if self.temporal is not None:
+      x = tf.nn.relu(self.temporal(x, frames, training=training))
+    x = self.conv3(x, training=training)
+    if self.shortcut is not None:
+      return x + self.shortcut(inputs, training=training)
+    return x + inputs[:, ::self.strides, ::self.strides]
+
+
+class Block(tf.keras.layers.Layer):
+  """Bottleneck units, the last one with the stride; the second one has the temporal convolution and receives.
+
+  Args:
+    filters: C of the inner convolutions.
+    units: how many, at least two.
+    strides: of the last unit.
+    norm_momentum: of batch norm.
+  """
+
+  def __init__(self, filters: int, units: int, strides: int, norm_momentum: float, **kwargs):
+    super().__init__(**kwargs)
+    self.units = [
+        BottleneckUnit(filters, strides if unit == units else 1, unit == 1, unit == 2, norm_momentum,
+                       name=f'unit_{unit}')
+        for unit in range(1, units + 1)]
+
+  def call(self, inputs, frames: int, given=None, form: str = 'additive', training=False):
+    """Returns the outputs [B*T, H, W, 4C] of the first unit and [B*T, H', W', 4C] of the block, after ReLU.
+
+    Args:
+      inputs: [B*T, H, W, D].
+      frames: T.
+      given: the first unit's output of the giving stream, or None.
+      form: of the connection, one of `CONNECTIONS`.
+      training: batch norm takes the moments of the batch.
+    """
+    total = self.units[0](inputs, frames, training=training)
+    first = tf.nn.relu(total)
+    branch_inputs = None if given is None else CONNECTIONS[form](total, first, given)
+    x = tf.nn.relu(self.units[1](first, frames, branch_inputs, training=training))
+    for unit in self.units[2:]:
+      x = tf.nn.relu(unit(x, frames, training=training))
+    return first, x
+
+
+class ResNet50(tf.keras.Model):
+  """A ResNet stream: clips [B, T, H, W, 3], pixels 0..255, -> logits [B, C], the mean of the frames' logits.
+
+  The network of every modality of chapter 3; the default configuration is
+  ResNet-50 with 24,574,922 trainable parameters at 10 classes. Logits are
+  float32 under every precision policy.
+
+  Args:
+    num_classes: C.
+    config: the network's sizes.
+  """
+
+  def __init__(self, num_classes: int, config: ResNet50Config = ResNet50Config(), **kwargs):
+    super().__init__(autocast=False, **kwargs)  # the mean is subtracted in float32
+    if len(config.units) != 4 or min(config.units) < 2:
+      raise UserError(f'A ResNet stream has four blocks of at least two units each, not {tuple(config.units)}.')
+    self.num_classes = num_classes
+    self.config = config
+    self.stem = ConvNorm(config.width, 7, 2, config.norm_momentum)
+    self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
+    self.blocks = [
+        Block(config.width * 2**index, units, 2 if index < 3 else 1, config.norm_momentum, name=f'block{index + 1}')
+        for index, units in enumerate(config.units)]
+    self.classifier = tf.keras.layers.Dense(
+        num_classes, kernel_initializer=_kernel_initializer(), dtype=tf.float32, name='classifier')
+
+  def call(self, clips, training=False):
+    return self.end_points(clips, training=training)['logits']
+
+  def end_points(self, clips, injected: Optional[Dict[str, tf.Tensor]] = None, form: str = 'additive',
+                 training=False) -> Dict[str, tf.Tensor]:
+    """Runs the network and returns its tensors by name.
+
+    Args:
+      clips: [B, T, H, W, 3], pixels 0..255.
+      injected: end points of the stream that gives to this one, or None. Gradients flow into it.
+      form: of the connections, one of `CONNECTIONS`.
+      training: batch norm takes the moments of the batch.
+
+    Returns:
+      'block1/unit_1' ... 'block4/unit_1', what this stream gives to another
+      one, and 'block1' ... 'block4' (all [B*T, h, w, c], after ReLU);
+      'features' [B*T, D], the spatial mean of block4; 'frame_logits' [B*T, C];
+      'logits' [B, C]. The last three are float32.
+    """
+    frames = clips.shape[1]
+    x = tf.cast(clips, tf.float32) - tf.constant(self.config.input_mean, tf.float32)
+    x = tf.reshape(tf.cast(x, self.compute_dtype), [-1, *clips.shape[2:]])
+    x = self.pool(tf.nn.relu(self.stem(x, training=training)))
+    points = {}
+    for block in self.blocks:
+      giver = f'{block.name}/unit_1'
+      given = None if injected is None else injected[giver]
+      points[giver], x = block(x, frames, given, form, training=training)
+      points[block.name] = x
+    features = tf.reduce_mean(tf.cast(x, tf.float32), axis=[1, 2])
+    frame_logits = self.classifier(features)
+    logits = tf.reduce_mean(tf.reshape(frame_logits, [-1, frames, self.num_classes]), axis=1)
+    return points | {'features': features, 'frame_logits': frame_logits, 'logits': logits}
+
+  def get_config(self):
+    return super().get_config() | {
+        'num_classes': self.num_classes, 'config': dataclasses.asdict(self.config)}
+
+  @classmethod
+  def from_config(cls, config):
+    return cls(**config | {'config': ResNet50Config(**config['config'])})

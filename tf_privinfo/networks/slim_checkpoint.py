@@ -1,0 +1,94 @@
+"""ImageNet weights from the public slim checkpoint `resnet_v1_50` (METHODS 1.1)."""
+
+from typing import Dict, List
+
+import numpy as np
+import tensorflow as tf
+
+from tf_privinfo.errors import UserError
+from tf_privinfo.networks import resnet50
+
+SCOPE = 'resnet_v1_50'
+
+# What TensorFlow's reader raises for missing files, files of another kind, and cut ones.
+_READ_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
+
+
+def load_pretrained(network: resnet50.ResNet50, path: str) -> str:
+  """Gives `network` the weights of a slim checkpoint, except the classifier and the temporal convolutions.
+
+  Args:
+    network: is built if it was not; nothing of it changes unless everything fits.
+    path: of a TensorFlow 1 checkpoint of `resnet_v1_50`.
+
+  Returns:
+    What was loaded and what was not, in words.
+
+  Raises:
+    UserError: the checkpoint cannot be read, or does not fit the network.
+  """
+  reader = _open(path)
+  if not network.built:
+    network(tf.zeros([1, 1, 32, 32, 3]))
+  targets = slim_variables(network)
+  shapes = reader.get_variable_to_shape_map()
+  _check(targets, shapes, path)
+  values = {name: _read(reader, name, path) for name in targets}
+  for name, variable in targets.items():
+    variable.assign(values[name])
+  unused = sorted(set(shapes) - set(targets))
+  return (
+      f'Loaded {len(targets)} variables from {path}. Left as they are: the temporal convolutions, which start as the '
+      f'identity, and the classifier, which has other classes. Not used from the checkpoint: {_first(unused)}.')
+
+
+def slim_variables(network: resnet50.ResNet50, scope: str = SCOPE) -> Dict[str, tf.Variable]:
+  """The variables of a built `network` that slim's network has too, under their names there, but the classifier's."""
+  convs = {'conv1': network.stem}
+  for block in network.blocks:
+    for unit in block.units:
+      for name in ('shortcut', 'conv1', 'conv2', 'conv3'):
+        convs[f'{block.name}/{unit.name}/bottleneck_v1/{name}'] = getattr(unit, name)
+  variables = {}
+  for name, layer in convs.items():
+    if layer is not None:
+      variables |= conv_variables(layer, f'{scope}/{name}')
+  return variables
+
+
+def conv_variables(layer, name: str) -> Dict[str, tf.Variable]:
+  """The variables of a convolution with batch norm under the names that slim gives them."""
+  norm = {part: getattr(layer.norm, part) for part in ('gamma', 'beta', 'moving_mean', 'moving_variance')}
+  return {f'{name}/weights': layer.conv.kernel} | {f'{name}/BatchNorm/{part}': v for part, v in norm.items()}
+
+
+def _open(path: str):
+  try:
+    return tf.train.load_checkpoint(path)
+  except _READ_ERRORS as error:
+    raise UserError(f'There is no readable TensorFlow checkpoint at {path}: give the path of {SCOPE}.ckpt.') from error
+
+
+def _read(reader, name: str, path: str) -> np.ndarray:
+  try:
+    return reader.get_tensor(name)
+  except _READ_ERRORS as error:
+    raise UserError(f'{name} cannot be read from the checkpoint {path}: the file is damaged or incomplete.') from error
+
+
+def _check(targets: Dict[str, tf.Variable], shapes: Dict[str, List[int]], path: str):
+  missing = [name for name in targets if name not in shapes]
+  if missing:
+    raise UserError(f'The checkpoint {path} lacks {len(missing)} of the {len(targets)} variables of the network: '
+                    f'{_first(missing)}.')
+  for name, variable in targets.items():
+    if list(variable.shape) != list(shapes[name]):
+      raise UserError(
+          f'The checkpoint {path} does not fit: {name} has the shape {list(shapes[name])} there and '
+          f'{list(variable.shape)} here, as when network.width or network.units are not those of the ImageNet network.')
+
+
+def _first(names: List[str], count: int = 4) -> str:
+  if not names:
+    return 'nothing'
+  return ', '.join(names[:count]) + (f' and {len(names) - count} more' if len(names) > count else '')
