@@ -115,7 +115,8 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
   builder = _BUILDERS[dataset](
       data_dir=os.path.join(data_dir, 'prepared'),
       config=multiview.MultiviewConfig(
-          frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken))
+          frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
+          aligned=config.aligned))
   if not builder.data_path.exists():
     native.find_root(data_dir)
     tfds.disable_progress_bar()

@@ -27,6 +27,12 @@ def write_nwucla(data_dir: pathlib.Path, views=(1, 2, 3), actions=(1, 2, 3, 4, 5
   return root
 
 
+def kinect_skeleton(rng: np.random.Generator, distance: float = 3., states=(2,) * 20) -> str:
+  """The file of one person some metres away, as the Kinect SDK 1 writes it: `x,y,z,state`, y up."""
+  joints = rng.uniform([-.4, -.8, distance], [.4, .8, distance], (20, 3))
+  return '60\n' + ''.join('{:g},{:g},{:g},{}\n'.format(*joint, state) for joint, state in zip(joints, states))
+
+
 def _write_video(folder, rng, action, frames, width, height):
   background = cv2.GaussianBlur(rng.integers(0, 160, (height, width, 3), np.uint8), (5, 5), 0)
   for number in range(4, 4 + frames):
@@ -39,4 +45,4 @@ def _write_video(folder, rng, action, frames, width, height):
     cv2.imwrite(str(folder / f'frame_{number}_rgb.jpg'), rgb)
     cv2.imwrite(str(folder / f'frame_{number}_depth.png'), depth)
     cv2.imwrite(str(folder / f'frame_{number}_depth_vis.jpg'), (depth // 16).astype(np.uint8))
-    (folder / f'frame_{number}_skeletons.txt').write_text('0\n')
+    (folder / f'frame_{number}_skeletons.txt').write_text(kinect_skeleton(rng) if number > 4 else '0\n')

@@ -3,13 +3,13 @@
     multiview_action/view_1/a01_s01_e00/frame_12_rgb.jpg
                                         frame_12_depth.png       16 bit, millimetres
                                         frame_12_depth_vis.jpg   8-bit picture of depth
-                                        frame_12_skeletons.txt
+                                        frame_12_skeletons.txt   see `skeletons`; needed only to align RGB and depth
 """
 
 import dataclasses
 import pathlib
 import re
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from tf_privinfo import errors
 from tf_privinfo.datasets import protocols
@@ -19,7 +19,7 @@ ACTIONS = {
     1: 'pick_up_with_one_hand', 2: 'pick_up_with_two_hands', 3: 'drop_trash', 4: 'walk_around', 5: 'sit_down',
     6: 'stand_up', 8: 'donning', 9: 'doffing', 11: 'throw', 12: 'carry'}
 # File name endings; text between the frame's number and them is allowed.
-_ENDINGS = {'rgb': 'rgb.jpg', 'depth': 'depth.png', 'depth_vis': 'depth_vis.jpg'}
+_ENDINGS = {'rgb': 'rgb.jpg', 'depth': 'depth.png', 'depth_vis': 'depth_vis.jpg', 'skeletons': 'skeletons.txt'}
 DEPTH_VARIANTS = ('depth_vis', 'depth')
 
 HOW_TO_GET_IT = """\
@@ -38,11 +38,13 @@ class Video:
     rgb: paths of the RGB frames in the order of their numbers.
     depth: paths of the depth frames of the chosen variant, as many.
     dropped: how many frame numbers only one modality has; they are left out.
+    skeletons: paths of the skeletons, as many, None where a frame has none; empty where they are not asked for.
   """
   name: str
   rgb: Tuple[str, ...]
   depth: Tuple[str, ...]
   dropped: int
+  skeletons: Tuple[Optional[str], ...] = ()
 
 
 def find_root(data_dir: str) -> pathlib.Path:
@@ -54,17 +56,19 @@ def find_root(data_dir: str) -> pathlib.Path:
   raise errors.UserError(f'No NW-UCLA videos under {base} (looked for multiview_action/view_1).\n{HOW_TO_GET_IT}')
 
 
-def scan(root: pathlib.Path, depth_variant: str) -> Tuple[List[Video], List[str]]:
+def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool = False) -> Tuple[List[Video], List[str]]:
   """Finds all videos.
 
   Args:
     root: the folder with `view_1`, ...
     depth_variant: 'depth_vis' (the authors' choice) or 'depth' (16 bit).
+    with_skeletons: a video needs skeletons, too, though not in every frame.
 
   Returns:
     The complete videos in the order of their names, and one sentence per video
     folder that cannot be used.
   """
+  needed = ('rgb', depth_variant, 'skeletons') if with_skeletons else ('rgb', depth_variant)
   videos, problems = [], []
   for folder in sorted(p for p in root.glob('view_[123]/*') if p.is_dir()):
     name = f'{folder.parent.name}/{folder.name}'
@@ -77,11 +81,11 @@ def scan(root: pathlib.Path, depth_variant: str) -> Tuple[List[Video], List[str]
       problems.append(f'{name}: there is no action {action}')
       continue
     frames = _frames_by_number(folder)
-    missing = [m for m in ('rgb', depth_variant) if not frames[m]]
+    missing = [kind for kind in needed if not frames[kind]]
     if missing:
       problems.append(f'{name}: no frame_*_{_ENDINGS[missing[0]]} in the folder')
       continue
-    video = _pair(name, frames['rgb'], frames[depth_variant])
+    video = _pair(name, *(frames[kind] for kind in needed))
     if video.rgb:
       videos.append(video)
     else:
@@ -90,17 +94,18 @@ def scan(root: pathlib.Path, depth_variant: str) -> Tuple[List[Video], List[str]
 
 
 def _frames_by_number(folder: pathlib.Path) -> Dict[str, Dict[int, str]]:
-  frames = {modality: {} for modality in _ENDINGS}
+  frames = {kind: {} for kind in _ENDINGS}
   for path in folder.iterdir():
-    for modality, ending in _ENDINGS.items():
+    for kind, ending in _ENDINGS.items():
       match = re.fullmatch(rf'frame_(\d+)_(?:.*_)?{re.escape(ending)}', path.name)
       if match:
-        frames[modality][int(match[1])] = str(path)
+        frames[kind][int(match[1])] = str(path)
   return frames
 
 
-def _pair(name: str, rgb: Dict[int, str], depth: Dict[int, str]) -> Video:
+def _pair(name: str, rgb: Dict[int, str], depth: Dict[int, str], skeletons: Optional[Dict[int, str]] = None) -> Video:
   """Keeps the frames that both modalities have, in the order of their numbers, not of their names."""
   numbers = sorted(rgb.keys() & depth.keys())
   return Video(name, tuple(rgb[n] for n in numbers), tuple(depth[n] for n in numbers),
-               dropped=len(rgb.keys() | depth.keys()) - len(numbers))
+               dropped=len(rgb.keys() | depth.keys()) - len(numbers),
+               skeletons=tuple(skeletons.get(n) for n in numbers) if skeletons else ())

@@ -4,7 +4,7 @@
     multiview_action/view_1/a01_s01_e00/frame_0_rgb.jpg
                                         frame_0_depth.png       16 bit, millimetres, 0: not measured
                                         frame_0_depth_vis.jpg   8-bit picture of depth
-                                        frame_0_skeletons.txt   see `read_skeleton`
+                                        frame_0_skeletons.txt   see `nwucla.skeletons`
 """
 
 import concurrent.futures
@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import pathlib
 import shutil
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -55,29 +55,6 @@ class RenderOptions:
   max_frames: int = 14
   width: int = 160
   height: int = 120
-
-
-class Skeleton(NamedTuple):
-  """The joints of one frame, in the order of `figure.JOINTS`.
-
-  Attributes:
-    positions: [20, 3] metres in the depth camera's frame: x right, y down, z forward.
-    rgb_pixels: [20, 2] (u, v) in the RGB image.
-    depth_pixels: [20, 2] (u, v) in the depth image.
-  """
-  positions: np.ndarray
-  rgb_pixels: np.ndarray
-  depth_pixels: np.ndarray
-
-
-def read_skeleton(path) -> Skeleton:
-  """Reads `frame_*_skeletons.txt`.
-
-  The first line holds the number of joints and of values per joint, `20,7`;
-  every other line one joint: `x,y,z,u_rgb,v_rgb,u_depth,v_depth`.
-  """
-  values = np.loadtxt(path, delimiter=',', skiprows=1, dtype=np.float32)
-  return Skeleton(values[:, :3], values[:, 3:5], values[:, 5:])
 
 
 def cameras(options: RenderOptions) -> Dict[int, Tuple[camera.Camera, camera.Camera]]:
@@ -200,7 +177,7 @@ def _geometry(depth_camera: camera.Camera, place: scene.Scene, look: scene.Look,
 
 
 def _skeletons(joints: np.ndarray, rgb_camera: camera.Camera, depth_camera: camera.Camera) -> np.ndarray:
-  """[T, 20, 7], see `read_skeleton`."""
+  """[T, 20, 7], the columns of `nwucla.skeletons`."""
   return np.concatenate(
       [depth_camera.to_camera(joints), rgb_camera.project(joints), depth_camera.project(joints)], axis=-1)
 

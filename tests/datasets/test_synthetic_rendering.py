@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tf_privinfo.datasets.nwucla import skeletons
 from tf_privinfo.datasets.synthetic import actions, difficulty, figure, rendering, sensors
 
 _OPTIONS = rendering.RenderOptions(subjects=1, episodes=1, min_frames=9, max_frames=10, width=64, height=48)
@@ -136,14 +137,14 @@ def test_skeletons_project_through_the_stored_cameras(root):
   parameters = json.loads((root / 'multiview_action' / 'synthetic.json').read_text())
   for video in _videos(root)[::7]:
     cameras = parameters['cameras'][video.parent.name[-1]]
-    skeleton = rendering.read_skeleton(video / 'frame_4_skeletons.txt')
+    skeleton = skeletons.read(video / 'frame_4_skeletons.txt')
     assert skeleton.positions.shape == (20, 3)
-    np.testing.assert_allclose(_project(cameras['depth'], skeleton.positions), skeleton.depth_pixels, atol=.02)
+    np.testing.assert_allclose(_project(cameras['depth'], skeleton.positions), skeleton.pixels[:, 2:], atol=.02)
     baseline = np.array(cameras['rgb']['position']) - cameras['depth']['position']
     assert np.isclose(np.linalg.norm(baseline), .025)
     in_rgb = skeleton.positions - np.array(cameras['rgb']['rotation']) @ baseline
-    np.testing.assert_allclose(_project(cameras['rgb'], in_rgb), skeleton.rgb_pixels, atol=.02)
-    assert np.abs(skeleton.rgb_pixels - skeleton.depth_pixels).max() > .5
+    np.testing.assert_allclose(_project(cameras['rgb'], in_rgb), skeleton.pixels[:, :2], atol=.02)
+    assert np.abs(skeleton.pixels[:, :2] - skeleton.pixels[:, 2:]).max() > .5
 
 
 @pytest.mark.parametrize('joint, radius', [('spine', .2), ('head', .2)])
@@ -153,8 +154,8 @@ def test_depth_image_shows_the_body_where_the_joints_are(root, joint, radius):
   for video in _videos(root):
     if video.name[:3] in ('a04', 'a05', 'a06'):  # in the others arms are held in front of the body
       for k in range(9):
-        skeleton = rendering.read_skeleton(video / f'frame_{k}_skeletons.txt')
-        u, v = np.rint(skeleton.depth_pixels[joint]).astype(int)
+        skeleton = skeletons.read(video / f'frame_{k}_skeletons.txt')
+        u, v = np.rint(skeleton.pixels[joint, 2:]).astype(int)
         millimetres = _depth(video, k)[v, u] if 0 <= v < 48 and 0 <= u < 64 else 0
         if millimetres:
           differences.append(skeleton.positions[joint, 2] - millimetres / 1000)
@@ -168,7 +169,7 @@ def test_three_views_show_one_performance(root):
     worlds = []
     for view in (1, 2, 3):
       video = root / 'multiview_action' / f'view_{view}' / f'a{action:02d}_s01_e00'
-      joints = np.stack([rendering.read_skeleton(video / f'frame_{k}_skeletons.txt').positions
+      joints = np.stack([skeletons.read(video / f'frame_{k}_skeletons.txt').positions
                          for k in range(_frame_count(video))])
       camera = cameras[str(view)]['depth']
       worlds.append(joints @ np.array(camera['rotation']) + camera['position'])
@@ -182,7 +183,7 @@ def test_only_rgb_shows_the_coat(root):
   """The trunk's colour changes while a coat is put on or taken off, and not while sitting down."""
   def redness(action, frame):
     video = root / 'multiview_action' / 'view_1' / f'a{action:02d}_s01_e00'
-    u, v = np.rint(rendering.read_skeleton(video / f'frame_{frame}_skeletons.txt').rgb_pixels[figure.SPINE]).astype(int)
+    u, v = np.rint(skeletons.read(video / f'frame_{frame}_skeletons.txt').pixels[figure.SPINE, :2]).astype(int)
     blue, _, red = cv2.imread(str(video / f'frame_{frame}_rgb.jpg'))[v - 1:v + 2, u - 1:u + 2].mean(axis=(0, 1))
     return red / (red + blue)
   assert redness(8, 8) > redness(8, 0) + .15
