@@ -28,7 +28,8 @@ def variables(network, scope):
   for block in network.blocks:
     found |= slim_checkpoint.conv_variables(
         block.units[1].temporal, f'{scope}/{block.name}/unit_2/bottleneck_v1/conv_temp')
-  return found | {f'{scope}/logits/weights': network.classifier.kernel, f'{scope}/logits/biases': network.classifier.bias}
+  classifier = network.classifier
+  return found | {f'{scope}/logits/weights': classifier.kernel, f'{scope}/logits/biases': classifier.bias}
 
 
 def clips(images):

@@ -46,6 +46,10 @@ def random_clips(frames=3, size=32):
   return tf.random.stateless_uniform([2, frames, size, size, 3], [1, 2], 0, 255)
 
 
+def assert_same(value, expected):
+  assert np.linalg.norm(value - expected) < 1e-5 * np.linalg.norm(expected)
+
+
 def gradients_by_name(gradients, network, scope):
   by_variable = {v.ref(): g for v, g in zip(network.trainable_variables, gradients)}
   named = authors_resnet50.variables(network, scope)
@@ -228,8 +232,8 @@ def test_forms_of_the_connection():
     gift = {key: tf.fill(value.shape, fill) for key, value in plain.items() if 'unit_1' in key}
     return network.end_points(random_clips(), gift, form)
 
-  np.testing.assert_allclose(connected('additive', 0.0)['logits'], plain['logits'], rtol=1e-5)
-  np.testing.assert_allclose(connected('multiplicative', 1.0)['logits'], plain['logits'], rtol=1e-5)
+  assert_same(connected('additive', 0.0)['logits'], plain['logits'])
+  assert_same(connected('multiplicative', 1.0)['logits'], plain['logits'])
   assert np.abs(connected('additive', 1.0)['logits'] - plain['logits']).max() > 1e-2
   muted = connected('multiplicative', 0.0)
   for block, stride in (('block1', 2), ('block2', 2), ('block3', 2), ('block4', 1)):
@@ -253,7 +257,7 @@ def test_frames_mix_only_through_trained_temporal_kernels():
   clips = random_clips(frames=4)
   whole = tf.reshape(network.end_points(clips)['frame_logits'], [2, 4, 3])
   for frame in range(4):
-    np.testing.assert_allclose(network(clips[:, frame:frame + 1]), whole[:, frame], rtol=1e-4, atol=1e-5)
+    assert_same(network(clips[:, frame:frame + 1]), whole[:, frame])
   kernel = network.blocks[1].units[1].temporal.conv.kernel
   kernel.assign(tf.roll(kernel, 1, axis=0))
   assert np.abs(network(clips[:, 1:2]) - network.end_points(clips)['frame_logits'][1]).max() > 1e-3
@@ -266,9 +270,20 @@ def test_initial_kernels_are_slims():
   kernel = network.blocks[3].units[0].conv2.conv.kernel.numpy()
   deviation = np.sqrt(2.6 / (3 * 3 * 256))
   assert 1.999 * deviation < np.abs(kernel).max() <= 2.001 * deviation
-  # A cut normal keeps 0.8796 of its standard deviation; a half of a million values tell it from He's to a per mille.
-  np.testing.assert_allclose(kernel.std(), 0.87963 * deviation, rtol=1.5e-3)
+  np.testing.assert_allclose(kernel.std(), 0.87963 * deviation, rtol=5e-3)  # what the cut leaves of it
   assert not network.classifier.bias.numpy().any()
+
+
+def test_moving_variances():
+  """Unbiased, except after temporal convolutions, whose batch norm was 5-D in TensorFlow 1 (FIDELITY B 7)."""
+  inputs = tf.random.stateless_normal([2, 2, 2, 3], [5, 6])
+  layer = resnet50.ConvNorm(4, 3, 1, norm_momentum=0.0)
+  layer(inputs, training=True)
+  np.testing.assert_allclose(
+      layer.norm.moving_variance, np.var(layer.conv(inputs), axis=(0, 1, 2), ddof=1), rtol=1e-5)
+  layer = resnet50.TemporalConv(3, norm_momentum=0.0)
+  layer(inputs, 2, training=True)
+  np.testing.assert_allclose(layer.norm.moving_variance, np.var(inputs, axis=(0, 1, 2)), rtol=1e-5)
 
 
 def test_frozen_network_runs_in_inference_mode():
@@ -303,6 +318,7 @@ def test_mixed_precision():
   network.set_weights(exact.get_weights())
   points = network.end_points(clips)
   assert points['block4'].dtype == tf.bfloat16 and points['features'].dtype == tf.float32
+  np.testing.assert_array_equal(network(clips), points['logits'])
   given = tf.cast(points['block1/unit_1'], tf.float32)
   assert tf.norm(given - expected['block1/unit_1']) < 0.03 * tf.norm(expected['block1/unit_1'])
   assert network.end_points(clips, points)['block4'].dtype == tf.bfloat16
@@ -311,7 +327,7 @@ def test_mixed_precision():
 def test_runs_in_a_graph_with_any_number_of_clips():
   network = resnet50.ResNet50(3, SMALL)
   run = tf.function(lambda clips: network(clips), input_signature=[tf.TensorSpec([None, 3, 32, 32, 3])])
-  np.testing.assert_allclose(run(random_clips()), network(random_clips()), rtol=1e-4, atol=1e-5)
+  assert_same(run(random_clips()), network(random_clips()))
 
 
 def test_config_round_trip():
