@@ -52,13 +52,13 @@ def method_and_source(tmp_path_factory):
   native_files.write_nwucla(directory, views=(1,), actions=(1, 2), frames=12)
   recipe = recipes.recipe('dmcl', 'nwucla', 'cross_view_1', 'tiny')
   source = catalog.open_dataset('nwucla', str(directory), recipe.data, recipe.clips.frame_size)
-  return recipe, runs.build_method(recipe, 10), source
+  return recipe, runs.build_method(recipe, 'ensemble', 10), source
 
 
 def predict(recipe, method, source, names, batch_size):
   fixed = clips.fixed_clips(source.videos(names, recipe.modalities), recipe.clips, batch_size=batch_size)
   ids, labels = source.index(names)
-  return prediction.predict_videos(method, fixed, ids, labels, clips.TEST_CLIPS)
+  return prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips)
 
 
 def test_result_does_not_depend_on_the_micro_batch(method_and_source):

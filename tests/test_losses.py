@@ -1,4 +1,4 @@
-"""Multiple-choice losses against the authors' numbers and by their definitions."""
+"""Losses against the authors' numbers and by their definitions."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,10 @@ import tensorflow as tf
 
 from tests import parity
 from tf_privinfo import losses
+from tf_privinfo.configs import HallucinationConfig
 from tf_privinfo.configs import LoserConfig
 
+STEP_3 = parity.Golden('md_step3_losses')
 GOLDEN = parity.Golden('dmcl_losses')
 MODALITIES = GOLDEN.meta['modality_order']
 
@@ -69,3 +71,43 @@ def test_weight_decay_reads_kernels_only():
   kernel = tf.Variable([[3.0, 4.0]], name='conv/kernel')
   bias = tf.Variable([100.0], name='conv/bias')
   assert losses.weight_decay([kernel, bias], 0.1).numpy() == pytest.approx(0.1 * 25 / 2)
+
+
+def test_step_3_parity():
+  """Losses and gradients of modality distillation on the authors' random logits and maps."""
+  config = HallucinationConfig()
+  per_video = lambda logits: tf.reduce_mean(tf.reshape(logits, [2, 5, -1]), axis=1)
+  logits, maps = tf.constant(STEP_3['student_logits']), tf.constant(STEP_3['student_feat'])
+  teacher_maps, labels = tf.constant(STEP_3['teacher_feat']), tf.constant(STEP_3['labels'])
+  with tf.GradientTape(persistent=True) as tape:
+    tape.watch([logits, maps, teacher_maps])
+    hard = losses.cross_entropy(labels, per_video(logits))
+    soft = losses.imitation(per_video(tf.constant(STEP_3['teacher_logits'])), per_video(logits),
+                            config.temperature, config.temperature)
+    distances = losses.hallucination(teacher_maps, maps)
+    mean_soft = tf.reduce_mean(soft)
+    loss = losses.modality_distillation(hard, soft, distances, config)
+  STEP_3.check('loss_hard', tf.reduce_mean(hard))
+  STEP_3.check('loss_soft', mean_soft)
+  STEP_3.check('loss_rect', tf.reduce_sum(distances))
+  STEP_3.check('loss_total', loss)
+  STEP_3.check('grad_student_logits', tape.gradient(loss, logits))
+  STEP_3.check('grad_student_feat', tape.gradient(loss, maps))
+  STEP_3.check('grad_student_logits_of_soft_only', tape.gradient(mean_soft, logits))
+  assert tape.gradient(loss, teacher_maps) is None  # the teacher is frozen
+
+
+def test_step_3_of_the_thesis_leaves_the_student_at_temperature_1():
+  """Eqs. 3.5 - 3.7 written out in NumPy."""
+  rng = np.random.default_rng(1)
+  teacher, student = rng.normal(size=(2, 6))
+  log_probability = student - np.log(np.exp(student).sum())
+  targets = np.exp(teacher / 3) / np.exp(teacher / 3).sum()
+  expected = 0.8 * (0.6 * -log_probability[2] + 0.4 * -(targets * log_probability).sum()) + 0.2 * 0.05 * 7.0
+  config = HallucinationConfig(0.2, 0.4, 3.0, student_at_temperature=False, map_weight=0.05)
+  logits = tf.constant(student[None], tf.float32)
+  loss = losses.modality_distillation(
+      losses.cross_entropy(tf.constant([2]), logits),
+      losses.imitation(tf.constant(teacher[None], tf.float32), logits, config.temperature, 1.0),
+      tf.constant([3.0, 4.0]), config)
+  assert loss.numpy() == pytest.approx(expected, rel=1e-5)

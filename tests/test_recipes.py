@@ -26,19 +26,61 @@ def test_thesis_variant_sets_all_its_fields():
   assert not recipe.loser.squared_temperature and not recipe.loser.student_at_temperature
 
 
+def test_steps_of_chapter_3_are_those_of_the_authors():
+  recipe = make(method='modality_distillation')
+  assert list(recipe.stages) == ['rgb', 'depth', 'joint', 'hallucination', 'finetune']
+  for stage in recipe.stages.values():
+    assert (stage.epochs, stage.batch_size, stage.optimizer, stage.learning_rate) == (40, 5, 'adam', 1e-3)
+    assert stage.weight_decay == 0 and not stage.decay_epochs and not stage.warmup_epochs
+  assert recipe.streams('hallucination') == {'rgb': 'rgb', 'depth': 'depth', 'hall': 'rgb'}
+  assert recipe.stages['hallucination'].frozen == ('rgb', 'depth')
+  assert (recipe.clips.frames, recipe.clips.crop_size, recipe.clips.test_clips) == (5, 224, 1)
+  assert recipe.network.units == (3, 4, 6, 3) and recipe.data.aligned and recipe.data.hold_out == 0
+  assert recipes.default_protocol('modality_distillation', 'nwucla') == 'cross_view_3'
+  assert recipes.default_protocol('dmcl', 'nwucla') is None
+
+
+def test_thesis_variant_of_chapter_3():
+  recipe = make(method='modality_distillation', variant='thesis')
+  assert recipe.connections.form == 'multiplicative' and recipe.clips.sampling == 'uniform'
+  assert not recipe.hallucination.student_at_temperature
+
+
+@pytest.mark.parametrize('method', recipes.METHODS)
+def test_stages_start_from_streams_that_earlier_stages_have(method):
+  recipe = make(method=method)
+  done = {}
+  for name in recipe.stages:
+    stage = recipe.stages[name]
+    for item in stage.init:
+      stream, source = item.split('=')
+      stage_before, stream_before = source.split('/')
+      assert stream in recipe.streams(name) and stream_before in done[stage_before]
+    assert set(stage.frozen) < set(recipe.streams(name))
+    done[name] = set(recipe.streams(name)) - set(stage.frozen)
+
+
+def test_epochs_of_all_stages_leave_those_alone_that_do_not_train():
+  recipe = make(method='ensemble')
+  recipe = recipes.override(recipe, recipes.training_stages(recipe, 'epochs', 3))
+  assert [stage.epochs for stage in recipe.stages.values()] == [3, 3, 0]
+
+
 @pytest.mark.parametrize('preset', recipes.PRESETS)
-def test_yaml_round_trip(preset):
-  recipe = recipes.override(make(preset=preset, seed=7), {'modalities': 'rgb,depth', 'loser.temperature': '5'})
+@pytest.mark.parametrize('method', ['dmcl', 'cmcl', 'modality_distillation', 'ensemble'])
+def test_yaml_round_trip(method, preset):
+  recipe = recipes.override(make(method=method, preset=preset, seed=7), {
+      'modalities': 'rgb,depth', 'network.units': '2,2,3,2', 'init_from': 'a/b'})
   assert recipes.from_yaml(recipes.to_yaml(recipe)) == recipe
 
 
 def test_override_converts_text_to_the_type_of_the_field():
   recipe = recipes.override(make(), {
-      'stages.ensemble.learning_rate': '1e-3', 'stages.ensemble.decay_epochs': '3,4.5', 'clips.augment': 'false',
+      'stages.ensemble.learning_rate': '1e-3', 'stages.ensemble.decay_epochs': '3,4.5', 'clips.colour': 'false',
       'network.units': '1,1', 'data.depth_variant': 'depth'})
   assert recipe.stages['ensemble'].learning_rate == 1e-3
   assert recipe.stages['ensemble'].decay_epochs == (3.0, 4.5)
-  assert recipe.clips.augment is False
+  assert recipe.clips.colour is False
   assert recipe.network.units == (1, 1)
   assert recipe.data.depth_variant == 'depth'
 
@@ -48,10 +90,11 @@ def test_override_converts_text_to_the_type_of_the_field():
     ({'stages.first.epochs': '5'}, ['first', 'ensemble']),
     ({'seed.x': '5'}, ['seed.x']),
     ({'loser': '5'}, ['section', 'temperature']),
+    ({'hallucination.temperature': '5'}, ['hallucination', 'loser']),
     ({'loser.temperature': 'hot'}, ['hot', 'float']),
     ({'stages.ensemble.epochs': '2.5'}, ['2.5', 'int']),
     ({'stages.ensemble.epochs': 2.5}, ['2.5', 'int']),
-    ({'clips.augment': 'maybe'}, ['maybe', 'bool']),
+    ({'clips.colour': 'maybe'}, ['maybe', 'bool']),
 ])
 def test_bad_overrides_say_what_is_wrong(settings, words):
   with pytest.raises(errors.UserError) as error:
@@ -61,10 +104,20 @@ def test_bad_overrides_say_what_is_wrong(settings, words):
 
 @pytest.mark.parametrize('settings', [
     {'clips.crop_size': '300'}, {'modalities': ''}, {'modalities': 'rgb,rgb'}, {'loser.temperature': '0'},
-    {'clips.crop_shift': '0.7'}, {'stages.ensemble.selection': 'worst'}, {'stages.ensemble.decay_epochs': '5,3'}, {'network.units': '2,0'}])
+    {'clips.crop_shift': '0.7'}, {'stages.ensemble.selection': 'worst'}, {'stages.ensemble.decay_epochs': '5,3'},
+    {'network.units': '2,0'}, {'data.hold_out': '1'}, {'clips.sampling': 'dense'},
+    {'stages.ensemble.optimizer': 'sgd'}])
 def test_recipes_that_cannot_run_are_refused(settings):
   with pytest.raises(errors.UserError):
     recipes.check(recipes.override(make(), settings))
+
+
+@pytest.mark.parametrize('settings', [
+    {'connections.direction': 'both'}, {'connections.form': 'sum'}, {'hallucination.layer': 'block5'},
+    {'hallucination.map_share': '1.5'}, {'hallucination.temperature': '0'}, {'network.units': '3,4,6'}])
+def test_two_stream_recipes_that_cannot_run_are_refused(settings):
+  with pytest.raises(errors.UserError):
+    recipes.check(recipes.override(make(method='modality_distillation'), settings))
 
 
 def test_unknown_names_list_the_known_ones():

@@ -159,7 +159,7 @@ def test_early_stopping_and_best_weights(data_dir, tmp_path, monkeypatch):
   monkeypatch.setattr(training, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
   recipe = make_recipe(**{'stages.ensemble.epochs': 9, 'stages.ensemble.early_stopping_patience': 2})
   run = runs.Run.create_or_resume(tmp_path / 'run', recipe, resume=True)
-  training.train(run, source, split, tf.distribute.get_strategy())
+  training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
   assert run.read('ensemble/finished.json') == {'weights': 'best/epoch-3', 'epochs': 5}
   assert sorted(p.name for p in (tmp_path / 'run/ensemble/best').iterdir()) == [
       'epoch-3.data-00000-of-00001', 'epoch-3.index']
@@ -173,7 +173,7 @@ def test_last_weights_where_the_recipe_asks_for_them(data_dir, tmp_path, monkeyp
   monkeypatch.setattr(training, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
   run = runs.Run.create_or_resume(
       tmp_path / 'run', make_recipe(**{'stages.ensemble.selection': 'last'}), resume=True)
-  training.train(run, source, split, tf.distribute.get_strategy())
+  training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
   assert run.read('ensemble/finished.json') == {'weights': 'last/epoch-2', 'epochs': 2}
 
 
@@ -181,7 +181,7 @@ def test_no_retracing(data_dir):
   """One trace for all batches and epochs of training, and for micro-batches of any size."""
   source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
   recipe = make_recipe()
-  method = runs.build_method(recipe, 10)
+  method = runs.build_method(recipe, 'ensemble', 10)
   method.compile(optimizer=optimizers.Momentum(0.0))
   method.optimizer.build(method.trainable_variables)
   batches = clips.training_clips(
@@ -203,7 +203,7 @@ def test_training_never_opens_a_file_of_the_test_split(data_dir, tmp_path):
   hidden = [path.rename(path.with_name('hidden-' + path.name)) for path in files]
   try:
     run = runs.Run.create_or_resume(tmp_path / 'run', make_recipe(), resume=True)
-    training.train(run, source, split, tf.distribute.get_strategy())
+    training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
     assert run.read('ensemble/finished.json')['epochs'] == 2
   finally:
     for path, original in zip(hidden, files):

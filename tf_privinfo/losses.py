@@ -7,6 +7,7 @@ sample: who calls them decides how a batch is averaged.
 
 import tensorflow as tf
 
+from tf_privinfo.configs import HallucinationConfig
 from tf_privinfo.configs import LoserConfig
 
 
@@ -35,17 +36,6 @@ def imitation(teacher_logits: tf.Tensor, logits: tf.Tensor, temperature: float,
   return tf.nn.softmax_cross_entropy_with_logits(targets, logits / student_temperature)
 
 
-def generalized_distillation(hard: tf.Tensor, soft: tf.Tensor, soft_share: float) -> tf.Tensor:
-  """(1 - λ) · hard + λ · soft, eqs. 3.4 and 3.5.
-
-  Args:
-    hard: cross entropy with the label, [..., B].
-    soft: imitation of the teacher, [..., B].
-    soft_share: λ.
-  """
-  return (1 - soft_share) * hard + soft_share * soft
-
-
 def hallucination(depth_maps: tf.Tensor, hall_maps: tf.Tensor) -> tf.Tensor:
   """Squared Euclidean distance of sigmoid(A_d) and sigmoid(A_h), eq. 3.3 without λ_l.
 
@@ -61,6 +51,23 @@ def hallucination(depth_maps: tf.Tensor, hall_maps: tf.Tensor) -> tf.Tensor:
   target = tf.stop_gradient(tf.sigmoid(tf.cast(depth_maps, tf.float32)))
   distances = tf.math.squared_difference(target, tf.sigmoid(tf.cast(hall_maps, tf.float32)))
   return tf.reduce_sum(distances, axis=tf.range(1, tf.rank(distances)))
+
+
+def modality_distillation(hard: tf.Tensor, soft: tf.Tensor, maps: tf.Tensor, config: HallucinationConfig) -> tf.Tensor:
+  """The loss of training step 3, eqs. 3.4 - 3.7: a scalar.
+
+  (1 - α) · mean((1 - λ) · hard + λ · soft) + α · λ_l · sum(maps): as in the
+  authors' code L_hall is not a mean, so it grows with batch and resolution.
+
+  Args:
+    hard: cross entropy of the student with the label, [B].
+    soft: imitation of the teacher, [B].
+    maps: from `hallucination`, [N].
+    config: α, λ and λ_l.
+  """
+  distillation = (1 - config.soft_share) * hard + config.soft_share * soft
+  return ((1 - config.map_share) * tf.reduce_mean(distillation)
+          + config.map_share * config.map_weight * tf.reduce_sum(maps))
 
 
 def uniform_divergence(logits: tf.Tensor) -> tf.Tensor:

@@ -119,11 +119,9 @@ class Hallucination(FusedStreams):
                             config.temperature if config.student_at_temperature else 1.0)
     maps = losses.hallucination(depth[config.layer], hall[config.layer])
     hard = losses.cross_entropy(labels, hall['logits'])
-    distillation = losses.generalized_distillation(hard, soft, config.soft_share)
     # L_hall is a sum over the global batch, the rest a mean.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    loss = (1 - config.map_share) * tf.reduce_mean(distillation) + (
-        config.map_share * config.map_weight * tf.reduce_sum(maps) * replicas)
+    loss = losses.modality_distillation(hard, soft, maps * replicas, config)
     fused_loss, terms = self._fused_loss(labels, logits)
     if len(self.learning) > 1:
       loss += fused_loss
