@@ -1,9 +1,14 @@
 """Runs the mains as a user does, in processes of their own."""
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
+
+import numpy as np
+import tensorflow as tf
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -37,3 +42,24 @@ def fail(main, *flags):
   assert 'Traceback' not in err, err[-6000:]
   message = err[err.rindex('Error: '):]
   return message
+
+
+def wait_for_epoch(output_dir, history, epoch, process):
+  """Waits until the running process has written `epoch` entries into the file `history` of its only run."""
+  while process.poll() is None:
+    found = list(output_dir.glob(f'*/*/*/{history}'))
+    if found and len(json.loads(found[0].read_text())) >= epoch:
+      return
+    time.sleep(0.02)
+  raise AssertionError(process.communicate())
+
+
+def assert_same_checkpoints(first, second):
+  """Asserts that two training checkpoints hold the same variables, bit by bit."""
+  readers = [tf.train.load_checkpoint(str(path)) for path in (first, second)]
+  names = sorted(readers[0].get_variable_to_shape_map())
+  assert names == sorted(readers[1].get_variable_to_shape_map())
+  assert any('optimizer' in name for name in names) and any('streams' in name for name in names)
+  for name in names:
+    if name != '_CHECKPOINTABLE_OBJECT_GRAPH':
+      np.testing.assert_array_equal(*(reader.get_tensor(name) for reader in readers), err_msg=name)

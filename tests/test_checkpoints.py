@@ -1,6 +1,7 @@
 """Streams from checkpoints: all variables or none, and words for what does not fit."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -73,6 +74,14 @@ def test_variables_that_the_network_does_not_have(tmp_path):
   tf.train.Checkpoint(streams={'rgb': make(units=(2, 3, 2, 2))}).write(path)
   with pytest.raises(errors.UserError, match=r'blocks\.1\.units\.2 is not expected'):
     checkpoints.load_streams({'rgb': make()}, path)
+
+
+def test_damaged_checkpoint(saved, tmp_path):
+  for end in ('.index', '.data-00000-of-00001'):
+    content = pathlib.Path(saved[0] + end).read_bytes()
+    (tmp_path / f'epoch-1{end}').write_bytes(content if end == '.index' else content[:2000])
+  with pytest.raises(errors.UserError, match='damaged'):
+    checkpoints.load_streams({'rgb': make()}, str(tmp_path / 'epoch-1'))
 
 
 def test_no_such_stream_or_checkpoint(saved, tmp_path):

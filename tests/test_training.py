@@ -1,6 +1,5 @@
 """Training end to end: every method, resume after SIGKILL, NaN, tracing."""
 
-import json
 import pathlib
 import time
 
@@ -95,13 +94,13 @@ def test_killed_and_resumed_equals_uninterrupted(data_dir, tmp_path):
   rng = np.random.default_rng()
   for kill in range(3):
     process = command_line.start('train_main', *flags, f'--output_dir={tmp_path / "killed"}')
-    wait_for_epoch(tmp_path / 'killed', 1 + 7 * kill, process)
+    command_line.wait_for_epoch(tmp_path / 'killed', 'ensemble/history.json', 1 + 7 * kill, process)
     time.sleep(rng.uniform(0, 0.5))
     process.kill()
     process.communicate()
   command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "killed"}')
   whole, killed = (run_directory(tmp_path / name) for name in ('whole', 'killed'))
-  assert_same_checkpoints(whole / 'ensemble/last/epoch-25', killed / 'ensemble/last/epoch-25')
+  command_line.assert_same_checkpoints(whole / 'ensemble/last/epoch-25', killed / 'ensemble/last/epoch-25')
   for name in ('ensemble/history.json', 'ensemble/finished.json', 'results.json'):
     assert (whole / name).read_text() == (killed / name).read_text(), name
 
@@ -109,28 +108,6 @@ def test_killed_and_resumed_equals_uninterrupted(data_dir, tmp_path):
 def run_directory(output_dir) -> pathlib.Path:
   [path] = output_dir.glob('nwucla/dmcl/*')
   return path
-
-
-def wait_for_epoch(output_dir, epoch, process):
-  """Waits until the running process has begun the epoch after `epoch`."""
-  for _ in range(3000):
-    assert process.poll() is None, process.communicate()
-    histories = list(output_dir.glob('nwucla/dmcl/*/ensemble/history.json'))
-    if histories and len(json.loads(histories[0].read_text())) >= epoch:
-      return
-    time.sleep(0.02)
-  pytest.fail('the run did not get to the epoch')
-
-
-def assert_same_checkpoints(first, second):
-  readers = [tf.train.load_checkpoint(str(path)) for path in (first, second)]
-  names = sorted(readers[0].get_variable_to_shape_map())
-  assert names == sorted(readers[1].get_variable_to_shape_map())
-  assert any('optimizer' in name for name in names) and any('streams' in name for name in names)
-  for name in names:
-    a, b = (reader.get_tensor(name) for reader in readers)
-    if name != '_CHECKPOINTABLE_OBJECT_GRAPH':
-      np.testing.assert_array_equal(a, b, err_msg=name)
 
 
 def test_nan_stops_with_step_and_term_and_keeps_the_last_checkpoint(data_dir, tmp_path, monkeypatch):

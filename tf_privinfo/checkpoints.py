@@ -22,20 +22,19 @@ def load_streams(streams: Dict[str, tf.keras.Model], path: str, without: Tuple[s
     UserError: if the checkpoint cannot be read, or lacks variables, has others
       or has them in other shapes; names them. Nothing was restored then.
   """
+  parts = {name: tf.train.Checkpoint(**_children(network, without)) for name, network in streams.items()}
   try:
     reader = tf.train.load_checkpoint(path)
-  except (ValueError, tf.errors.OpError):
-    raise errors.UserError(f'There is no readable checkpoint {path}: the run may be damaged.') from None
-  problems = []
-  for name, network in streams.items():
-    problems += _differences(reader, name, network, without)
+    problems = [problem for name, network in streams.items() for problem in _differences(reader, name, network, without)]
+    if not problems:
+      tf.train.Checkpoint(streams=parts).read(path).expect_partial()
+  except (IndexError, ValueError, tf.errors.OpError):  # the reader of a cut file gives the first
+    raise errors.UserError(f'There is no readable checkpoint {path}: it is missing or damaged.') from None
   if problems:
     shown = '; '.join(problems[:_SHOWN])
     more = f'; and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
     raise errors.UserError(
         f'The checkpoint {path} does not fit the networks of this recipe (stream {", ".join(streams)}): {shown}{more}.')
-  parts = {name: tf.train.Checkpoint(**_children(network, without)) for name, network in streams.items()}
-  tf.train.Checkpoint(streams=parts).read(path).expect_partial()
 
 
 def _children(node, without=()) -> dict:

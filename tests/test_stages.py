@@ -1,0 +1,188 @@
+"""Recipes of several stages: order, what each starts from, one by one, other runs, noise, results."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import command_line
+from tests import native_files
+from tf_privinfo import errors
+from tf_privinfo import recipes
+from tf_privinfo import runs
+from tf_privinfo import training
+from tf_privinfo import workflow
+from tf_privinfo.datasets import catalog
+
+STAGES = ['rgb', 'depth', 'joint', 'hallucination', 'finetune']
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  directory = tmp_path_factory.mktemp('nwucla')
+  native_files.write_nwucla(directory)
+  return directory
+
+
+@pytest.fixture(autouse=True, scope='module')
+def one_device():
+  """The default strategy, although the test process has two logical CPUs."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(training, 'make_strategy', lambda num_gpus: tf.distribute.get_strategy())
+    yield
+
+
+def make_recipe(method='modality_distillation', **settings):
+  return recipes.override(recipes.recipe(method, 'nwucla', 'cross_view_3', 'tiny'), settings)
+
+
+def train(recipe, data_dir, output_dir, **options):
+  return workflow.train(recipe, data_dir=str(data_dir), output_dir=output_dir,
+                        **{'resume': True, 'num_gpus': -1, **options})
+
+
+@pytest.fixture(scope='module')
+def run(data_dir, tmp_path_factory):
+  """Modality distillation, its step 1 by itself and then the rest."""
+  output_dir = tmp_path_factory.mktemp('runs')
+  for stage in ('rgb', 'depth'):
+    unfinished = train(make_recipe(), data_dir, output_dir, stage=stage)
+    assert unfinished.read('results.json') is None
+  return train(make_recipe(), data_dir, output_dir, stage='joint:')
+
+
+def stream(run, stage, name):
+  return [variable.numpy() for variable in run.restore_method(stage).streams[name].weights]
+
+
+def test_results_have_every_step(run):
+  results = run.read('results.json')
+  assert list(results['stages']) == STAGES and results['clips_per_video'] == 1
+  reads = {stage: result['reads'] for stage, result in results['stages'].items()}
+  assert reads == {'rgb': ['rgb'], 'depth': ['depth'], 'joint': ['rgb', 'depth'], 'hallucination': ['rgb'],
+                   'finetune': ['rgb']}
+  assert set(results['stages']['hallucination']['accuracy_with_true_depth']) == {'hall', 'sum', 'oracle'}
+  assert results['accuracy'] == results['stages']['finetune']['accuracy']
+  assert set(results['accuracy']) == {'rgb', 'hall', 'sum', 'oracle'}
+
+
+def test_frozen_streams_come_out_of_step_3_as_they_went_in(run):
+  for name in ('rgb', 'depth'):
+    for before, after in zip(stream(run, 'joint', name), stream(run, 'hallucination', name)):
+      np.testing.assert_array_equal(after, before)
+  moved = [not np.array_equal(a, b) for a, b in zip(stream(run, 'joint', 'depth'), stream(run, 'hallucination', 'hall'))]
+  assert all(moved)
+
+
+def test_deployed_model_reads_rgb_alone(run):
+  served = tf.saved_model.load(str(run.directory / 'saved_model' / '1'))
+  assert set(served.signatures) == {'serving_default', 'rgb', 'rgb_jpeg'}
+  clip = np.random.default_rng(0).integers(0, 256, (2, 5, 32, 32, 3)).astype(np.uint8)
+  expected = run.restore_method()({'rgb': tf.constant(clip, tf.float32)})
+  logits = served.signatures['serving_default'](rgb=tf.constant(clip))['logits']
+  np.testing.assert_allclose(logits, (expected['rgb'] + expected['hall']) / 2, rtol=1e-4, atol=1e-5)
+
+
+def test_tensorboard_of_step_3(run):
+  tags = set()
+  for path in (run.directory / 'tensorboard' / 'hallucination').glob('events*'):
+    for record in tf.data.TFRecordDataset(str(path)):
+      tags.update(value.tag for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value)
+  assert {'loss_maps/hall', 'loss_soft/hall', 'loss_hard/hall', 'train/loss', 'accuracy/hall',
+          'maps/block4_true_above_hallucinated', 'clips/depth'} <= tags
+
+
+def test_noise_sweep(run, data_dir, capsys):
+  """Depth's own line and the two streams' move, those that read RGB alone are flat; variance 0 is the clean result."""
+  workflow.sweep_noise(str(run.directory), str(data_dir), '0,10,void')
+  stages = run.read('noise.json')['stages']
+  clean = run.read('results.json')['stages']
+  for stage in STAGES:
+    assert list(stages[stage]) == ['0', '10', 'void']
+    assert stages[stage]['0'] == clean[stage]['accuracy']['sum']
+  for stage in ('rgb', 'hallucination', 'finetune'):
+    assert len(set(stages[stage].values())) == 1
+  assert (run.directory / 'noise.png').read_bytes().startswith(b'\x89PNG')
+  printed = capsys.readouterr().out
+  assert '| σ² of the noise on depth | 0 | 10 | void |' in printed and 'noise.png' in printed
+
+
+def test_noise_needs_depth(data_dir, tmp_path):
+  run = train(make_recipe('single_stream'), data_dir, tmp_path)
+  assert set(run.read('results.json')['accuracy']) == {'rgb', 'sum', 'oracle'}
+  with pytest.raises(errors.UserError, match='reads rgb'):
+    workflow.sweep_noise(str(run.directory), str(data_dir), '0')
+  with pytest.raises(errors.UserError, match='loud'):
+    workflow.sweep_noise(str(run.directory), str(data_dir), '0,loud')
+
+
+def test_another_run_gives_its_streams(run, data_dir, tmp_path):
+  recipe = make_recipe(init_from=str(run.directory), **{'stages.rgb.learning_rate': 0.0})
+  again = train(recipe, data_dir, tmp_path, stage='rgb')
+  kernels = lambda weights: [w for w in weights if w.ndim == 4]  # batch statistics move
+  for ours, theirs in zip(kernels(stream(again, 'rgb', 'rgb')), kernels(stream(run, 'rgb', 'rgb'))):
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_another_run_with_other_classes(run, data_dir, tmp_path):
+  """Refused in words; with a new classifier the rest is taken."""
+  other = tmp_path / 'other'
+  native_files.write_nwucla(tmp_path / 'data', actions=(1, 2))
+  other.mkdir()
+  (other / 'recipe.yaml').write_text((run.directory / 'recipe.yaml').read_text())
+  manifest = {**run.read('manifest.json'), 'label_names': ['a', 'b', 'c']}
+  (other / 'manifest.json').write_text(json.dumps(manifest))
+  with pytest.raises(errors.UserError, match='3 classes.*10.*--new_classifier'):
+    train(make_recipe(init_from=str(other)), data_dir, tmp_path, stage='rgb')
+  with pytest.raises(errors.UserError, match='no stage stream to start from, only rgb, depth, joint'):
+    train(make_recipe('single_stream', init_from=str(run.directory)), data_dir, tmp_path)
+
+
+def test_stage_without_its_predecessor(data_dir, tmp_path):
+  with pytest.raises(errors.UserError, match='joint starts from stage rgb, which was never run.*--stage=rgb'):
+    train(make_recipe(), data_dir, tmp_path, stage='joint')
+  with pytest.raises(errors.UserError, match='Unknown --stage=fusion.*rgb, depth, joint'):
+    train(make_recipe(), data_dir, tmp_path, stage='fusion')
+
+
+def test_seeds_of_stages_differ_and_are_functions_of_the_recipe():
+  recipe = make_recipe('ensemble')
+  first, again, second = (runs.build_method(recipe, stage, 3) for stage in ('rgb', 'rgb', 'rgb_2'))
+  kernel = lambda method: next(iter(method.streams.values())).stem.conv.kernel.numpy()
+  np.testing.assert_array_equal(kernel(first), kernel(again))
+  assert not np.array_equal(kernel(first), kernel(second))
+
+
+@pytest.mark.parametrize('method, streams', [
+    ('two_stream', {'rgb', 'depth'}), ('hoffman', {'rgb', 'hall'}), ('ensemble', {'rgb', 'rgb_2'})])
+def test_baselines_end_to_end(method, streams, data_dir, tmp_path):
+  run = train(make_recipe(method), data_dir, tmp_path)
+  assert set(run.read('results.json')['accuracy']) == {*streams, 'sum', 'oracle'}
+  if method == 'ensemble':  # its last stage takes the two networks as they are
+    assert run.read('joint/finished.json') == {'weights': 'last/epoch-0', 'epochs': 0}
+    for ours, theirs in zip(stream(run, 'joint', 'rgb_2'), stream(run, 'rgb_2', 'rgb_2')):
+      np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.slow
+def test_killed_inside_every_stage_equals_uninterrupted(data_dir, tmp_path):
+  """SIGKILL inside each of the stages: weights, optimizer, history and results are bit-identical."""
+  flags = ['--method=modality_distillation', '--dataset=nwucla', f'--data_dir={data_dir}', '--preset=tiny',
+           '--epochs=6']
+  command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "whole"}')
+  whole, killed = (tmp_path / name / 'nwucla/modality_distillation' for name in ('whole', 'killed'))
+  rng = np.random.default_rng()
+  for stage in STAGES:
+    process = command_line.start('train_main', *flags, f'--output_dir={tmp_path / "killed"}')
+    command_line.wait_for_epoch(tmp_path / 'killed', f'{stage}/history.json', rng.integers(1, 5), process)
+    process.kill()
+    process.communicate()
+    assert not list(killed.glob(f'*/{stage}/finished.json'))
+  command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "killed"}')
+  [whole], [killed] = whole.iterdir(), killed.iterdir()
+  for stage in STAGES:
+    command_line.assert_same_checkpoints(whole / stage / 'last/epoch-6', killed / stage / 'last/epoch-6')
+    for name in ('history.json', 'finished.json'):
+      assert (whole / stage / name).read_text() == (killed / stage / name).read_text(), name
+  assert (whole / 'results.json').read_text() == (killed / 'results.json').read_text()
