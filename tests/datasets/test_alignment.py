@@ -226,8 +226,8 @@ def test_error_in_pixels_against_the_true_cameras(rendered):
 # Whole datasets.
 
 
-def _open(data_dir, dataset='nwucla', **config):
-  return catalog.open_dataset(dataset, str(data_dir), DataConfig(**config), FRAME_SIZE)
+def _open(data_dir, **config):
+  return catalog.open_dataset('nwucla', str(data_dir), DataConfig(**config), FRAME_SIZE)
 
 
 def _only(source, name):

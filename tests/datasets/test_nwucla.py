@@ -255,6 +255,22 @@ def test_skip_broken_prepares_the_rest_and_tells(own_files):
     _open(directory)  # without the flag the same files are still refused
 
 
+def test_a_view_and_subject_without_one_readable_video(own_files):
+  directory, _ = own_files
+  names = ['view_2/a02_s01_e00', 'view_2/a09_s01_e00']
+  for name in names:
+    _truncate(directory / 'multiview_action' / name / 'frame_6_rgb.jpg')
+  with pytest.raises(errors.UserError) as error:
+    _open(directory)
+  assert all(name in str(error.value) for name in names) and '--skip_broken' in str(error.value)
+  with pytest.raises(errors.UserError, match='Not one video of view_2_subject_01 can be used') as error:
+    _open(directory, skip_broken=True)
+  assert 'frame_6_rgb.jpg' in str(error.value) and 'move these folders away' in str(error.value)
+  for name in names:
+    shutil.rmtree(directory / 'multiview_action' / name)
+  assert len(_open(directory, skip_broken=True).names) == len(NAMES) - 2
+
+
 def test_skip_broken_in_16_bit_depth(own_files):
   directory, video = own_files
   cv2.imwrite(str(video / 'frame_5_depth.png'), np.ones((36, 48), np.uint8))
@@ -290,9 +306,11 @@ def test_text_between_number_and_ending_is_allowed(own_files):
   for path in list(video.iterdir()):
     prefix, number, rest = path.name.split('_', 2)
     path.rename(path.with_name(f'{prefix}_{number}_tc_123_{rest}'))
-  videos, problems = native.scan(directory / 'multiview_action', 'depth_vis')
+  videos, problems = native.scan(directory / 'multiview_action', 'depth_vis', with_skeletons=True)
   assert not problems
   found, = (v for v in videos if v.name == BROKEN)
   assert [pathlib.Path(path).name for path in found.rgb] == [f'frame_{n}_tc_123_rgb.jpg' for n in range(4, 13)]
   assert [pathlib.Path(path).name for path in found.depth] == [
       f'frame_{n}_tc_123_depth_vis.jpg' for n in range(4, 13)]
+  assert [pathlib.Path(path).name for path in found.skeletons] == [
+      f'frame_{n}_tc_123_skeletons.txt' for n in range(4, 13)]
