@@ -41,7 +41,7 @@ def exported(tmp_path_factory):
   """A method with random weights, its export, inputs and what another process answered to them."""
   directory = tmp_path_factory.mktemp('export')
   recipe = recipes.recipe('dmcl', 'nwucla', 'cross_view_1', 'tiny')
-  method = runs.build_method(recipe, len(LABELS))
+  method = runs.build_method(recipe, 'ensemble', len(LABELS))
   run = runs.Run.create_or_resume(directory / 'run', recipe, resume=True)
   run.write('manifest.json', {'label_names': LABELS})
   saved = export.export(run, method, directory / 'served')

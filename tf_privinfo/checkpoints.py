@@ -25,7 +25,9 @@ def load_streams(streams: Dict[str, tf.keras.Model], path: str, without: Tuple[s
   parts = {name: tf.train.Checkpoint(**_children(network, without)) for name, network in streams.items()}
   try:
     reader = tf.train.load_checkpoint(path)
-    problems = [problem for name, network in streams.items() for problem in _differences(reader, name, network, without)]
+    problems = []
+    for name, network in streams.items():
+      problems += _differences(reader, name, network, without)
     if not problems:
       tf.train.Checkpoint(streams=parts).read(path).expect_partial()
   except (IndexError, ValueError, tf.errors.OpError):  # the reader of a cut file gives the first

@@ -29,7 +29,10 @@ class ServedMethod(tf.Module):
 
   def __init__(self, method: tf.keras.Model, config: ClipConfig, label_names: Sequence[str]):
     super().__init__()
-    self._method = method
+    # The variables, and the method only inside a function: as a Keras model each of its layers would be traced and
+    # saved with functions of its own, which takes most of the time and which no signature needs.
+    self._variables = method.variables
+    self._fused_logits = lambda clips: fusion.fuse(method(clips, training=False))
     self._config = config
     self._labels = tf.constant(list(label_names))
 
@@ -72,7 +75,7 @@ class ServedMethod(tf.Module):
     return tf.function(serve).get_concrete_function(tf.TensorSpec([None, config.frames], tf.string, 'rgb_jpeg'))
 
   def _predict(self, clips):
-    logits = fusion.fuse(self._method(clips, training=False))
+    logits = self._fused_logits(clips)
     return {'logits': logits, 'probabilities': tf.nn.softmax(logits),
             'label': tf.gather(self._labels, tf.argmax(logits, axis=-1))}
 

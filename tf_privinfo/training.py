@@ -187,7 +187,8 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
       batch_size=4)))
   history = (run.read(f'{name}/history.json') or [])[:int(state.epoch)]
   return result + [
-      summaries.TensorBoard(run.directory / 'tensorboard' / name, source.label_names, recipes.flatten(recipe), examples),
+      summaries.TensorBoard(
+          run.directory / 'tensorboard' / name, source.label_names, recipes.flatten(recipe), examples),
       callbacks.SaveLast(manager, state, history, lambda entries: run.write(f'{name}/history.json', entries),
                          directory / 'best')]
 

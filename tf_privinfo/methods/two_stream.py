@@ -1,9 +1,9 @@
 """Streams with cross-stream connections, and the hallucination stream (thesis chapter 3).
 
-| class           | what it learns                                                      |
-|-----------------|---------------------------------------------------------------------|
-| `FusedStreams`  | cross entropy of the mean of the streams' logits: one stream alone (step 1), two of them (steps 2 and 4) |
-| `Hallucination` | a stream that reads RGB imitates the depth stream (step 3, Hoffman et al.) |
+| class           | what it learns                                                            |
+|-----------------|---------------------------------------------------------------------------|
+| `FusedStreams`  | cross entropy of the streams' mean logits: one (step 1) or two (steps 2, 4) |
+| `Hallucination` | a stream that reads RGB imitates the depth stream (step 3, Hoffman et al.)  |
 """
 
 from typing import Dict, Iterable
