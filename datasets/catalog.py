@@ -68,7 +68,8 @@ class Source:
     names = [protocols.parse_multiview_name(name) for name in self.names]
     classes = collections.Counter(native.ACTIONS[name.action] for name in names)
     lines = [f'{len(names)} videos, {sum(self.metadata["samples"].values())} frames, '
-             f'depth from {self.metadata["depth_variant"]}, flow by {self.metadata["flow"]["algorithm"]}']
+             f'depth from {self.metadata["depth_variant"]}, flow by {self.metadata["flow"]["algorithm"]}'
+             + (', RGB and depth aligned' if self.metadata.get('aligned') else '')]
     lines.append('per class: ' + ', '.join(f'{name} {count}' for name, count in classes.items()))
     for part in ('view', 'subject'):
       counts = sorted(collections.Counter(getattr(name, part) for name in names).items())

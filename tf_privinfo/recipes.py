@@ -140,8 +140,8 @@ _CHAPTER_3_PRESETS = {
     'paper': {},
     'small': {
         'clips.frame_size': 64, 'clips.crop_size': 64, 'network.width': 16, 'network.units': (2, 2, 2, 2),
-        'network.norm_momentum': 0.98, 'stages.*.batch_size': 8, 'stages.*.epochs': 30,
-        'stages.*.decay_epochs': (20.0,), 'stages.*.selection': 'last'},
+        'network.norm_momentum': 0.98, 'stages.*.batch_size': 8, 'stages.*.epochs': 60,
+        'stages.*.decay_epochs': (40.0,), 'stages.*.selection': 'last'},
     'tiny': {
         'clips.frame_size': 32, 'clips.crop_size': 32, 'data.rendering': 'tiny',
         'network.width': 4, 'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.9,

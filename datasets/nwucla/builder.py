@@ -60,7 +60,8 @@ class Nwucla(tfds.core.GeneratorBasedBuilder):
 
   `info.metadata` holds `samples` (name -> number of frames), `skipped` (one
   sentence each), `cut` (name -> frames left out), the flow's encoding, the
-  depth variant, and `aligned` where RGB and depth are.
+  depth variant, `aligned` where RGB and depth are, and otherwise
+  `unlike_sizes` (name -> both sizes) if their frames differ in size.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -130,6 +131,10 @@ class Nwucla(tfds.core.GeneratorBasedBuilder):
       if self.builder_config.aligned:
         joints = skeletons.read_joints(video.skeletons, rgb.shape[1:3], depth_images.shape[1:3])
         rgb, depth_images = alignment.overlay(rgb, depth_images, alignment.estimate(*joints))
+      elif rgb.shape[1:3] != depth_images.shape[1:3]:
+        (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth_images.shape[1:3]
+        self.info.metadata.setdefault('unlike_sizes', {})[video.name] = (
+            f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}')
     except _PROBLEMS as problem:
       return problem
     images = {'rgb': rgb, 'depth': depth_images, 'flow': flow.encode_flow(flow.dense_flow(rgb))}
