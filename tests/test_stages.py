@@ -14,7 +14,7 @@ from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import training
 from tf_privinfo import workflow
-from tf_privinfo.datasets import catalog
+from tf_privinfo.networks import slim_checkpoint
 
 STAGES = ['rgb', 'depth', 'joint', 'hallucination', 'finetune']
 
@@ -118,6 +118,19 @@ def test_noise_needs_depth(data_dir, tmp_path):
     workflow.sweep_noise(str(run.directory), str(data_dir), '0')
   with pytest.raises(errors.UserError, match='loud'):
     workflow.sweep_noise(str(run.directory), str(data_dir), '0,loud')
+
+
+def test_imagenet_weights_start_step_1(data_dir, tmp_path, capsys):
+  """Given by the path of a TensorFlow 1 checkpoint; step 1 says what it took."""
+  recipe = make_recipe(**{'stages.rgb.learning_rate': 0.0})
+  network = runs.build_method(recipes.override(recipe, {'seed': 5}), 'rgb', 10).streams['rgb']
+  path = str(tmp_path / 'resnet_v1_50.ckpt')
+  tf.compat.v1.train.Saver(slim_checkpoint.slim_variables(network)).save(None, path)
+  run = train(recipes.override(recipe, {'network.pretrained': path}), data_dir, tmp_path, stage='rgb')
+  assert f'from {path}' in capsys.readouterr().out
+  loaded = run.restore_method('rgb').streams['rgb']
+  np.testing.assert_array_equal(loaded.stem.conv.kernel, network.stem.conv.kernel)
+  assert not np.array_equal(loaded.classifier.kernel, network.classifier.kernel)
 
 
 def test_another_run_gives_its_streams(run, data_dir, tmp_path):

@@ -147,7 +147,7 @@ def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: i
       print(f'Stage {name}: stream {stream} starts from {weights}' + (
           ', with a new classifier' if recipe.new_classifier else ''))
     elif getattr(recipe.network, 'pretrained', ''):
-      print(f'Stage {name}: stream {stream} {slim_checkpoint.load_pretrained(network, recipe.network.pretrained)}')
+      print(f'Stage {name}, stream {stream}: {slim_checkpoint.load_pretrained(network, recipe.network.pretrained)}')
 
 
 def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) -> str:
