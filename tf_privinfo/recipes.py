@@ -140,8 +140,8 @@ _CHAPTER_3_PRESETS = {
     'paper': {},
     'small': {
         'clips.frame_size': 64, 'clips.crop_size': 64, 'network.width': 16, 'network.units': (2, 2, 2, 2),
-        'network.norm_momentum': 0.98, 'stages.*.batch_size': 8, 'stages.*.epochs': 60,
-        'stages.*.decay_epochs': (40.0,), 'stages.*.selection': 'last'},
+        'network.norm_momentum': 0.98, 'stages.*.batch_size': 8, 'stages.*.epochs': 40,
+        'stages.*.decay_epochs': (27.0,), 'stages.*.selection': 'last'},
     'tiny': {
         'clips.frame_size': 32, 'clips.crop_size': 32, 'data.rendering': 'tiny',
         'network.width': 4, 'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.9,
@@ -171,7 +171,8 @@ def recipe(method: str, dataset: str, protocol: str, preset: str = 'paper', vari
   hold_out = 0.0 if dataset == 'nwucla' else result.data.hold_out
   result = dataclasses.replace(
       result, modalities=_MODALITIES.get(method, ('rgb', 'depth')), clips=_CHAPTER_3_CLIPS,
-      network=configs.ResNet50Config(), data=configs.DataConfig(aligned=True, hold_out=hold_out))
+      # Depth is coded with the jet colour map (section 3.2.3).
+      network=configs.ResNet50Config(), data=configs.DataConfig('depth', aligned=True, hold_out=hold_out))
   return _thesis_variant(_apply(result, _CHAPTER_3_PRESETS[preset]), {'clips.sampling': 'uniform'})
 
 
