@@ -35,6 +35,8 @@ def flags(data_dir, output_dir, *more):
     ('--set=loser.temprature=3', ['loser.temprature', 'temperature']),
     ('--set=loser.temperature', ['key=value']),
     ('--set=stages.ensemble.epochs=ten', ['ten', 'int']),
+    ('--stage=joint', ['--stage=joint', 'ensemble']),
+    ('--init_from=/nowhere', ['/nowhere', 'recipe.yaml']),
     ('stray', ['stray']),
 ])
 def test_wrong_flags(flag, words, data_dir, tmp_path):

@@ -89,3 +89,24 @@ def test_no_such_stream_or_checkpoint(saved, tmp_path):
     checkpoints.load_streams({'flow': make()}, saved[0])
   with pytest.raises(errors.UserError, match='no readable checkpoint'):
     checkpoints.load_streams({'rgb': make()}, str(tmp_path / 'nothing'))
+
+
+def test_on_two_devices(saved, two_devices):
+  path, streams = saved
+  with two_devices.scope():
+    network = make(seed=3)
+    checkpoints.load_streams({'depth': network}, path)
+  for loaded, original in zip(network.weights, values(streams['depth'])):
+    for replica in two_devices.experimental_local_results(loaded):
+      np.testing.assert_array_equal(replica, original)
+
+
+def test_between_precisions(saved):
+  """bfloat16 is for computation: the weights are float32 under both policies, and fit."""
+  tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  try:
+    network = make(seed=3)
+  finally:
+    tf.keras.mixed_precision.set_global_policy('float32')
+  checkpoints.load_streams({'rgb': network}, saved[0])
+  np.testing.assert_array_equal(network.stem.conv.kernel, saved[1]['rgb'].stem.conv.kernel)
