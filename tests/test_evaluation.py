@@ -82,3 +82,12 @@ def test_logits_are_the_mean_of_ten_clips_in_the_order_of_the_names(method_and_s
   for stream, logits in method(ten).items():
     assert np.ptp(logits, axis=0).max() > 0  # ten different clips
     np.testing.assert_allclose(predictions.logits[stream][row], tf.reduce_mean(logits, axis=0), atol=1e-5)
+
+
+def test_noise_table_says_where_the_lines_cross():
+  """Only where one line really crosses another: step 1 is worse than the last stage everywhere, which says nothing."""
+  table = evaluation.noise_table({'stages': {
+      'rgb': {'0': 0.5, '1': 0.5, 'void': 0.5}, 'joint': {'0': 0.9, '1': 0.6, 'void': 0.1},
+      'finetune': {'0': 0.7, '1': 0.7, 'void': 0.7}}})
+  assert '| joint | 90.00% | 60.00% | 10.00% |' in table
+  assert table.endswith('finetune is better than joint at 1, void.') and 'better than rgb' not in table

@@ -183,4 +183,9 @@ def noise_table(result: Dict[str, Any]) -> str:
   lines = ['| σ² of the noise on depth | ' + ' | '.join(levels) + ' |', '|---|' + '---|' * len(levels)]
   lines += [f'| {stage} | ' + ' | '.join(f'{value:.2%}' for value in values.values()) + ' |'
             for stage, values in stages.items()]
+  *others, last = stages
+  for stage in others:
+    better = [level for level in levels if stages[last][level] > stages[stage][level]]
+    if better and better != levels:
+      lines.append(f'\n{last} is better than {stage} at {", ".join(better)}.')
   return '\n'.join(lines)

@@ -30,14 +30,14 @@ def noise_sweep(levels: Sequence[str], accuracies: Dict[str, Sequence[float]]) -
   """Accuracy over noise on depth: one line per method, one value per level."""
   from matplotlib import figure
 
-  picture = figure.Figure(figsize=(7, 4.5), layout='constrained')
+  picture = figure.Figure(figsize=(9, 4.5), layout='constrained')
   axes = picture.add_subplot()
   for name, values in accuracies.items():
     axes.plot(range(len(levels)), [100 * value for value in values], marker='o', label=name)
   axes.set_xticks(range(len(levels)), levels)
   axes.set(xlabel='variance of the noise on depth', ylabel='accuracy, %', ylim=(0, 100))
   axes.grid(alpha=0.3)
-  axes.legend()
+  picture.legend(loc='outside right upper')
   return _png(picture)
 
 
