@@ -79,9 +79,9 @@ class Method(tf.keras.Model):
     """One step on ({modality: [B, T, H, W, 3]}, labels [B]); the loss is `objective`'s plus the L2 penalty."""
     clips, labels = data
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    variables = self.trainable_variables
     with tf.GradientTape() as tape:
       objective = self.objective(clips, labels)
+      variables = self.trainable_variables
       penalty = losses.weight_decay(variables, self.weight_decay) if self.weight_decay else 0.0
       loss = objective.loss + penalty
       scaled = loss / replicas
