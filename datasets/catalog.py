@@ -1,6 +1,5 @@
 """Opens a dataset by name: renders or finds the native files, prepares them once, reads videos."""
 
-import collections
 import contextlib
 import io
 import os
@@ -10,14 +9,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets import protocols
-from tf_privinfo.datasets.nwucla import builder as multiview
-from tf_privinfo.datasets.nwucla import native
-from tf_privinfo.datasets.synthetic import builder as synthetic
+from tf_privinfo.datasets import building
+from tf_privinfo.datasets.nwucla.builder import Nwucla
+from tf_privinfo.datasets.nyud.builder import Nyud
+from tf_privinfo.datasets.synthetic.builder import Synthetic
+from tf_privinfo.datasets.synthetic_objects.builder import SyntheticObjects
 
-_BUILDERS = {'nwucla': multiview.Nwucla, 'synthetic': synthetic.Synthetic}
+_BUILDERS = {'nwucla': Nwucla, 'nyud': Nyud, 'synthetic': Synthetic, 'synthetic_objects': SyntheticObjects}
 
 
 class Source:
@@ -26,28 +25,28 @@ class Source:
   Attributes:
     names: all sample names.
     label_names: class names in the order of the labels.
-    modalities: what each video offers.
-    metadata: the manifest: samples, what was skipped or cut, flow, depth variant.
+    modalities: what each sample offers.
+    metadata: the manifest: samples, what was skipped, and what else the dataset tells.
   """
 
-  def __init__(self, builder: tfds.core.DatasetBuilder):
+  def __init__(self, builder: building.NativeBuilder):
     self._builder = builder
     self.metadata = dict(builder.info.metadata)
     self.names: List[str] = sorted(self.metadata['samples'])
     self.label_names: List[str] = builder.info.features['label'].names
-    self.modalities = multiview.MODALITIES
+    self.modalities = builder.MODALITIES
 
   def videos(self, names: Sequence[str], modalities: Sequence[str]) -> tf.data.Dataset:
     """The encoded videos `names`: ({modality: [F] JPEG bytes}, label int32, sample id), in a fixed order.
 
     Only the files that hold them and only the modalities asked for are read.
     """
-    cells = sorted({multiview.cell(name) for name in names})
+    partitions = sorted({self._builder.partition(name) for name in names})
     wanted = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(list(names), tf.ones(len(names), tf.int64)), 0)
     features = {**{m: True for m in modalities}, 'label': True, 'sample_id': True}
     videos = self._builder.as_dataset(
-        split='+'.join(cells), shuffle_files=False,
+        split='+'.join(partitions), shuffle_files=False,
         decoders=tfds.decode.PartialDecoding(features, decoders={m: tfds.decode.SkipDecoding() for m in modalities}),
         read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1))
     videos = videos.filter(lambda video: wanted.lookup(video['sample_id']) > 0)
@@ -64,26 +63,12 @@ class Source:
     return {'label_names': self.label_names, **self.metadata}
 
   def describe(self) -> str:
-    """What was kept: videos per class, view and subject, and what was skipped or cut."""
-    names = [protocols.parse_multiview_name(name) for name in self.names]
-    classes = collections.Counter(native.ACTIONS[name.action] for name in names)
-    lines = [f'{len(names)} videos, {sum(self.metadata["samples"].values())} frames, '
-             f'depth from {self.metadata["depth_variant"]}, flow by {self.metadata["flow"]["algorithm"]}'
-             + (', RGB and depth aligned' if self.metadata.get('aligned') else '')]
-    lines.append('per class: ' + ', '.join(f'{name} {count}' for name, count in classes.items()))
-    for part in ('view', 'subject'):
-      counts = sorted(collections.Counter(getattr(name, part) for name in names).items())
-      lines.append(f'per {part}: ' + ', '.join(f'{value}: {count}' for value, count in counts))
-    if self.metadata['cut']:
-      lines.append(f'{len(self.metadata["cut"])} videos have modalities of different length and were cut to the '
-                   f'shortest: {_first(self.metadata["cut"])}')
+    """What was kept and what was skipped."""
+    lines = self._builder.describe(self.names)
     if self.metadata['skipped']:
-      lines.append(f'{len(self.metadata["skipped"])} videos were skipped: {_first(self.metadata["skipped"])}')
+      lines.append(f'{len(self.metadata["skipped"])} {self._builder.UNIT}s were skipped: '
+                   f'{building.first(self.metadata["skipped"])}')
     return '\n'.join(lines)
-
-
-def _first(items, count=5) -> str:
-  return '; '.join(list(items)[:count]) + ('; ...' if len(items) > count else '')
 
 
 def default_data_dir(dataset: str, config: DataConfig) -> str:
@@ -108,18 +93,12 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
   Raises:
     UserError: if the data are missing, broken or cannot be written.
   """
-  if config.depth_variant not in native.DEPTH_VARIANTS:
-    raise errors.UserError(
-        f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(native.DEPTH_VARIANTS)}.')
-  if dataset == 'synthetic':
-    synthetic.render_if_missing(data_dir, config.rendering)
-  builder = _BUILDERS[dataset](
-      data_dir=os.path.join(data_dir, 'prepared'),
-      config=multiview.MultiviewConfig(
-          frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
-          aligned=config.aligned))
+  builder_class = _BUILDERS[dataset]
+  builder_config = builder_class.configure(config, frame_size)
+  builder_class.provide(data_dir, config)
+  builder = builder_class(data_dir=os.path.join(data_dir, 'prepared'), config=builder_config)
   if not builder.data_path.exists():
-    native.find_root(data_dir)
+    builder.find_root(data_dir)
     tfds.disable_progress_bar()
     with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads; the builder has a bar of its own
       builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=data_dir))

@@ -1,14 +1,14 @@
 """Protocols: which samples train, validate and test, as pure functions of sample names.
 
 Names are those of the native files: `view_2/a01_s04_e01` in the layout of
-NW-UCLA, which the synthetic dataset shares, and `a01_s04_v02_e00` in UWA3D
-Multiview II.
+NW-UCLA, which the synthetic dataset shares, `a01_s04_v02_e00` in UWA3D
+Multiview II, and `train/chair/0001` for objects.
 """
 
 import collections
 import itertools
 import re
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def _parse(pattern: re.Pattern, name: str, example: str) -> MultiviewName:
   return MultiviewName(**{part: int(digits) for part, digits in match.groupdict().items()})
 
 
-def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], int], fraction: float):
+def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], Union[int, str]], fraction: float):
   """Holds a class-balanced part of a training set out for validation, as the authors' DMCL code does.
 
   int(len(names) / classes · fraction) samples of every class, drawn with the
@@ -117,6 +117,14 @@ def _two_to_two(views: Sequence[int]) -> Dict[str, Protocol]:
   return protocols
 
 
+def given(names: Sequence[str], hold_out: float) -> Split:
+  """The training and test sets of `train/chair/0001`, `test/chair/0001`; a balanced part of the former validates."""
+  names = sorted(names)
+  train, validation = hold_out_balanced(
+      [name for name in names if name.startswith('train/')], lambda name: name.split('/')[1], hold_out)
+  return Split(train, validation, [name for name in names if name.startswith('test/')])
+
+
 # Named by the view that tests.
 _CROSS_VIEW = {
     'cross_view_1': cross_view(parse_multiview_name, (2, 3), (1,)),
@@ -127,7 +135,9 @@ _CROSS_VIEW = {
 # Dataset -> protocol -> function; the first protocol of a dataset is its default.
 PROTOCOLS: Dict[str, Dict[str, Protocol]] = {
     'nwucla': _CROSS_VIEW,
+    'nyud': {'given': given},
     'synthetic': {**_CROSS_VIEW, 'cross_subject': cross_subject(parse_multiview_name)},
+    'synthetic_objects': {'given': given},
     'uwa3dii': {'cross_view_4': cross_view(parse_uwa3d_name, (1, 2, 3), (4,)), **_two_to_two((1, 2, 3, 4))},
 }
 

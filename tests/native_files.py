@@ -46,3 +46,26 @@ def _write_video(folder, rng, action, frames, width, height):
     cv2.imwrite(str(folder / f'frame_{number}_depth.png'), depth)
     cv2.imwrite(str(folder / f'frame_{number}_depth_vis.jpg'), (depth // 16).astype(np.uint8))
     (folder / f'frame_{number}_skeletons.txt').write_text(kinect_skeleton(rng) if number > 4 else '0\n')
+
+
+def write_nyud(data_dir: pathlib.Path, classes=('chair', 'lamp', 'table'), train=4, test=2, depth='depth'
+               ) -> pathlib.Path:
+  """Writes crops in the layout of the NYUD objects: both modalities are nearly of one colour, the class's rank.
+
+  Sizes vary; RGB is JPEG, HHA is PNG.
+
+  Returns:
+    The folder with `train` and `test`.
+  """
+  for part, count in (('train', train), ('test', test)):
+    for rank, label in enumerate(classes):
+      for index in range(count):
+        rng = np.random.default_rng([rank, index, part == 'train'])
+        shape = (*rng.integers(20, 60, 2), 3)
+        for folder, ending, channel in (('images', '.jpg', 2), (depth, '.png', 0)):
+          image = rng.integers(0, 8, shape, np.uint8)
+          image[..., channel] += np.uint8(60 * (rank % 4) + 40)
+          path = data_dir / part / folder / label / f'{index:04d}{ending}'
+          path.parent.mkdir(parents=True, exist_ok=True)
+          cv2.imwrite(str(path), image)
+  return data_dir

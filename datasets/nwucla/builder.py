@@ -1,24 +1,18 @@
 """TensorFlow Datasets builder of Northwestern-UCLA Multiview Action3D."""
 
 import collections
-import concurrent.futures
 import dataclasses
-import os
-from typing import Dict, Iterator, List, Tuple
+import pathlib
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 from tf_privinfo import errors
-from tf_privinfo.datasets import protocols
+from tf_privinfo.configs import DataConfig
+from tf_privinfo.datasets import building, protocols
 from tf_privinfo.datasets.nwucla import native, skeletons
 from tf_privinfo.datasets.preparation import alignment, depth, flow, frames
-
-MODALITIES = ('rgb', 'depth', 'flow')
-_SHOWN_PROBLEMS = 20
-# What makes a single video unusable.
-_PROBLEMS = (frames.BrokenFile, alignment.NotAlignable)
 
 
 @dataclasses.dataclass
@@ -45,17 +39,7 @@ class MultiviewConfig(tfds.core.BuilderConfig):
       self.name += '_skip_broken'
 
 
-def cell(name: str) -> str:
-  """The TFDS split that stores a video: one per view and subject.
-
-  Every protocol tests on whole cells, so training never opens a file that
-  holds a test video.
-  """
-  parts = protocols.parse_multiview_name(name)
-  return f'view_{parts.view}_subject_{parts.subject:02d}'
-
-
-class Nwucla(tfds.core.GeneratorBasedBuilder):
+class Nwucla(building.NativeBuilder):
   """RGB, depth and optical flow of every video, as JPEG frames of one size.
 
   `info.metadata` holds `samples` (name -> number of frames), `skipped` (one
@@ -66,6 +50,26 @@ class Nwucla(tfds.core.GeneratorBasedBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
+  MODALITIES = ('rgb', 'depth', 'flow')
+  UNIT, PREPARATION = 'video', 'flow, resize, encode'
+
+  @classmethod
+  def configure(cls, config: DataConfig, frame_size: int) -> MultiviewConfig:
+    if config.depth_variant not in native.DEPTH_VARIANTS:
+      raise errors.UserError(
+          f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(native.DEPTH_VARIANTS)}.')
+    return MultiviewConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
+                           aligned=config.aligned)
+
+  @classmethod
+  def find_root(cls, data_dir: str) -> pathlib.Path:
+    return native.find_root(data_dir)
+
+  @staticmethod
+  def partition(name: str) -> str:
+    """One per view and subject: every protocol is made of these."""
+    parts = protocols.parse_multiview_name(name)
+    return f'view_{parts.view}_subject_{parts.subject:02d}'
 
   def _info(self) -> tfds.core.DatasetInfo:
     size = self.builder_config.frame_size
@@ -74,7 +78,7 @@ class Nwucla(tfds.core.GeneratorBasedBuilder):
     return tfds.core.DatasetInfo(
         builder=self,
         features=tfds.features.FeaturesDict({
-            **{modality: tfds.features.Sequence(image) for modality in MODALITIES},
+            **{modality: tfds.features.Sequence(image) for modality in self.MODALITIES},
             'label': tfds.features.ClassLabel(names=list(native.ACTIONS.values())),
             'sample_id': tfds.features.Text(),
         }),
@@ -82,65 +86,46 @@ class Nwucla(tfds.core.GeneratorBasedBuilder):
             samples={}, skipped=[], cut={}, flow=dataclasses.asdict(flow.ENCODING),
             depth_variant=self.builder_config.depth_variant, frame_size=size, **aligned))
 
-  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-    root = native.find_root(dl_manager.manual_dir)
-    videos, problems = native.scan(root, self.builder_config.depth_variant, self.builder_config.aligned)
-    if not self.builder_config.skip_broken:
-      _stop_if_any(problems)
-    if not videos:
-      raise errors.UserError(f'No video under {root} can be used.\n{native.HOW_TO_GET_IT}')
-    self.info.metadata['skipped'].extend(problems)
-    cells = collections.defaultdict(list)
-    for video in videos:
-      cells[cell(video.name)].append(video)
-    progress = tqdm.tqdm(total=len(videos), desc='Preparing videos (flow, resize, encode)', unit='video')
-    return {name: self._generate_examples(members, progress, last=name == max(cells))
-            for name, members in sorted(cells.items())}
+  def describe(self, names: Sequence[str]) -> List[str]:
+    metadata, parsed = self.info.metadata, [protocols.parse_multiview_name(name) for name in names]
+    classes = collections.Counter(native.ACTIONS[name.action] for name in parsed)
+    lines = [f'{len(names)} videos, {sum(metadata["samples"].values())} frames, '
+             f'depth from {metadata["depth_variant"]}, flow by {metadata["flow"]["algorithm"]}'
+             + (', RGB and depth aligned' if metadata.get('aligned') else '')]
+    lines.append('per class: ' + ', '.join(f'{name} {count}' for name, count in classes.items()))
+    for part in ('view', 'subject'):
+      counts = sorted(collections.Counter(getattr(name, part) for name in parsed).items())
+      lines.append(f'per {part}: ' + ', '.join(f'{value}: {count}' for value, count in counts))
+    if metadata['cut']:
+      lines.append(f'{len(metadata["cut"])} videos have modalities of different length and were cut to the shortest: '
+                   f'{building.first(metadata["cut"])}')
+    return lines
 
-  def _generate_examples(self, videos: List[native.Video], progress, last: bool) -> Iterator[Tuple[str, Dict]]:
-    kept = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and TensorFlow release the GIL
-      for video, example in zip(videos, pool.map(self._prepare, videos)):
-        progress.update()
-        if isinstance(example, _PROBLEMS):
-          self.info.metadata['skipped'].append(f'{video.name}: {example}')
-          continue
-        self.info.metadata['samples'][video.name] = len(example['rgb'])
-        if video.dropped:
-          self.info.metadata['cut'][video.name] = video.dropped
-        kept += 1
-        yield video.name, example
-    if last or not kept:
-      progress.close()
-      if not self.builder_config.skip_broken:
-        # Only now, so that one run lists every broken file; nothing was kept yet.
-        _stop_if_any(self.info.metadata['skipped'])
-    if not kept:  # TFDS stores no empty split
-      raise errors.UserError(f'Not one video of {cell(videos[0].name)} can be used; the last problem is '
-                             f'{self.info.metadata["skipped"][-1]}. Mend them or move these folders away.')
+  def scan(self, root: pathlib.Path) -> Tuple[List[native.Video], List[str]]:
+    return native.scan(root, self.builder_config.depth_variant, self.builder_config.aligned)
 
-  def _prepare(self, video: native.Video):
-    """Returns the example of a video, or the one of `_PROBLEMS` that was found."""
+  def note(self, sample: native.Video) -> None:
+    if sample.dropped:
+      self.info.metadata['cut'][sample.name] = sample.dropped
+
+  def prepare(self, sample: native.Video) -> Dict[str, Any]:
     size = self.builder_config.frame_size
-    try:
-      rgb = _same_size([frames.read_jpeg(path) for path in video.rgb], video.rgb)
-      if self.builder_config.depth_variant == 'depth':
-        depth_images = depth.jet(_same_size([frames.read_depth(path) for path in video.depth], video.depth))
-      else:
-        depth_images = _same_size([frames.read_jpeg(path) for path in video.depth], video.depth)
-      if self.builder_config.aligned:
-        joints = skeletons.read_joints(video.skeletons, rgb.shape[1:3], depth_images.shape[1:3])
-        rgb, depth_images = alignment.overlay(rgb, depth_images, alignment.estimate(*joints))
-      elif rgb.shape[1:3] != depth_images.shape[1:3]:
-        (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth_images.shape[1:3]
-        self.info.metadata.setdefault('unlike_sizes', {})[video.name] = (
-            f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}')
-    except _PROBLEMS as problem:
-      return problem
+    rgb = _same_size([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
+    if self.builder_config.depth_variant == 'depth':
+      depth_images = depth.jet(_same_size([frames.read_depth(path) for path in sample.depth], sample.depth))
+    else:
+      depth_images = _same_size([frames.read_jpeg(path) for path in sample.depth], sample.depth)
+    if self.builder_config.aligned:
+      joints = skeletons.read_joints(sample.skeletons, rgb.shape[1:3], depth_images.shape[1:3])
+      rgb, depth_images = alignment.overlay(rgb, depth_images, alignment.estimate(*joints))
+    elif rgb.shape[1:3] != depth_images.shape[1:3]:
+      (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth_images.shape[1:3]
+      self.info.metadata.setdefault('unlike_sizes', {})[sample.name] = (
+          f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}')
     images = {'rgb': rgb, 'depth': depth_images, 'flow': flow.encode_flow(flow.dense_flow(rgb))}
-    encoded = {m: frames.encode_jpeg(frames.resize_bilinear(images[m], size)) for m in MODALITIES}
-    action = protocols.parse_multiview_name(video.name).action
-    return {**encoded, 'label': native.ACTIONS[action], 'sample_id': video.name}
+    encoded = {m: frames.encode_jpeg(frames.resize_bilinear(images[m], size)) for m in self.MODALITIES}
+    action = protocols.parse_multiview_name(sample.name).action
+    return {**encoded, 'label': native.ACTIONS[action], 'sample_id': sample.name}
 
 
 def _same_size(images, paths):
@@ -148,13 +133,3 @@ def _same_size(images, paths):
     if image.shape != images[0].shape:
       raise frames.BrokenFile(f'{path}: {image.shape[1]}x{image.shape[0]}, unlike the first frame of the video')
   return np.stack(images)
-
-
-def _stop_if_any(problems: List[str]) -> None:
-  if not problems:
-    return
-  shown = '\n  '.join(problems[:_SHOWN_PROBLEMS])
-  rest = len(problems) - _SHOWN_PROBLEMS
-  raise errors.UserError(
-      f'{len(problems)} videos cannot be used; mend them, or pass --skip_broken to go on without them:\n  {shown}'
-      + (f'\n  ... and {rest} more' if rest > 0 else ''))

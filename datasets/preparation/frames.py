@@ -18,6 +18,15 @@ def read_jpeg(path: str) -> np.ndarray:
   return _decode(path, lambda data: tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE'))
 
 
+def read_picture(path: str) -> np.ndarray:
+  """Decodes a JPEG or 8-bit PNG file to [H, W, 3] uint8, grey ones replicated; raises `BrokenFile`."""
+  def decode(data):
+    if data[:4] == b'\x89PNG' and data[24:25] == b'\x10':
+      raise BrokenFile(f'{path}: a 16-bit PNG, where a picture of 8 bits is expected')
+    return tf.io.decode_image(data, channels=3, expand_animations=False)
+  return _decode(path, decode)
+
+
 def read_depth(path: str) -> np.ndarray:
   """Decodes a 16-bit PNG of millimetres to [H, W] uint16 (0: no measurement); raises `BrokenFile`."""
   # Bit depth is byte 24 of every PNG: an 8-bit image is not metric depth.
@@ -50,6 +59,19 @@ def resize_bilinear(images, size: int) -> tf.Tensor:
   """
   return tf.raw_ops.ResizeBilinear(
       images=tf.cast(images, tf.float32), size=[size, size], align_corners=False, half_pixel_centers=False)
+
+
+def resize_lanczos(images, size: int) -> tf.Tensor:
+  """Lanczos resize with antialiasing, as the authors shrink object crops (FIDELITY B 3).
+
+  Args:
+    images: [T, H, W, C], any real dtype.
+    size: S.
+
+  Returns:
+    [T, S, S, C] float32, values may overshoot; the aspect ratio is not kept.
+  """
+  return tf.image.resize(images, [size, size], tf.image.ResizeMethod.LANCZOS3, antialias=True)
 
 
 def encode_jpeg(images) -> List[bytes]:

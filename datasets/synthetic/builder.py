@@ -3,6 +3,7 @@
 import pathlib
 
 from tf_privinfo import errors
+from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets.nwucla import builder as multiview
 from tf_privinfo.datasets.synthetic import rendering
 
@@ -16,16 +17,12 @@ RENDERINGS = {
 class Synthetic(multiview.Nwucla):
   """Ten actions of ten subjects in three views, rendered; see `rendering`."""
 
-
-def render_if_missing(data_dir: str, name: str) -> None:
-  """Renders the dataset of that name into `data_dir` unless it is already there.
-
-  Raises:
-    UserError: for an unknown name, and if the folder holds another rendering.
-  """
-  if name not in RENDERINGS:
-    raise errors.UserError(f'Unknown data.rendering {name!r}: choose one of {", ".join(RENDERINGS)}.')
-  try:
-    rendering.render(pathlib.Path(data_dir), RENDERINGS[name])
-  except ValueError as error:
-    raise errors.UserError(str(error)) from None
+  @classmethod
+  def provide(cls, data_dir: str, config: DataConfig) -> None:
+    """Renders the dataset unless it is there; raises `UserError` if another rendering is."""
+    if config.rendering not in RENDERINGS:
+      raise errors.UserError(f'Unknown data.rendering {config.rendering!r}: choose one of {", ".join(RENDERINGS)}.')
+    try:
+      rendering.render(pathlib.Path(data_dir), RENDERINGS[config.rendering])
+    except ValueError as error:
+      raise errors.UserError(str(error)) from None

@@ -7,25 +7,18 @@
                                         frame_0_skeletons.txt   see `nwucla.skeletons`
 """
 
-import concurrent.futures
 import dataclasses
 import functools
-import json
-import multiprocessing
-import os
 import pathlib
-import shutil
 from typing import Dict, Optional, Tuple
 
 import cv2
 import numpy as np
-import tqdm
 
-from . import actions, camera, difficulty, scene, sensors
+from . import actions, camera, difficulty, scene, sensors, storage
 
 VERSION = 1  # of the pictures: raise it whenever the same options give others
 VIEWS = (1, 2, 3)
-_PARAMETERS = 'synthetic.json'
 
 # View -> azimuth in degrees, height and distance in metres of the depth camera; all look at the scene's middle.
 _PLACEMENTS = {1: (0., 1.25, 2.5), 2: (-42., .95, 2.6), 3: (38., 1.6, 2.45)}
@@ -87,26 +80,11 @@ def render(root: pathlib.Path, options: RenderOptions, workers: Optional[int] = 
   Raises:
     ValueError: if the folder is there and holds something else.
   """
-  final = pathlib.Path(root) / 'multiview_action'
-  parameters = _parameters(options)
-  if final.exists():
-    _check_same(final, parameters)
-    return
-  incomplete = final.with_name(final.name + '.incomplete')
-  if incomplete.exists():
-    shutil.rmtree(incomplete)
-  incomplete.mkdir(parents=True)
   performances = [(action, subject, episode) for action in actions.ACTIONS
                   for subject in range(1, options.subjects + 1) for episode in range(options.episodes)]
-  workers = min(workers or os.cpu_count(), len(performances))
-  context = multiprocessing.get_context('spawn')
-  with concurrent.futures.ProcessPoolExecutor(workers, context, _use_one_core) as pool, tqdm.tqdm(
-      total=len(VIEWS) * len(performances), desc='Rendering videos', unit='video') as progress:
-    job = functools.partial(_render_performance, incomplete, options)
-    for _ in pool.map(job, performances, chunksize=2):
-      progress.update(len(VIEWS))
-  (incomplete / _PARAMETERS).write_text(json.dumps(parameters, indent=1))
-  incomplete.rename(final)
+  storage.render_once(
+      pathlib.Path(root) / 'multiview_action', _parameters(options), functools.partial(_render_performance, options),
+      performances, unit='video', per_item=len(VIEWS), workers=workers)
 
 
 def _parameters(options: RenderOptions) -> dict:
@@ -116,28 +94,12 @@ def _parameters(options: RenderOptions) -> dict:
           'actions': {str(action): name for action, name in actions.ACTIONS.items()}, 'cameras': rigs}
 
 
-def _check_same(folder: pathlib.Path, parameters: dict) -> None:
-  try:
-    found = json.loads((folder / _PARAMETERS).read_text())
-    same = (found['version'], found['options']) == (parameters['version'], parameters['options'])
-  except (OSError, ValueError, KeyError, TypeError):
-    raise ValueError(f'{folder} holds no synthetic dataset ({_PARAMETERS} is missing or unreadable): '
-                     'choose another folder.') from None
-  if not same:
-    raise ValueError(f'{folder} holds a synthetic dataset of other parameters (version {found["version"]}, '
-                     f'{found["options"]}): remove it or choose another folder.')
-
-
-def _use_one_core() -> None:
-  cv2.setNumThreads(1)
-
-
 def _generator(options: RenderOptions, purpose: int, *key: int) -> np.random.Generator:
   """A generator of its own for every purpose and key, whatever else was drawn before."""
   return np.random.default_rng(np.random.SeedSequence([options.seed, purpose, *key]))
 
 
-def _render_performance(folder: pathlib.Path, options: RenderOptions, performance: Tuple[int, int, int]) -> None:
+def _render_performance(options: RenderOptions, folder: pathlib.Path, performance: Tuple[int, int, int]) -> None:
   """Renders the videos of all views of one (action, subject, episode)."""
   action, subject, episode = performance
   rng = _generator(options, 1, action, subject, episode)

@@ -1,7 +1,7 @@
 """Scenes: a body, things and a room as solids, and how they are coloured, lit and seen by a depth sensor."""
 
 import colorsys
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -68,7 +68,7 @@ def draw_room(rng: np.random.Generator) -> Room:
   solids = _furnish(rng)
   materials = int(solids.material.max()) + 1 - FLOOR
   tiles = np.stack([
-      _tile(_hsv(rng.uniform(), rng.uniform(*difficulty.ROOM_SATURATION), rng.uniform(*difficulty.ROOM_BRIGHTNESS)),
+      draw_tile(hsv(rng.uniform(), rng.uniform(*difficulty.ROOM_SATURATION), rng.uniform(*difficulty.ROOM_BRIGHTNESS)),
             rng.uniform(*difficulty.ROOM_CONTRAST), rng) for _ in range(materials)])
   decoration = np.arange(materials) >= _FIRST_DECORATION - FLOOR
   dark = decoration & (rng.random(materials) < difficulty.DARK_CLUTTER)
@@ -94,20 +94,20 @@ def draw_clothes(room: Room, rng: np.random.Generator) -> np.ndarray:
   """Colours [11, 3] of a person and the handled things; sometimes the shirt has the walls' colour."""
   tone = rng.uniform(.25, .95)
   coat_hue = rng.uniform(*difficulty.COAT_HUES) % 1
-  muted = lambda: _hsv(rng.uniform(*difficulty.CLOTHES_HUES), rng.uniform(.05, .7), rng.uniform(.2, .9))
+  muted = lambda: hsv(rng.uniform(*difficulty.CLOTHES_HUES), rng.uniform(.05, .7), rng.uniform(.2, .9))
   wall = room.tiles[_FIRST_WALL - FLOOR].mean(axis=(0, 1))
   shirt = wall * rng.uniform(.85, 1.15) if rng.random() < difficulty.CAMOUFLAGE else muted()
   return np.stack([
       tone * np.array([1, .78, .65]) + .05, rng.uniform(.05, .4) * np.array([1, .8, .6]), shirt, muted(),
-      rng.uniform(.05, .3, 3), _hsv(coat_hue, rng.uniform(.8, 1), rng.uniform(.75, 1)),
-      _hsv(rng.uniform(*difficulty.OBJECT_HUES), 1, 1), muted(), _hsv(rng.uniform(), .8, .9), muted(), muted()])
+      rng.uniform(.05, .3, 3), hsv(coat_hue, rng.uniform(.8, 1), rng.uniform(.75, 1)),
+      hsv(rng.uniform(*difficulty.OBJECT_HUES), 1, 1), muted(), hsv(rng.uniform(), .8, .9), muted(), muted()])
 
 
 def draw_look(clothes: np.ndarray, room: Room, rng: np.random.Generator) -> Look:
   """Textures and lights a scene for one video; `clothes` as from `draw_clothes`."""
   contrast = rng.uniform(*difficulty.TEXTURE_CONTRAST, FLOOR)
   contrast[[SKIN, HAIR, FLAT, BALL]] = 0
-  tiles = np.concatenate([np.stack([_tile(*appearance, rng) for appearance in zip(clothes, contrast)]), room.tiles])
+  tiles = np.concatenate([np.stack([draw_tile(*appearance, rng) for appearance in zip(clothes, contrast)]), room.tiles])
   loss = np.concatenate([np.zeros(FLOOR), room.loss])
   loss[[HAIR, SHOES]] = rng.uniform(*difficulty.DARK_LOSS, 2)
   light = figure.normalize(np.array([rng.normal(), rng.uniform(.3, 1.5), rng.uniform(.2, 1.5)]))
@@ -129,11 +129,12 @@ def shade(camera: cameras.Camera, solids: Solids, hits: cameras.Hits, mask: np.n
   return (texture * (look.ambient + (1 - look.ambient) * direct)[:, None] * look.colour).astype(np.float32)
 
 
-def _hsv(hue: float, saturation: float, value: float) -> np.ndarray:
+def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
+  """A colour [3] of 0..1; the hue is periodic in 1."""
   return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 
-def _tile(colour: np.ndarray, contrast: float, rng: np.random.Generator) -> np.ndarray:
+def draw_tile(colour: np.ndarray, contrast: float, rng: np.random.Generator) -> np.ndarray:
   """A texture [S, S, 3] around a colour: cloudy, striped or chequered."""
   cells = int(rng.choice([4, 8, 16]))
   pattern = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)

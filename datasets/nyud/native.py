@@ -1,0 +1,114 @@
+"""The native layout of the NYUD objects: finding images and pairing them.
+
+    train/images/chair/0001.jpg     RGB crop of an object
+    train/depth/chair/0001.png      its depth, HHA-encoded, of the same size
+    test/images/...                 test/depth/...
+
+JPEG and PNG are read. Labels are the ranks of the sorted class folders. Depth of another origin, such as that of an
+estimator, lies in a folder of its own beside `images` and is named by `data.depth_variant`.
+"""
+
+import dataclasses
+import os
+import pathlib
+from typing import Dict, List, Tuple
+
+from tf_privinfo import errors
+
+PARTS = ('train', 'test')
+_IMAGES = 'images'
+_ENDINGS = ('.jpg', '.jpeg', '.png')
+
+HOW_TO_GET_IT = """\
+Download the RGB-D object crops of NYU Depth v2 with HHA-encoded depth (2186 training and 2401 test images of 19
+classes; J. Hoffman et al., "Learning with Side Information through Modality Hallucination", CVPR 2016, and E. Tzeng et
+al., "Adversarial Discriminative Domain Adaptation", CVPR 2017, link to them or send them), unpack them, and pass
+--data_dir=DIR with the folders DIR/train/images/CLASS, DIR/train/depth/CLASS, DIR/test/images/CLASS and
+DIR/test/depth/CLASS; RGB and depth pair by file name. --dataset=synthetic_objects needs no download."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+  """The two images of an object.
+
+  Attributes:
+    name: such as `train/chair/0001`.
+    label: name of the class.
+    rgb, depth: paths.
+  """
+  name: str
+  label: str
+  rgb: str
+  depth: str
+
+
+def find_root(data_dir: str) -> pathlib.Path:
+  """The folder with `train/images` at or under `data_dir`; raises `UserError` with what to download."""
+  base = pathlib.Path(data_dir)
+  for root in (base / 'objects', base):
+    if (root / 'train' / _IMAGES).is_dir():
+      return root
+  raise errors.UserError(f'No object images under {base} (looked for train/{_IMAGES}).\n{HOW_TO_GET_IT}')
+
+
+def classes(root: pathlib.Path, depth_folder: str) -> List[str]:
+  """The sorted class names, the same in both modalities and both parts.
+
+  Raises:
+    UserError: if a folder is missing, or a class exists in one modality only
+      or in the test set only.
+  """
+  for part in PARTS:
+    for folder in (_IMAGES, depth_folder):
+      if not (root / part / folder).is_dir():
+        raise errors.UserError(f'{root / part} has no folder {folder!r}: put one with the crops of every class there'
+                               + (', or name another one with --set data.depth_variant=depth.'
+                                  if folder != _IMAGES and depth_folder != 'depth' else '.'))
+    rgb, depth = (_folders(root / part / folder) for folder in (_IMAGES, depth_folder))
+    if rgb != depth:
+      only = [f'{name} in {folder}' for folder, names in ((_IMAGES, rgb - depth), (depth_folder, depth - rgb))
+              for name in sorted(names)]
+      raise errors.UserError(f'Classes of {root / part} exist in one modality only ({", ".join(only)}): add the other '
+                             'one or move these folders away.')
+  train, test = (_folders(root / part / _IMAGES) for part in PARTS)
+  if test - train:
+    raise errors.UserError(f'Classes of {root / "test"} are not in {root / "train"} ({", ".join(sorted(test - train))})'
+                           ': nothing can learn them, so add training images or move these folders away.')
+  return sorted(train)
+
+
+def scan(root: pathlib.Path, depth_folder: str) -> Tuple[List[Pair], List[str]]:
+  """Finds all pairs: those that are complete in the order of their names, and one sentence for each image that is not.
+
+  Raises:
+    UserError: see `classes`.
+  """
+  known, pairs, problems = classes(root, depth_folder), [], []
+  for part in PARTS:
+    for label in known:
+      rgb = _images(root / part / _IMAGES / label, problems)
+      depth = _images(root / part / depth_folder / label, problems)
+      pairs += [Pair(f'{part}/{label}/{stem}', label, rgb[stem], depth[stem]) for stem in sorted(rgb.keys() & depth)]
+      problems += [f'{path}: no image of that name in {part}/{other}/{label}'
+                   for images, partners, other in ((rgb, depth, depth_folder), (depth, rgb, _IMAGES))
+                   for stem, path in sorted(images.items()) if stem not in partners]
+  return pairs, problems
+
+
+def _folders(parent: pathlib.Path):
+  return {path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith('.')}
+
+
+def _images(folder: pathlib.Path, problems: List[str]) -> Dict[str, str]:
+  """File name without ending -> path; a name with two endings is a problem."""
+  found = {}
+  names = sorted(os.listdir(folder)) if folder.is_dir() else []
+  for stem, ending in map(os.path.splitext, names):
+    if ending.lower() not in _ENDINGS or stem.startswith('.'):
+      continue
+    path = str(folder / (stem + ending))
+    if stem in found:
+      problems.append(f'{path}: {found[stem]} has the same name')
+    else:
+      found[stem] = path
+  return found

@@ -1,0 +1,65 @@
+"""Renders a dataset into a folder that appears under its name only when it is complete."""
+
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+from typing import Any, Callable, Optional, Sequence
+
+import cv2
+import threadpoolctl
+import tqdm
+
+PARAMETERS = 'synthetic.json'
+
+
+def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Path, Any], None], items: Sequence[Any],
+                *, unit: str, per_item: int = 1, workers: Optional[int] = None) -> None:
+  """Renders `items` into `final`, unless they are there.
+
+  Args:
+    final: the folder.
+    parameters: what the content depends on, with `version` and `options`; kept beside it.
+    job: renders one item into a folder; runs in processes of their own.
+    items: what to render.
+    unit: what progress counts.
+    per_item: how many of them an item gives.
+    workers: number of processes; as many as processors if not given.
+
+  Raises:
+    ValueError: if the folder is there and holds something else.
+  """
+  if final.exists():
+    _check_same(final, parameters)
+    return
+  incomplete = final.with_name(final.name + '.incomplete')
+  if incomplete.exists():
+    shutil.rmtree(incomplete)
+  incomplete.mkdir(parents=True)
+  workers = min(workers or os.cpu_count(), len(items))
+  context = multiprocessing.get_context('spawn')
+  with concurrent.futures.ProcessPoolExecutor(workers, context, _use_one_core) as pool, tqdm.tqdm(
+      total=per_item * len(items), desc=f'Rendering {unit}s', unit=unit) as progress:
+    for _ in pool.map(job, [incomplete] * len(items), items, chunksize=2):
+      progress.update(per_item)
+  (incomplete / PARAMETERS).write_text(json.dumps(parameters, indent=1))
+  incomplete.rename(final)
+
+
+def _check_same(folder: pathlib.Path, parameters: dict) -> None:
+  try:
+    found = json.loads((folder / PARAMETERS).read_text())
+    same = (found['version'], found['options']) == (parameters['version'], parameters['options'])
+  except (OSError, ValueError, KeyError, TypeError):
+    raise ValueError(f'{folder} holds no synthetic dataset ({PARAMETERS} is missing or unreadable): '
+                     'choose another folder.') from None
+  if not same:
+    raise ValueError(f'{folder} holds a synthetic dataset of other parameters (version {found["version"]}, '
+                     f'{found["options"]}): remove it or choose another folder.')
+
+
+def _use_one_core() -> None:
+  cv2.setNumThreads(1)
+  threadpoolctl.threadpool_limits(1)  # BLAS would wake its threads for every 3x3 matrix, which doubles the time

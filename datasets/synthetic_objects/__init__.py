@@ -1,0 +1,1 @@
+"""The synthetic object dataset: rendered objects in the native layout of NYUD."""
