@@ -26,8 +26,6 @@ _MULTIPLE_CHOICE = ('dmcl', 'smcl', 'cmcl', 'independent', 'random_teacher')
 DATASETS = {
     'synthetic': 'rendered on first use, needs no download',
     'nwucla': 'Northwestern-UCLA Multiview Action3D',
-    'synthetic_objects': 'rendered objects, RGB and HHA',
-    'nyud': 'objects of NYU Depth v2, RGB and HHA',
 }
 PRESETS = {
     'paper': "the thesis' sizes",
