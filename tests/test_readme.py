@@ -1,18 +1,23 @@
 """The main job and the README's results, as far as they fit a test."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from tests import command_line
 
 
+def compare_methods(output_dir, *flags):
+  subprocess.run([sys.executable, 'benchmarks/compare_methods.py', f'--output_dir={output_dir}', *flags],
+                 cwd=command_line.ROOT, check=True)
+
+
 @pytest.mark.slow
 def test_distillation_helps_rgb_on_the_synthetic_dataset(tmp_path):
   """The README's results: three seeds of `independent` and `dmcl`; about an hour on two cores."""
-  import json
-  import subprocess
-  import sys
-  subprocess.run([sys.executable, 'benchmarks/compare_methods.py', '--seeds=0,1,2', f'--output_dir={tmp_path}'],
-                 cwd=command_line.ROOT, check=True)
+  compare_methods(tmp_path, '--seeds=0,1,2')
   accuracy = {method: [json.loads(path.read_text())['accuracy'] for path in sorted(
       tmp_path.glob(f'synthetic/{method}/*/results.json'))] for method in ('independent', 'dmcl')}
   mean = lambda method, name: sum(result[name] for result in accuracy[method]) / 3
@@ -21,6 +26,16 @@ def test_distillation_helps_rgb_on_the_synthetic_dataset(tmp_path):
   assert mean('dmcl', 'rgb') > mean('independent', 'rgb')
   assert mean('independent', 'rgb') < min(mean('independent', 'sum'), max(
       mean('independent', 'flow'), mean('independent', 'depth'))) - 0.05
+
+
+@pytest.mark.slow
+def test_order_of_the_four_steps_on_the_synthetic_dataset(tmp_path):
+  """That of the thesis, with one seed of the README's three; about a quarter of an hour on two cores."""
+  compare_methods(tmp_path, '--methods=modality_distillation', '--seeds=0')
+  [path] = tmp_path.glob('synthetic/modality_distillation/*/results.json')
+  accuracy = {stage: result['accuracy']['sum'] for stage, result in json.loads(path.read_text())['stages'].items()}
+  assert accuracy['joint'] > max(accuracy['rgb'], accuracy['depth'])
+  assert accuracy['finetune'] > accuracy['rgb'] > 0.5
 
 
 def test_main_job_on_a_tiny_rendering(tmp_path):
