@@ -58,8 +58,8 @@ def test_two_devices_end_to_end(two_devices, data_dir, tmp_path):
   assert results['samples'] == 20 and np.isfinite(run.read('ensemble/history.json')[0]['loss'])
 
 
-@pytest.mark.parametrize('method', recipes.METHODS)
-def test_every_method_end_to_end(method, data_dir, tmp_path, capsys):
+@pytest.mark.parametrize('method', ['dmcl', 'smcl', 'cmcl', 'independent', 'random_teacher'])
+def test_multiple_choice_end_to_end(method, data_dir, tmp_path, capsys):
   modalities = 'rgb,depth,flow' if method == 'dmcl' else 'rgb,depth'
   run = train(make_recipe(method, modalities), data_dir, tmp_path)
   results = run.read('results.json')
