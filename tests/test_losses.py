@@ -6,10 +6,12 @@ import tensorflow as tf
 
 from tests import parity
 from tf_privinfo import losses
+from tf_privinfo.configs import DiscriminatorConfig
 from tf_privinfo.configs import HallucinationConfig
 from tf_privinfo.configs import LoserConfig
 
 STEP_3 = parity.Golden('md_step3_losses')
+OBJECTS = parity.Golden('nyud_discriminator')
 GOLDEN = parity.Golden('dmcl_losses')
 MODALITIES = GOLDEN.meta['modality_order']
 
@@ -111,3 +113,45 @@ def test_step_3_of_the_thesis_leaves_the_student_at_temperature_1():
       losses.imitation(tf.constant(teacher[None], tf.float32), logits, config.temperature, 1.0),
       tf.constant([3.0, 4.0]), config)
   assert loss.numpy() == pytest.approx(expected, rel=1e-5)
+
+
+def test_object_distillation_parity():
+  """Chapter 3's loss on objects: τ = 10, and 0.01 on the summed differences of the 128 features."""
+  config = HallucinationConfig()
+  logits, features = tf.constant(OBJECTS['eccv:hall_logits'][:, 0, 0]), tf.constant(OBJECTS['hall_features'][:, 0, 0])
+  with tf.GradientTape() as tape:
+    tape.watch([logits, features])
+    hard = losses.cross_entropy(tf.constant(OBJECTS['labels']), logits)
+    soft = losses.imitation(tf.constant(OBJECTS['eccv:depth_logits'][:, 0, 0]), logits,
+                            config.temperature, config.temperature)
+    distances = losses.hallucination(tf.constant(OBJECTS['depth_features'][:, 0, 0]), features)
+    loss = losses.object_distillation(hard, soft, distances, config)
+  OBJECTS.check('eccv:loss_hall_class', tf.reduce_mean(hard))
+  OBJECTS.check('eccv:loss_hall_distill_T2', config.temperature**2 * tf.reduce_mean(soft))
+  OBJECTS.check('eccv:loss_rect', tf.reduce_sum(distances))
+  OBJECTS.check('eccv:loss', loss)
+  gradients = tape.gradient(loss, [logits, features])
+  OBJECTS.check('eccv:grad_hall_logits', gradients[0])
+  OBJECTS.check('eccv:grad_hall_features', gradients[1])
+
+
+def test_adversarial_targets_are_equation_4_1():
+  """Real: [y || 0]; fake: the last class; the hallucination stream wants the class of its video."""
+  real, fake = np.random.default_rng(2).normal(size=(2, 3, 5)).astype(np.float32)
+  labels = np.int32([0, 3, 1])
+  terms = losses.adversarial(tf.constant(labels), tf.constant(real), tf.constant(fake), DiscriminatorConfig())
+  log_probabilities = [x - np.log(np.exp(x).sum(axis=1, keepdims=True)) for x in (real, fake)]
+  expected = {'real': -log_probabilities[0][[0, 1, 2], labels], 'fake': -log_probabilities[1][:, 4],
+              'generator': -log_probabilities[1][[0, 1, 2], labels]}
+  expected['discriminator'] = (expected['real'] + expected['fake']) / 2
+  assert set(terms) == set(expected)
+  for name, value in expected.items():
+    np.testing.assert_allclose(terms[name], value, rtol=1e-5)
+
+
+def test_least_squares_game():
+  config = DiscriminatorConfig(task='real_or_fake', loss_weight=1.0)
+  terms = losses.adversarial(tf.constant([4, 2]), tf.constant([[1.0], [0.8]]), tf.constant([[0.3], [0.0]]), config)
+  expected = {'real': [0, 0.04], 'fake': [0.09, 0], 'generator': [0.49, 1], 'discriminator': [0.09, 0.04]}
+  for name, value in expected.items():
+    np.testing.assert_allclose(terms[name], value, atol=1e-6)

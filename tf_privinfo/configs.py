@@ -85,6 +85,13 @@ class ResNet50Config:
       temporal convolution and receives the cross-stream connection.
     norm_momentum: of batch norm's moving averages.
     input_mean: subtracted from the pixels of 0..255 (ImageNet's; FIDELITY row 27).
+    temporal: temporal convolutions; networks of single frames have none (section 4.2.2).
+    bottleneck: how block 4 becomes the features that the classifier reads (table
+      4.2). 'none': their spatial mean; 'conv7x7': a convolution over the whole
+      map; 'spatial_then_1d': the same, with as many channels as the map, and a
+      1 x 1 convolution; 'pool_then_conv': mean and 1 x 1 convolution, the
+      choice of chapter 4.
+    bottleneck_width: how many features a bottleneck leaves.
     pretrained: path of a slim checkpoint `resnet_v1_50.ckpt` with ImageNet
       weights; empty: random weights.
   """
@@ -92,7 +99,38 @@ class ResNet50Config:
   units: Tuple[int, ...] = (3, 4, 6, 3)
   norm_momentum: float = 0.997
   input_mean: Tuple[float, ...] = (123.68, 116.779, 103.939)
+  temporal: bool = True
+  bottleneck: str = 'none'
+  bottleneck_width: int = 128
   pretrained: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscriminatorConfig:
+  """The opponent of the hallucination stream (chapter 4); the defaults are the authors' code for video.
+
+  | form       | hidden                         | network                                  |
+  |------------|--------------------------------|------------------------------------------|
+  | batch_norm | 256, 128                       | video, *code* (FIDELITY row 12)          |
+  | plain      | 2048, 1024                     | video, thesis                            |
+  | residual   | 1024, 1024, 1024, 2048, 3076   | objects, *code*; thesis 3072 (row 15)    |
+
+  Attributes:
+    form: 'batch_norm': batch norm and leaky ReLU in every layer; 'plain': fully
+      connected, ReLU; 'residual': the same, and the second and the third layer
+      add their input.
+    hidden: widths of the hidden layers.
+    frame_index: the one-hot index of the frame, y_t, is read as well.
+    task: what it learns. 'classes': C + 1 classes (eq. 4.1); 'real_or_fake':
+      one output (table 4.3), with the least-squares loss of the authors' code.
+    loss_weight: of the real and of the fake term in its loss: 0.5 is their mean,
+      1 their sum (FIDELITY row 14).
+  """
+  form: str = 'batch_norm'
+  hidden: Tuple[int, ...] = (256, 128)
+  frame_index: bool = True
+  task: str = 'classes'
+  loss_weight: float = 0.5
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,16 @@ several modalities are stacked to [M, B, C]. All losses are float32 and per
 sample: who calls them decides how a batch is averaged.
 """
 
+from typing import Dict
+
 import tensorflow as tf
 
+from tf_privinfo.configs import DiscriminatorConfig
 from tf_privinfo.configs import HallucinationConfig
 from tf_privinfo.configs import LoserConfig
+
+# Among the C + 1 outputs of a discriminator: the last (FIDELITY row 13).
+FAKE_CLASS = -1
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -123,3 +129,48 @@ def weight_decay(variables, rate: float) -> tf.Tensor:
   Batch norm and biases are left out (FIDELITY B 4.2).
   """
   return rate * tf.add_n([tf.nn.l2_loss(v) for v in variables if 'kernel' in v.name])
+
+
+def object_distillation(hard: tf.Tensor, soft: tf.Tensor, distances: tf.Tensor,
+                        config: HallucinationConfig) -> tf.Tensor:
+  """The loss of chapter 3 on objects as the authors' code has it (FIDELITY row 17): a scalar.
+
+  mean(hard + τ² · soft) + λ_l · sum(distances).
+
+  Args:
+    hard: cross entropy of the student with the label, [B].
+    soft: imitation of the teacher, both at temperature τ, [B].
+    distances: from `hallucination`, of the bottleneck's features, [B].
+    config: τ and λ_l.
+  """
+  return tf.reduce_mean(hard + config.temperature**2 * soft) + config.map_weight * tf.reduce_sum(distances)
+
+
+def adversarial(labels: tf.Tensor, real: tf.Tensor, fake: tf.Tensor,
+                config: DiscriminatorConfig) -> Dict[str, tf.Tensor]:
+  """Both sides of the game between discriminator and hallucination stream, per frame.
+
+  With C + 1 classes the discriminator learns the targets of eq. 4.1, and the
+  hallucination stream minimises eq. 4.2 with its label flipped to that of its
+  video; with one output both have the least-squares loss of the authors' code.
+
+  Args:
+    labels: [N], the class of each frame's video.
+    real: the discriminator's outputs for depth features, [N, C + 1], or
+      probabilities [N, 1].
+    fake: the same for hallucinated features.
+    config: of the discriminator: its task, and the weight of its two terms.
+
+  Returns:
+    [N] each: 'real' and 'fake', the two terms of the discriminator;
+    'discriminator', what it minimises, their weighted sum; 'generator', what
+    the hallucination stream minimises.
+  """
+  if config.task == 'classes':
+    fakes = tf.fill(tf.shape(labels), tf.cast(tf.shape(fake)[-1] + FAKE_CLASS, labels.dtype))
+    terms = {'real': cross_entropy(labels, real), 'fake': cross_entropy(fakes, fake),
+             'generator': cross_entropy(labels, fake)}
+  else:
+    real, fake = tf.squeeze(real, axis=-1), tf.squeeze(fake, axis=-1)
+    terms = {'real': (real - 1)**2, 'fake': fake**2, 'generator': (fake - 1)**2}
+  return terms | {'discriminator': config.loss_weight * (terms['real'] + terms['fake'])}

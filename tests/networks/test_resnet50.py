@@ -1,5 +1,7 @@
 """ResNet-50 streams against the authors' networks."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -36,6 +38,27 @@ def streams():
 @pytest.fixture(scope='module')
 def units():
   return parity.Golden('units')
+
+
+@pytest.fixture(scope='module')
+def admd():
+  return parity.Golden('admd_action')
+
+
+@pytest.fixture(scope='module')
+def bottleneck_network():
+  return authors_resnet50.build('resnet_v1_50', authors_resnet50.ADMD)
+
+
+@pytest.fixture(scope='module')
+def nyud():
+  return parity.Golden('nyud_discriminator')
+
+
+@pytest.fixture(scope='module')
+def object_streams():
+  return {name: authors_resnet50.build(f'{name}/resnet_v1_50', authors_resnet50.OBJECTS, 19, 224)
+          for name in ('rgb', 'depth')}
 
 
 def cross_entropy(labels, logits):
@@ -154,6 +177,68 @@ def test_step4_parity(streams, two_stream, mode, floor):
     two_stream.check(f's4_nointer_{mode}:{name}_logits', points['frame_logits'], floor)
 
 
+def test_variables_with_bottleneck_are_the_authors(bottleneck_network, admd):
+  named = authors_resnet50.variables(bottleneck_network, 'resnet_v1_50')
+  shapes = {variable['name']: variable['shape'] for variable in admd.meta['stream_variables']}
+  assert set(named) == set(shapes) and len(bottleneck_network.trainable_variables) == 176
+  assert {name: int(tf.size(variable)) for name, variable in named.items()} == {
+      name: np.prod(shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize('mode', ['infer', 'train'])
+def test_bottleneck_parity(bottleneck_network, admd, mode):
+  """The stream of ADMD for videos; the discriminator reads last_pool."""
+  network, training = bottleneck_network, mode == 'train'
+  with authors_resnet50.keep_statistics(network), tf.GradientTape() as tape:
+    points = network.end_points(authors_resnet50.clips(admd['images']), training=training)
+    loss = cross_entropy(admd['labels'], points['logits'])
+
+  def check(key, value):
+    admd.check(f'stream_{mode}:{key}', value, parity.TRAINING_MODE if training else parity.EXACT)
+
+  check('logits', points['frame_logits'])
+  check('video_logits', points['logits'])
+  check('last_pool', points['features'])
+  check('loss', loss)
+  if training:
+    found = tape.gradient(loss, network.trainable_variables)
+    gradients = gradients_by_name(found, network, 'resnet_v1_50')
+    check('grad_l2norm', norms(admd, gradients, 'stream_grad_variables'))
+  else:
+    check('block4', points['block4'])
+
+
+@pytest.mark.parametrize('mode', ['infer', 'train'])
+def test_two_stream_objects_parity(object_streams, nyud, mode):
+  """Two networks of single frames with the 7 x 7 bottleneck, at the thesis' 224 pixels."""
+  training = mode == 'train'
+  points = {}
+  with authors_resnet50.keep_statistics(*object_streams.values()), tf.GradientTape() as tape:
+    for name, network in object_streams.items():
+      images = (nyud[f'images_{name}_u8'] - np.float32(ResNet50Config().input_mean)) / 64
+      points[name] = network.end_points(images[:, np.newaxis], training=training)
+    logits = (points['rgb']['logits'] + points['depth']['logits']) / 2
+    loss = cross_entropy(nyud['double:labels'], logits)
+
+  def check(key, value):
+    nyud.check(f'double_{mode}:{key}', value, parity.TRAINING_MODE if training else parity.EXACT)
+
+  check('rgb_logits', points['rgb']['logits'])
+  check('depth_logits', points['depth']['logits'])
+  check('logits', logits)
+  check('loss', loss)
+  if not training:
+    check('rgb_f_repr', points['rgb']['features'])
+    variables = {name: network.trainable_variables for name, network in object_streams.items()}
+    gradients = {}
+    for name, found in tape.gradient(loss, variables).items():
+      gradients |= gradients_by_name(found, object_streams[name], f'{name}/resnet_v1_50')
+    # slim's own classifier, which the authors leave unused, is not in our networks.
+    order = nyud.meta['double_grad_variables']
+    assert set(order) - set(gradients) <= set(nyud.meta['trainable_without_gradient'])
+    check('grad_l2norm', [np.linalg.norm(gradients[name]) if name in gradients else 0 for name in order])
+
+
 @pytest.mark.parametrize('mode', ['infer', 'train'])
 def test_temporal_conv_parity(units, mode):
   layer = resnet50.TemporalConv(8, norm_momentum=0.997)
@@ -251,6 +336,56 @@ def test_shapes_of_end_points():
       'features': (6, 256), 'frame_logits': (6, 3), 'logits': (2, 3)}
 
 
+@pytest.mark.parametrize('form, kernels', [
+    ('conv7x7', [(2, 2, 256, 16)]),
+    ('spatial_then_1d', [(1, 1, 2 * 2 * 256, 256), (1, 1, 256, 16)]),
+    ('pool_then_conv', [(1, 1, 256, 16)])])
+def test_bottlenecks(form, kernels):
+  """Their kernels, and ReLU on the features that the classifier reads."""
+  network = resnet50.ResNet50(3, dataclasses.replace(SMALL, bottleneck=form, bottleneck_width=16))
+  points = network.end_points(random_clips(size=64))
+  assert points['features'].shape == (6, 16) and points['logits'].shape == (2, 3)
+  assert points['features'].numpy().min() == 0 < points['features'].numpy().max()
+  found = {tuple(v.shape) for v in network.bottleneck.trainable_variables if len(v.shape) > 1}
+  assert found == set(kernels)
+  assert_same(network.classifier(points['features']), points['frame_logits'])
+  trained = network.end_points(random_clips(size=64), training=True)['features']
+  assert np.abs(trained - points['features']).max() > 1e-3
+
+
+def test_whole_map_bottleneck_is_a_convolution_over_the_map():
+  """'spatial_then_1d' written out: a VALID convolution with the flat kernel in the map's shape."""
+  layer = resnet50.Bottleneck('spatial_then_1d', 4, norm_momentum=0.9)
+  maps = tf.random.stateless_normal([2, 3, 5, 6], [1, 2])
+  features = layer(maps)
+  kernel = tf.reshape(layer.spatial.conv.kernel, [3, 5, 6, 6])
+  x = tf.nn.relu(layer.spatial.norm(tf.nn.conv2d(maps, kernel, 1, 'VALID')))
+  assert_same(features, tf.nn.relu(layer.conv(x))[:, 0, 0])
+
+
+@pytest.mark.parametrize('form', ['conv7x7', 'spatial_then_1d'])
+def test_whole_map_bottleneck_refuses_maps_of_another_size(form):
+  network = resnet50.ResNet50(3, dataclasses.replace(SMALL, bottleneck=form))
+  network(random_clips(size=64))
+  with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+    network(random_clips(size=96))
+
+
+def test_networks_of_single_frames_have_no_temporal_convolutions():
+  network, temporal = (resnet50.ResNet50(3, dataclasses.replace(SMALL, temporal=value)) for value in (False, True))
+  clips = random_clips(frames=4)
+  whole = tf.reshape(network.end_points(clips)['frame_logits'], [2, 4, 3])
+  assert all(unit.temporal is None for block in network.blocks for unit in block.units)
+  assert_same(network(clips[:, 2:3]), whole[:, 2])
+  temporal(clips)
+  assert len(temporal.trainable_variables) - len(network.trainable_variables) == 4 * 3
+
+
+def test_unknown_bottleneck():
+  with pytest.raises(errors.UserError, match="'conv3x3': choose one of none, conv7x7"):
+    resnet50.ResNet50(3, ResNet50Config(bottleneck='conv3x3'))
+
+
 def test_frames_mix_only_through_trained_temporal_kernels():
   """At first the temporal convolutions are the identity, so that a frame alone gives the same as within its clip."""
   network = resnet50.ResNet50(3, SMALL)
@@ -301,9 +436,10 @@ def test_frozen_network_runs_in_inference_mode():
     np.testing.assert_array_equal(variable, before)
 
 
-def test_mixed_precision():
+@pytest.mark.parametrize('bottleneck', ['none', 'pool_then_conv'])
+def test_mixed_precision(bottleneck):
   """Logits are float32, and the mean goes before the cast: bfloat16 has steps of 1 between 128 and 256."""
-  config = ResNet50Config(width=8, units=(2, 2, 2, 2), input_mean=(130.0, 140.0, 150.0))
+  config = dataclasses.replace(SMALL, input_mean=(130.0, 140.0, 150.0), bottleneck=bottleneck)
   clips = tf.constant(config.input_mean) + 0.2 * tf.random.stateless_normal([2, 3, 32, 32, 3], [3, 4])
   exact = resnet50.ResNet50(3, config)
   expected = exact.end_points(clips)

@@ -1,5 +1,6 @@
 """Checkpoints of slim's own ResNet-50, and the ways in which a checkpoint does not fit."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -97,11 +98,21 @@ def test_slims_checkpoint_gives_slims_features(slim, pixels):
 def test_everything_but_classifier_and_temporal_convolutions(small_network, write_checkpoint):
   before = {v.ref(): v.numpy() for v in small_network.variables}
   report = slim_checkpoint.load_pretrained(small_network, write_checkpoint())
-  assert report.endswith('Not used from the checkpoint: nothing.')
+  assert ('Left as they are: the temporal convolutions, which start as the identity, and the classifier, which has '
+          'other classes. Not used from the checkpoint: nothing.') in report
   kept = {v.ref() for v in small_network.classifier.variables}
   kept |= {v.ref() for block in small_network.blocks for v in block.units[1].temporal.variables}
   for variable in small_network.variables:
     assert np.array_equal(variable, before[variable.ref()]) == (variable.ref() in kept), variable.name
+
+
+def test_bottleneck_stays_and_temporal_convolutions_may_be_missing(write_checkpoint):
+  network = resnet50.ResNet50(3, dataclasses.replace(SMALL, temporal=False, bottleneck='conv7x7'))
+  report = slim_checkpoint.load_pretrained(network, write_checkpoint())
+  assert "Left as they are: the bottleneck, which ImageNet's network does not have, and the classifier" in report
+  assert network.bottleneck.conv.kernel.shape == (7, 7, 128, 128)  # built for ImageNet's 224 pixels
+  for name, variable in slim_checkpoint.slim_variables(network).items():
+    np.testing.assert_array_equal(variable, parity.weight(name, variable.shape))
 
 
 def test_no_checkpoint(tmp_path, rejected):

@@ -7,6 +7,7 @@ the stride.
 """
 
 import dataclasses
+import math
 from typing import Dict, Optional
 
 import tensorflow as tf
@@ -22,9 +23,11 @@ CONNECTIONS = {
     'additive': lambda p, r, d: r + p * d,
     'multiplicative': lambda p, r, d: r * d,
 }
+BOTTLENECKS = ('none', 'conv7x7', 'spatial_then_1d', 'pool_then_conv')
 
 
-def _kernel_initializer():
+def kernel_initializer():
+  """He initialisation as slim has it."""
   # slim draws from a normal of variance 1.3 * 2 / fan_in cut at two standard deviations; Keras' scale is the
   # variance that is left after the cut, 0.7737 of it: 2.0117, a little more than He's 2.
   return tf.keras.initializers.VarianceScaling(2.6 * 0.87962566103423978**2, 'fan_in', 'truncated_normal')
@@ -48,7 +51,7 @@ class ConvNorm(tf.keras.layers.Layer):
 
   def __init__(self, filters: int, kernel_size: int, strides: int, norm_momentum: float, **kwargs):
     super().__init__(**kwargs)
-    self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=_kernel_initializer())
+    self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=kernel_initializer())
     self.norm = layers.BatchNormalization(norm_momentum, unbiased_moving_variance=True)
 
   def call(self, inputs, training=False):
@@ -119,12 +122,13 @@ class Block(tf.keras.layers.Layer):
     units: how many, at least two.
     strides: of the last unit.
     norm_momentum: of batch norm.
+    temporal: without it the second unit has no temporal convolution.
   """
 
-  def __init__(self, filters: int, units: int, strides: int, norm_momentum: float, **kwargs):
+  def __init__(self, filters: int, units: int, strides: int, norm_momentum: float, temporal: bool = True, **kwargs):
     super().__init__(**kwargs)
     self.units = [
-        BottleneckUnit(filters, strides if unit == units else 1, unit == 1, unit == 2, norm_momentum,
+        BottleneckUnit(filters, strides if unit == units else 1, unit == 1, temporal and unit == 2, norm_momentum,
                        name=f'unit_{unit}')
         for unit in range(1, units + 1)]
 
@@ -147,12 +151,56 @@ class Block(tf.keras.layers.Layer):
     return first, x
 
 
+class Bottleneck(tf.keras.layers.Layer):
+  """Maps [N, h, w, C] -> features [N, D] after ReLU (table 4.2).
+
+  | form              | layers                                                                       |
+  |-------------------|------------------------------------------------------------------------------|
+  | `conv7x7`         | h x w convolution to D, bias: as the authors' code for objects               |
+  | `spatial_then_1d` | h x w convolution to C, batch norm, ReLU; 1 x 1 convolution to D, batch norm |
+  | `pool_then_conv`  | mean; 1 x 1 convolution to D, batch norm: as their code for video            |
+
+  h and w are those of the first maps that it gets, 7 for frames of 224 pixels.
+
+  Args:
+    form: one of `BOTTLENECKS`.
+    width: D.
+    norm_momentum: of batch norm.
+  """
+
+  def __init__(self, form: str, width: int, norm_momentum: float, **kwargs):
+    super().__init__(**kwargs)
+    self.form = form
+    self.width = width
+    self.norm_momentum = norm_momentum
+
+  def build(self, input_shape):
+    if self.form == 'conv7x7':
+      self.conv = tf.keras.layers.Conv2D(self.width, input_shape[1:3], name='conv')  # Glorot uniform
+    else:
+      self.conv = ConvNorm(self.width, 1, 1, self.norm_momentum, name='conv')
+    if self.form == 'spatial_then_1d':
+      self.spatial = ConvNorm(input_shape[-1], 1, 1, self.norm_momentum, name='spatial')
+    super().build(input_shape)
+
+  def call(self, maps, training=False):
+    if self.form == 'conv7x7':
+      x = self.conv(maps)
+    elif self.form == 'spatial_then_1d':
+      # A convolution over the whole map is a 1 x 1 one over its values.
+      x = tf.nn.relu(self.spatial(tf.reshape(maps, [-1, 1, 1, math.prod(maps.shape[1:])]), training=training))
+      x = self.conv(x, training=training)
+    else:
+      x = self.conv(tf.reduce_mean(tf.cast(maps, tf.float32), axis=[1, 2], keepdims=True), training=training)
+    return tf.nn.relu(tf.squeeze(x, axis=[1, 2]))
+
+
 class ResNet50(tf.keras.Model):
   """A ResNet stream: clips [B, T, H, W, 3], pixels 0..255, -> logits [B, C], the mean of the frames' logits.
 
-  The network of every modality of chapter 3; the default configuration is
-  ResNet-50 with 24,574,922 trainable parameters at 10 classes. Logits are
-  float32 under every precision policy.
+  The network of every modality of chapters 3 and 4; the default configuration,
+  that of chapter 3, is ResNet-50 with 24,574,922 trainable parameters at 10
+  classes. Logits are float32 under every precision policy.
 
   Args:
     num_classes: C.
@@ -163,15 +211,21 @@ class ResNet50(tf.keras.Model):
     super().__init__(autocast=False, **kwargs)  # the mean is subtracted in float32
     if len(config.units) != 4 or min(config.units) < 2:
       raise UserError(f'A ResNet stream has four blocks of at least two units each, not {tuple(config.units)}.')
+    if config.bottleneck not in BOTTLENECKS:
+      raise UserError(f'Unknown bottleneck {config.bottleneck!r}: choose one of {", ".join(BOTTLENECKS)}.')
     self.num_classes = num_classes
     self.config = config
     self.stem = ConvNorm(config.width, 7, 2, config.norm_momentum)
     self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
     self.blocks = [
-        Block(config.width * 2**index, units, 2 if index < 3 else 1, config.norm_momentum, name=f'block{index + 1}')
+        Block(config.width * 2**index, units, 2 if index < 3 else 1, config.norm_momentum, config.temporal,
+              name=f'block{index + 1}')
         for index, units in enumerate(config.units)]
+    self.bottleneck = None
+    if config.bottleneck != 'none':
+      self.bottleneck = Bottleneck(config.bottleneck, config.bottleneck_width, config.norm_momentum, name='bottleneck')
     self.classifier = tf.keras.layers.Dense(
-        num_classes, kernel_initializer=_kernel_initializer(), dtype=tf.float32, name='classifier')
+        num_classes, kernel_initializer=kernel_initializer(), dtype=tf.float32, name='classifier')
 
   def call(self, clips, training=False):
     return self.end_points(clips, training=training)['logits']
@@ -189,8 +243,8 @@ class ResNet50(tf.keras.Model):
     Returns:
       'block1/unit_1' ... 'block4/unit_1', what this stream gives to another
       one, and 'block1' ... 'block4' (all [B*T, h, w, c], after ReLU);
-      'features' [B*T, D], the spatial mean of block4; 'frame_logits' [B*T, C];
-      'logits' [B, C]. The last three are float32.
+      'features' [B*T, D], the bottleneck's output or the spatial mean of block4;
+      'frame_logits' [B*T, C]; 'logits' [B, C]. The last three are float32.
     """
     frames = clips.shape[1]
     x = tf.cast(clips, tf.float32) - tf.constant(self.config.input_mean, tf.float32)
@@ -202,7 +256,10 @@ class ResNet50(tf.keras.Model):
       given = None if injected is None else injected[giver]
       points[giver], x = block(x, frames, given, form, training=training)
       points[block.name] = x
-    features = tf.reduce_mean(tf.cast(x, tf.float32), axis=[1, 2])
+    if self.bottleneck is None:
+      features = tf.reduce_mean(tf.cast(x, tf.float32), axis=[1, 2])
+    else:
+      features = tf.cast(self.bottleneck(x, training=training), tf.float32)
     frame_logits = self.classifier(features)
     logits = tf.reduce_mean(tf.reshape(frame_logits, [-1, frames, self.num_classes]), axis=1)
     return points | {'features': features, 'frame_logits': frame_logits, 'logits': logits}

@@ -5,6 +5,7 @@ from typing import Dict, List
 import numpy as np
 import tensorflow as tf
 
+from tf_privinfo.configs import ResNet50Config
 from tf_privinfo.errors import UserError
 from tf_privinfo.networks import resnet50
 
@@ -15,7 +16,7 @@ _READ_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
 
 
 def load_pretrained(network: resnet50.ResNet50, path: str) -> str:
-  """Gives `network` the weights of a slim checkpoint, except the classifier and the temporal convolutions.
+  """Gives `network` the weights of a slim checkpoint, except classifier, bottleneck and temporal convolutions.
 
   Args:
     network: is built if it was not; nothing of it changes unless everything fits.
@@ -29,7 +30,7 @@ def load_pretrained(network: resnet50.ResNet50, path: str) -> str:
   """
   reader = _open(path)
   if not network.built:
-    network(tf.zeros([1, 1, 32, 32, 3]))
+    network(tf.zeros([1, 1, 224, 224, 3]))
   targets = slim_variables(network)
   shapes = reader.get_variable_to_shape_map()
   _check(targets, shapes, path)
@@ -37,9 +38,8 @@ def load_pretrained(network: resnet50.ResNet50, path: str) -> str:
   for name, variable in targets.items():
     variable.assign(values[name])
   unused = sorted(set(shapes) - set(targets))
-  return (
-      f'Loaded {len(targets)} variables from {path}. Left as they are: the temporal convolutions, which start as the '
-      f'identity, and the classifier, which has other classes. Not used from the checkpoint: {_first(unused)}.')
+  return (f'Loaded {len(targets)} variables from {path}. Left as they are: {_left(network.config)}. '
+          f'Not used from the checkpoint: {_first(unused)}.')
 
 
 def slim_variables(network: resnet50.ResNet50, scope: str = SCOPE) -> Dict[str, tf.Variable]:
@@ -60,6 +60,17 @@ def conv_variables(layer, name: str) -> Dict[str, tf.Variable]:
   """The variables of a convolution with batch norm under the names that slim gives them."""
   norm = {part: getattr(layer.norm, part) for part in ('gamma', 'beta', 'moving_mean', 'moving_variance')}
   return {f'{name}/weights': layer.conv.kernel} | {f'{name}/BatchNorm/{part}': v for part, v in norm.items()}
+
+
+def _left(config: ResNet50Config) -> str:
+  """What a checkpoint has no weights for, in words."""
+  parts = []
+  if config.temporal:
+    parts.append('the temporal convolutions, which start as the identity')
+  if config.bottleneck != 'none':
+    parts.append("the bottleneck, which ImageNet's network does not have")
+  parts.append(('and ' if parts else '') + 'the classifier, which has other classes')
+  return ', '.join(parts)
 
 
 def _open(path: str):

@@ -1,0 +1,64 @@
+"""The cross-modal autoencoder of table 4.5 (METHODS 1.4): depth images from RGB."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tf_privinfo.configs import ResNet50Config
+from tf_privinfo.networks import layers
+from tf_privinfo.networks import resnet50
+
+
+class Decoder(tf.keras.layers.Layer):
+  """Maps [N, h, w, D] -> images [N, 32h, 32w, 3] in (-1, 1), float32.
+
+  Five transposed convolutions of stride 2, the first four with batch norm and
+  ReLU; at the default width 1024 and 512 channels (3 x 3), 256, 128 and 3
+  (5 x 5).
+
+  Args:
+    width: of the encoder; a 16th of the first layer's channels.
+  """
+
+  def __init__(self, width: int = 64, **kwargs):
+    super().__init__(**kwargs)
+    # Glorot uniform, zero biases.
+    self.convs = [
+        tf.keras.layers.Conv2DTranspose(filters, kernel_size, 2, 'same')
+        for filters, kernel_size in ((16 * width, 3), (8 * width, 3), (4 * width, 5), (2 * width, 5), (3, 5))]
+    self.norms = [layers.BatchNormalization(0.95, 1e-3, unbiased_moving_variance=True) for _ in self.convs[:-1]]
+
+  def call(self, inputs, training=False):
+    x = inputs
+    for conv, norm in zip(self.convs, self.norms):
+      x = tf.nn.relu(norm(conv(x), training=training))
+    return tf.tanh(tf.cast(self.convs[-1](x), tf.float32))
+
+
+class Autoencoder(tf.keras.Model):
+  """RGB clips [B, T, H, W, 3] -> depth clips [B, T, H, W, 3], pixels 0..255 on both sides (FIDELITY row 19).
+
+  H and W are multiples of 32. The encoder is a ResNet stream up to block 4.
+
+  Args:
+    config: of the encoder, whose bottleneck is left out; its width is the decoder's too.
+  """
+
+  def __init__(self, config: ResNet50Config = ResNet50Config(temporal=False), **kwargs):
+    super().__init__(autocast=False, **kwargs)  # the mean is subtracted in float32
+    self.config = config
+    self.encoder = resnet50.ResNet50(1, dataclasses.replace(config, bottleneck='none'), name='encoder')
+    self.encoder.classifier.trainable = False  # nothing reads its output
+    self.decoder = Decoder(config.width, name='decoder')
+
+  def call(self, clips, training=False):
+    maps = self.encoder.end_points(clips, training=training)['block4']
+    images = 127.5 * (1 + self.decoder(maps, training=training))
+    return tf.reshape(images, [-1, clips.shape[1], *images.shape[1:]])
+
+  def get_config(self):
+    return super().get_config() | {'config': dataclasses.asdict(self.config)}
+
+  @classmethod
+  def from_config(cls, config):
+    return cls(**config | {'config': ResNet50Config(**config['config'])})

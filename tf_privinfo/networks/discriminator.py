@@ -1,0 +1,109 @@
+"""The discriminator of ADMD (thesis 4.2, METHODS 1.3): it tells depth features from hallucinated ones."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tf_privinfo.configs import DiscriminatorConfig
+from tf_privinfo.errors import UserError
+from tf_privinfo.networks import layers
+from tf_privinfo.networks import resnet50
+
+FORMS = ('batch_norm', 'plain', 'residual')
+TASKS = ('classes', 'real_or_fake')
+# Of the leaky ReLUs in the form 'batch_norm'.
+SLOPE = 0.2
+
+
+class NormDense(tf.keras.layers.Layer):
+  """Dense layer without bias and batch norm with the moments of the batch that it gets, in evaluation too.
+
+  So depth features and hallucinated ones are normalised apart, if they come in
+  calls of their own. Nothing reads the moving averages.
+  """
+
+  def __init__(self, units: int, **kwargs):
+    super().__init__(dtype=tf.float32, **kwargs)
+    self.dense = tf.keras.layers.Dense(
+        units, use_bias=False, kernel_initializer=resnet50.kernel_initializer(), dtype=tf.float32)
+    self.norm = layers.BatchNormalization(dtype=tf.float32)
+
+  def call(self, inputs):
+    x = self.dense(inputs)[:, tf.newaxis, tf.newaxis]
+    # Outside the replicas of a strategy networks are built, and there is no global batch.
+    in_replica = not tf.distribute.in_cross_replica_context()
+    return tf.squeeze(self.norm(x, training=in_replica), axis=[1, 2])
+
+
+class Discriminator(tf.keras.Model):
+  """Features of frames [N, D], N = B*T -> C + 1 logits [N, C + 1], or the probability [N, 1] that they are real.
+
+  The last class is the fake one (`losses.FAKE_CLASS`). Everything is float32
+  under every precision policy.
+
+  In the form 'batch_norm' a hidden layer is lrelu(lrelu(BN(xW))) and the logits
+  are lrelu(BN(xW)), as the authors' code is wired (FIDELITY B 2.2). A single
+  output has no batch norm: normalising real and fake outputs apart would give
+  them the same mean.
+
+  Args:
+    num_classes: C.
+    config: layers, input and task.
+  """
+
+  def __init__(self, num_classes: int, config: DiscriminatorConfig = DiscriminatorConfig(), **kwargs):
+    super().__init__(dtype=tf.float32, **kwargs)
+    _check(config)
+    self.num_classes = num_classes
+    self.config = config
+    layer = NormDense if config.form == 'batch_norm' else _dense
+    self.hidden = [layer(units, name=f'hidden_{index}') for index, units in enumerate(config.hidden)]
+    self.head = layer(num_classes + 1, name='head') if config.task == 'classes' else _dense(1, name='head')
+
+  def call(self, features, frames: int = 1):
+    """Returns [N, C + 1] or [N, 1] for features [N, D].
+
+    Args:
+      features: real ones or fake ones, the T frames of a clip side by side.
+      frames: T.
+    """
+    x = tf.cast(features, tf.float32)
+    if self.config.frame_index:
+      index = tf.math.floormod(tf.range(tf.shape(x)[0]), frames)
+      x = tf.concat([tf.one_hot(index, frames), x], axis=1)
+    for position, layer in enumerate(self.hidden):
+      x = self._hidden(position, layer(x), x)
+    x = self.head(x)
+    if self.config.task == 'real_or_fake':
+      return tf.sigmoid(x)
+    return tf.nn.leaky_relu(x, SLOPE) if self.config.form == 'batch_norm' else x
+
+  def _hidden(self, position, outputs, inputs):
+    """The activation of a hidden layer."""
+    if self.config.form == 'batch_norm':
+      return tf.nn.leaky_relu(tf.nn.leaky_relu(outputs, SLOPE), SLOPE)
+    if self.config.form == 'residual' and position in (1, 2):
+      outputs += inputs
+    return tf.nn.relu(outputs)
+
+  def get_config(self):
+    return super().get_config() | {
+        'num_classes': self.num_classes, 'config': dataclasses.asdict(self.config)}
+
+  @classmethod
+  def from_config(cls, config):
+    return cls(**config | {'config': DiscriminatorConfig(**config['config'])})
+
+
+def _dense(units: int, name: str):
+  return tf.keras.layers.Dense(units, dtype=tf.float32, name=name)  # Glorot uniform (Xavier), zero biases
+
+
+def _check(config: DiscriminatorConfig):
+  if config.form not in FORMS:
+    raise UserError(f'Unknown form {config.form!r} of a discriminator: choose one of {", ".join(FORMS)}.')
+  if config.task not in TASKS:
+    raise UserError(f'Unknown task {config.task!r} of a discriminator: choose one of {", ".join(TASKS)}.')
+  if config.form == 'residual' and (len(config.hidden) < 3 or len(set(config.hidden[:3])) > 1):
+    raise UserError('The first three hidden layers of a residual discriminator have the same width, '
+                    f'not {tuple(config.hidden)}.')
