@@ -150,7 +150,7 @@ def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.ker
   for stream, modality in reads.items():
     streams[stream](examples[modality])
   method = _METHODS[recipe.stages[stage].loss](recipe, stage, streams, num_classes)
-  method(examples)
+  method.built = True  # all of its variables are the streams'
   return method
 
 

@@ -29,6 +29,7 @@ def slim(tmp_path_factory, pixels):
   """A checkpoint of slim's network in the old format, as the published one, and its block4 for `pixels`."""
   path = str(tmp_path_factory.mktemp('slim') / 'resnet_v1_50.ckpt')
   with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    tf.compat.v1.set_random_seed(0)  # graphs have seeds of their own
     images = tf.constant(pixels[0] - np.float32(ResNet50Config().input_mean))
     with tf_slim.arg_scope(resnet_v1.resnet_arg_scope()), pytest.MonkeyPatch.context() as patch:
       # TensorFlow 2.15 looks for slim's batch norm where tf_keras 2.15 does not have it any more.
