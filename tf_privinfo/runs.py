@@ -16,6 +16,7 @@ import os
 import pathlib
 import shutil
 import time
+import zlib
 from typing import Any, Dict, Optional
 
 import tensorflow as tf
@@ -28,6 +29,10 @@ from tf_privinfo.methods import multiple_choice
 from tf_privinfo.methods import two_stream
 from tf_privinfo.networks import r2plus1d
 from tf_privinfo.networks import resnet50
+
+
+# Characters of a run's name before its checksum.
+_LONGEST_NAME = 160
 
 
 class Run:
@@ -121,12 +126,16 @@ class Run:
 
 
 def run_name(recipe: recipes.Recipe) -> str:
-  """A directory name that tells recipes apart: preset, protocol, variant, seed and what was overridden."""
+  """A directory name that tells recipes apart: preset, protocol, variant, seed and what was overridden.
+
+  Long names end in a checksum, since file systems allow 255 bytes.
+  """
   default = recipes.flatten(
       recipes.recipe(recipe.method, recipe.dataset, recipe.protocol, recipe.preset, recipe.variant, recipe.seed))
   changed = [f'{key}={value}' for key, value in recipes.flatten(recipe).items() if default.get(key) != value]
   parts = [recipe.preset, recipe.protocol, recipe.variant, f'seed{recipe.seed}', *changed]
-  return '-'.join(parts).replace(os.sep, '_')
+  name = '-'.join(parts).replace(os.sep, '_')
+  return name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}'
 
 
 def stage_seed(recipe: recipes.Recipe, stage: str) -> int:
