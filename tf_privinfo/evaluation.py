@@ -3,7 +3,7 @@
 import datetime
 import platform
 from importlib import metadata
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -37,14 +37,14 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dic
   Returns:
     What `results.json` holds.
   """
-  stages = {}
+  stages, index = {}, source.index(names)
   for stage in run.recipe.stages:
     method = run.restore_method(stage)
-    predictions = _predict(run, stage, method, source, names)
+    predictions = _predict(run, stage, method, source, index)
     stages[stage] = {'reads': list(method.modalities),
                      'accuracy': metrics.ensemble_accuracies(predictions.labels, predictions.logits)}
     if method.privileged:
-      helped = _predict(run, stage, method, source, names, modalities=method.modalities + method.privileged)
+      helped = _predict(run, stage, method, source, index, modalities=method.modalities + method.privileged)
       stages[stage]['accuracy_with_true_' + '_'.join(method.privileged)] = metrics.ensemble_accuracies(
           helped.labels, helped.logits)
   results = {
@@ -65,11 +65,10 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dic
   return results
 
 
-def _predict(run: runs.Run, stage: str, method, source: catalog.Source, names: Sequence[str],
+def _predict(run: runs.Run, stage: str, method, source: catalog.Source, index: Tuple[Sequence[str], np.ndarray],
              modalities: Sequence[str] = (), depth_noise: Optional[clips.DepthNoise] = None) -> prediction.Predictions:
-  config = run.recipe.clips
-  fixed = clips.fixed_clips(source.videos(names, modalities or method.modalities), config, depth_noise=depth_noise)
-  ids, labels = source.index(names)
+  config, (ids, labels) = run.recipe.clips, index
+  fixed = clips.fixed_clips(source.videos(ids, modalities or method.modalities), config, depth_noise=depth_noise)
   return prediction.predict_videos(method, fixed, ids, labels, config.test_clips, progress=f'Evaluating {stage}')
 
 
@@ -96,10 +95,10 @@ def sweep_noise(run: runs.Run, source: catalog.Source, names: Sequence[str],
   if not any('depth' in method.modalities for method in methods.values()):
     raise errors.UserError(f'--noise needs a run that reads depth; that of {run.directory} reads '
                            f'{", ".join(run.recipe.modalities)}.')
-  accuracies = {}
+  accuracies, index = {}, source.index(names)
   for stage, method in methods.items():
     distinct = list(levels.values()) if 'depth' in method.modalities else [None]
-    predictions = [_predict(run, stage, method, source, names, depth_noise=level) for level in distinct]
+    predictions = [_predict(run, stage, method, source, index, depth_noise=level) for level in distinct]
     values = [metrics.ensemble_accuracies(p.labels, p.logits)['sum'] for p in predictions]
     accuracies[stage] = dict(zip(levels, values if len(values) == len(levels) else values * len(levels)))
   lines = {f'{stage} ({" + ".join(methods[stage].modalities)})': list(values.values())
@@ -171,9 +170,9 @@ def _stages_table(stages):
   for stage, result in stages.items():
     for key, accuracy in result.items():
       if key != 'reads':
-        reads = [*result['reads'], *(['true', key.removeprefix('accuracy_with_true_')] if key != 'accuracy' else [])]
+        injected = [] if key == 'accuracy' else [key.removeprefix('accuracy_with_').replace('_', ' ')]
         streams = ', '.join(f'{name} {value:.2%}' for name, value in accuracy.items() if name not in ('sum', 'oracle'))
-        yield f'| {stage} | {" + ".join(reads).replace("true + ", "true ")} | {streams} | {accuracy["sum"]:.2%} |'
+        yield f'| {stage} | {" + ".join([*result["reads"], *injected])} | {streams} | {accuracy["sum"]:.2%} |'
 
 
 def noise_table(result: Dict[str, Any]) -> str:

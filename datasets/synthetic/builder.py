@@ -1,11 +1,9 @@
 """TensorFlow Datasets builder of the synthetic dataset: renders it, then reads it as NW-UCLA."""
 
-import pathlib
-
-from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets.nwucla import builder as multiview
 from tf_privinfo.datasets.synthetic import rendering
+from tf_privinfo.datasets.synthetic import storage
 
 # Name in the recipe -> what is rendered.
 RENDERINGS = {
@@ -20,9 +18,4 @@ class Synthetic(multiview.Nwucla):
   @classmethod
   def provide(cls, data_dir: str, config: DataConfig) -> None:
     """Renders the dataset unless it is there; raises `UserError` if another rendering is."""
-    if config.rendering not in RENDERINGS:
-      raise errors.UserError(f'Unknown data.rendering {config.rendering!r}: choose one of {", ".join(RENDERINGS)}.')
-    try:
-      rendering.render(pathlib.Path(data_dir), RENDERINGS[config.rendering])
-    except ValueError as error:
-      raise errors.UserError(str(error)) from None
+    storage.provide(data_dir, config.rendering, RENDERINGS, rendering.render)

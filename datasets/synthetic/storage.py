@@ -6,13 +6,36 @@ import multiprocessing
 import os
 import pathlib
 import shutil
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 import cv2
 import threadpoolctl
 import tqdm
 
+from tf_privinfo import errors
+
 PARAMETERS = 'synthetic.json'
+
+
+def provide(data_dir: str, name: str, renderings: Mapping[str, Any],
+            render: Callable[[pathlib.Path, Any], None]) -> None:
+  """Renders a dataset unless it is there.
+
+  Args:
+    data_dir: the folder.
+    name: of the rendering, as in the recipe.
+    renderings: name -> options.
+    render: renders with these options into a folder; raises ValueError if it holds another rendering.
+
+  Raises:
+    UserError: if there is no such rendering, or the folder holds another one.
+  """
+  if name not in renderings:
+    raise errors.UserError(f'Unknown data.rendering {name!r}: choose one of {", ".join(renderings)}.')
+  try:
+    render(pathlib.Path(data_dir), renderings[name])
+  except ValueError as error:
+    raise errors.UserError(str(error)) from None
 
 
 def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Path, Any], None], items: Sequence[Any],

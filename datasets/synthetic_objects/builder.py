@@ -1,10 +1,8 @@
 """TensorFlow Datasets builder of the synthetic objects: renders them, then reads them as NYUD."""
 
-import pathlib
-
-from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets.nyud import builder as objects
+from tf_privinfo.datasets.synthetic import storage
 from tf_privinfo.datasets.synthetic_objects import rendering
 
 # Name in the recipe -> what is rendered.
@@ -20,9 +18,4 @@ class SyntheticObjects(objects.Nyud):
   @classmethod
   def provide(cls, data_dir: str, config: DataConfig) -> None:
     """Renders the dataset unless it is there; raises `UserError` if another rendering is."""
-    if config.rendering not in RENDERINGS:
-      raise errors.UserError(f'Unknown data.rendering {config.rendering!r}: choose one of {", ".join(RENDERINGS)}.')
-    try:
-      rendering.render(pathlib.Path(data_dir), RENDERINGS[config.rendering])
-    except ValueError as error:
-      raise errors.UserError(str(error)) from None
+    storage.provide(data_dir, config.rendering, RENDERINGS, rendering.render)

@@ -118,11 +118,10 @@ class Hallucination(FusedStreams):
     soft = losses.imitation(depth['logits'], hall['logits'], config.temperature,
                             config.temperature if config.student_at_temperature else 1.0)
     maps = losses.hallucination(depth[config.layer], hall[config.layer])
-    hard = losses.cross_entropy(labels, hall['logits'])
+    fused_loss, terms = self._fused_loss(labels, logits)
     # L_hall is a sum over the global batch, the rest a mean.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    loss = losses.modality_distillation(hard, soft, maps * replicas, config)
-    fused_loss, terms = self._fused_loss(labels, logits)
+    loss = losses.modality_distillation(terms['loss_hard/hall'], soft, maps * replicas, config)
     if len(self.learning) > 1:
       loss += fused_loss
     return base.Objective(loss, logits, {**terms, 'loss_soft/hall': soft, 'loss_maps/hall': maps})

@@ -97,3 +97,28 @@ class FixedPaddingConv2D(tf.keras.layers.Conv2D):
       after = [k - 1 - b for k, b in zip(self.kernel_size, before)]
       inputs = tf.pad(inputs, [[0, 0], [before[0], after[0]], [before[1], after[1]], [0, 0]])
     return super().call(inputs)
+
+
+class TemporalConv(tf.keras.layers.Layer):
+  """3 x 1 x 1 convolution over the frames of each clip, and batch norm.
+
+  It runs as a 2-D convolution with a (3, 1) kernel on [B, T, H*W, C].
+
+  Args:
+    filters: C'.
+    strides: temporal stride; SAME padding in time.
+    norm_momentum: of batch norm.
+    kernel_initializer: of the kernel [3, 1, C, C'].
+  """
+
+  def __init__(self, filters: int, strides: int, norm_momentum: float, kernel_initializer, **kwargs):
+    super().__init__(**kwargs)
+    self.conv = tf.keras.layers.Conv2D(
+        filters, (3, 1), (strides, 1), 'same', use_bias=False, kernel_initializer=kernel_initializer)
+    self.norm = BatchNormalization(norm_momentum)
+
+  def call(self, inputs, frames: int, training=False):
+    """Returns [B*T', H, W, C'] for inputs [B*T, H, W, C] with T = `frames`, T' = ceil(T / strides)."""
+    height, width, channels = inputs.shape[1:]
+    x = self.conv(tf.reshape(inputs, [-1, frames, height * width, channels]))
+    return self.norm(tf.reshape(x, [-1, height, width, x.shape[-1]]), training=training)

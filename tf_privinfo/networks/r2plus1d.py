@@ -31,28 +31,6 @@ class SpatialConv(tf.keras.layers.Layer):
     return self.norm(self.conv(inputs), training=training)
 
 
-class TemporalConv(tf.keras.layers.Layer):
-  """3 x 1 x 1 convolution over the frames of each clip, and batch norm.
-
-  Args:
-    filters: C'.
-    strides: temporal stride; SAME padding in time.
-    norm_momentum: of batch norm.
-  """
-
-  def __init__(self, filters: int, strides: int, norm_momentum: float, **kwargs):
-    super().__init__(**kwargs)
-    self.conv = tf.keras.layers.Conv2D(
-        filters, (3, 1), (strides, 1), 'same', use_bias=False, kernel_initializer=_kernel_initializer())
-    self.norm = layers.BatchNormalization(norm_momentum)
-
-  def call(self, inputs, frames: int, training=False):
-    """Returns [B*T', H, W, C'] for inputs [B*T, H, W, C] with T = `frames`, T' = ceil(T / strides)."""
-    height, width, channels = inputs.shape[1:]
-    x = self.conv(tf.reshape(inputs, [-1, frames, height * width, channels]))
-    return self.norm(tf.reshape(x, [-1, height, width, x.shape[-1]]), training=training)
-
-
 class BasicUnit(tf.keras.layers.Layer):
   """Two (spatial, temporal) pairs and a shortcut, ReLU after the sum."""
 
@@ -61,9 +39,9 @@ class BasicUnit(tf.keras.layers.Layer):
     self.strides = strides
     self.shortcut = SpatialConv(filters, 1, 1, norm_momentum) if project else None
     self.spatial1 = SpatialConv(filters, 3, strides, norm_momentum)
-    self.temporal1 = TemporalConv(filters, strides, norm_momentum)
+    self.temporal1 = layers.TemporalConv(filters, strides, norm_momentum, _kernel_initializer())
     self.spatial2 = SpatialConv(filters, 3, 1, norm_momentum)
-    self.temporal2 = TemporalConv(filters, 1, norm_momentum)
+    self.temporal2 = layers.TemporalConv(filters, 1, norm_momentum, _kernel_initializer())
 
   def call(self, inputs, frames: int, training=False):
     """Returns the unit's output [B*T', H', W', C'] for inputs [B*T, H, W, C] with T = `frames`."""
@@ -101,7 +79,7 @@ class R2Plus1D(tf.keras.Model):
     self.num_classes = num_classes
     self.config = config
     self.stem_spatial = SpatialConv(config.width, 7, 2, config.norm_momentum)
-    self.stem_temporal = TemporalConv(config.width, 1, config.norm_momentum)
+    self.stem_temporal = layers.TemporalConv(config.width, 1, config.norm_momentum, _kernel_initializer())
     self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
     self.units = [
         BasicUnit(config.width * 2**stage, 2 if stage and not unit else 1, not unit, config.norm_momentum,

@@ -58,20 +58,11 @@ class ConvNorm(tf.keras.layers.Layer):
     return self.norm(self.conv(inputs), training=training)
 
 
-class TemporalConv(tf.keras.layers.Layer):
+class TemporalConv(layers.TemporalConv):
   """3 x 1 x 1 convolution over the frames of each clip, at first the identity, and batch norm."""
 
   def __init__(self, filters: int, norm_momentum: float, **kwargs):
-    super().__init__(**kwargs)
-    self.conv = tf.keras.layers.Conv2D(
-        filters, (3, 1), padding='same', use_bias=False, kernel_initializer=CentredIdentity())
-    self.norm = layers.BatchNormalization(norm_momentum)
-
-  def call(self, inputs, frames: int, training=False):
-    """Returns [B*T, H, W, C'] for inputs [B*T, H, W, C] with T = `frames`."""
-    height, width, channels = inputs.shape[1:]
-    x = self.conv(tf.reshape(inputs, [-1, frames, height * width, channels]))
-    return self.norm(tf.reshape(x, [-1, height, width, x.shape[-1]]), training=training)
+    super().__init__(filters, 1, norm_momentum, CentredIdentity(), **kwargs)
 
 
 class BottleneckUnit(tf.keras.layers.Layer):
