@@ -12,6 +12,7 @@ from absl import flags
 
 from tf_privinfo import cli
 from tf_privinfo import recipes
+from tf_privinfo import settings
 from tf_privinfo.datasets import protocols
 
 
@@ -24,8 +25,8 @@ flags.DEFINE_string('method', None, f'How the streams are trained. {_choices(rec
 flags.DEFINE_string('dataset', None, f'What they are trained on. {_choices(recipes.DATASETS)}.', required=True)
 flags.DEFINE_string(
     'protocol', None, 'Which samples train and test. cross_view_V: view V tests, the two others train; cross_subject '
-    '(synthetic only): odd subjects train, even ones test. Default: cross_view_1; for the methods of chapter 3 on '
-    'nwucla cross_view_3, as in the authors\' code.')
+    '(synthetic only): odd subjects train, even ones test. Default: cross_view_1; for the methods of chapters 3 and 4 '
+    'on nwucla cross_view_3, as in the authors\' code; for objects given, their training and test folders.')
 flags.DEFINE_string(
     'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
     'Default: data/<dataset>.')
@@ -55,16 +56,16 @@ flags.DEFINE_integer('num_gpus', -1, 'How many GPUs to use; -1: all, 0: none.', 
 
 def resolve_recipe() -> recipes.Recipe:
   """The recipe that the flags ask for."""
-  preset = FLAGS.preset or ('small' if FLAGS.dataset == 'synthetic' else 'paper')
+  preset = FLAGS.preset or ('small' if FLAGS.dataset.startswith('synthetic') else 'paper')
   recipe = recipes.recipe(FLAGS.method, FLAGS.dataset, FLAGS.protocol, preset, FLAGS.variant, FLAGS.seed)
   protocol = FLAGS.protocol or recipes.default_protocol(recipe.method, recipe.dataset)
   recipe = dataclasses.replace(recipe, protocol=protocols.resolve(recipe.dataset, protocol))
-  settings = {'mixed_precision': FLAGS.mixed_precision, 'data.skip_broken': FLAGS.skip_broken,
-              'init_from': FLAGS.init_from or '', 'new_classifier': FLAGS.new_classifier}
+  values = {'mixed_precision': FLAGS.mixed_precision, 'data.skip_broken': FLAGS.skip_broken,
+            'init_from': FLAGS.init_from or '', 'new_classifier': FLAGS.new_classifier}
   for field in ('epochs', 'batch_size'):
     if FLAGS[field].value is not None:
-      settings.update(recipes.training_stages(recipe, field, FLAGS[field].value))
-  return recipes.check(recipes.override(recipe, {**settings, **recipes.parse_settings(FLAGS.set)}))
+      values.update(recipes.training_stages(recipe, field, FLAGS[field].value))
+  return recipes.check(settings.override(recipe, {**values, **settings.parse_settings(FLAGS.set)}))
 
 
 def main() -> None:

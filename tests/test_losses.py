@@ -106,7 +106,7 @@ def test_step_3_of_the_thesis_leaves_the_student_at_temperature_1():
   log_probability = student - np.log(np.exp(student).sum())
   targets = np.exp(teacher / 3) / np.exp(teacher / 3).sum()
   expected = 0.8 * (0.6 * -log_probability[2] + 0.4 * -(targets * log_probability).sum()) + 0.2 * 0.05 * 7.0
-  config = HallucinationConfig(0.2, 0.4, 3.0, student_at_temperature=False, map_weight=0.05)
+  config = HallucinationConfig('shares', 0.2, 0.4, 3.0, student_at_temperature=False, map_weight=0.05)
   logits = tf.constant(student[None], tf.float32)
   loss = losses.modality_distillation(
       losses.cross_entropy(tf.constant([2]), logits),

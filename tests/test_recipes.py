@@ -4,6 +4,7 @@ import pytest
 
 from tf_privinfo import errors
 from tf_privinfo import recipes
+from tf_privinfo import settings
 from tf_privinfo import thesis
 
 
@@ -47,9 +48,20 @@ def test_thesis_variant_of_chapter_3():
   assert not recipe.hallucination.student_at_temperature
 
 
-@pytest.mark.parametrize('method', recipes.METHODS)
-def test_stages_start_from_streams_that_earlier_stages_have(method):
-  recipe = make(method=method)
+def offered():
+  """Every method with a dataset that has it."""
+  for dataset in ('nwucla', 'nyud'):
+    for method in recipes.METHODS:
+      try:
+        recipes.recipe(method, dataset, 'any')
+      except errors.UserError:
+        continue
+      yield method, dataset
+
+
+@pytest.mark.parametrize('method, dataset', offered())
+def test_stages_start_from_streams_that_earlier_stages_have(method, dataset):
+  recipe = recipes.check(make(method=method, dataset=dataset))
   done = {}
   for name in recipe.stages:
     stage = recipe.stages[name]
@@ -61,22 +73,55 @@ def test_stages_start_from_streams_that_earlier_stages_have(method):
     done[name] = set(recipe.streams(name)) - set(stage.frozen)
 
 
+def test_every_method_is_offered_for_some_dataset():
+  assert {method for method, _ in offered()} == set(recipes.METHODS)
+  with pytest.raises(errors.UserError, match='dmcl is not one for nyud: choose one of single_stream'):
+    make(dataset='nyud')
+
+
+def test_games_of_chapter_4_are_those_of_the_authors():
+  """On video: FIDELITY rows 11, 12, 14; on objects rows 15 and 16, and run.sh."""
+  video = make(method='admd')
+  assert video.network.bottleneck == 'pool_then_conv' and video.network.bottleneck_width == 128
+  assert (video.discriminator.form, video.discriminator.hidden) == ('batch_norm', (256, 128))
+  assert video.discriminator.frame_index and video.discriminator.loss_weight == 0.5
+  assert (video.stages['joint'].epochs, video.stages['game'].epochs) == (0, 40)
+  assert video.stages['game'].frozen == ('depth',) and video.data.hold_out == 0.05
+  objects = make(method='admd', dataset='nyud')
+  assert objects.network.bottleneck == 'conv7x7' and not objects.network.temporal and objects.clips.frames == 1
+  assert objects.discriminator.hidden == (1024, 1024, 1024, 2048, 3076) and objects.discriminator.loss_weight == 1
+  steps = {name: round(stage.epochs * (2081 // stage.batch_size), -2) for name, stage in objects.stages.items()}
+  assert steps == {'rgb': 2000, 'depth': 2000, 'joint': 1000, 'game': 5000, 'fused': 0}
+  rates = {name: stage.learning_rate for name, stage in objects.stages.items() if stage.epochs}
+  assert rates == {'rgb': 1e-4, 'depth': 1e-4, 'joint': 1e-6, 'game': 1e-6}
+  naive = make(method='naive_adversarial', dataset='nyud')
+  assert naive.stages['game'].epochs == 312 and naive.discriminator.task == 'real_or_fake'
+
+
+def test_thesis_variant_of_chapter_4():
+  video = make(method='admd', variant='thesis').discriminator
+  assert (video.form, video.hidden, video.loss_weight) == ('plain', (2048, 1024), 1.0)
+  assert make(method='admd', dataset='nyud', variant='thesis').discriminator.hidden[-1] == 3072
+  assert make(method='modality_distillation', dataset='nyud').hallucination.form == 'sum'
+  assert make(method='modality_distillation', dataset='nyud', variant='thesis').hallucination.form == 'shares'
+
+
 def test_epochs_of_all_stages_leave_those_alone_that_do_not_train():
   recipe = make(method='ensemble')
-  recipe = recipes.override(recipe, recipes.training_stages(recipe, 'epochs', 3))
+  recipe = settings.override(recipe, recipes.training_stages(recipe, 'epochs', 3))
   assert [stage.epochs for stage in recipe.stages.values()] == [3, 3, 0]
 
 
 @pytest.mark.parametrize('preset', recipes.PRESETS)
 @pytest.mark.parametrize('method', ['dmcl', 'cmcl', 'modality_distillation', 'ensemble'])
 def test_yaml_round_trip(method, preset):
-  recipe = recipes.override(make(method=method, preset=preset, seed=7), {
+  recipe = settings.override(make(method=method, preset=preset, seed=7), {
       'modalities': 'rgb,depth', 'network.units': '2,2,3,2', 'init_from': 'a/b'})
   assert recipes.from_yaml(recipes.to_yaml(recipe)) == recipe
 
 
 def test_override_converts_text_to_the_type_of_the_field():
-  recipe = recipes.override(make(), {
+  recipe = settings.override(make(), {
       'stages.ensemble.learning_rate': '1e-3', 'stages.ensemble.decay_epochs': '3,4.5', 'clips.colour': 'false',
       'network.units': '1,1', 'data.depth_variant': 'depth'})
   assert recipe.stages['ensemble'].learning_rate == 1e-3
@@ -86,7 +131,7 @@ def test_override_converts_text_to_the_type_of_the_field():
   assert recipe.data.depth_variant == 'depth'
 
 
-@pytest.mark.parametrize('settings, words', [
+@pytest.mark.parametrize('values, words', [
     ({'loser.temprature': '5'}, ['temprature', 'temperature']),
     ({'stages.first.epochs': '5'}, ['first', 'ensemble']),
     ({'seed.x': '5'}, ['seed.x']),
@@ -97,28 +142,40 @@ def test_override_converts_text_to_the_type_of_the_field():
     ({'stages.ensemble.epochs': 2.5}, ['2.5', 'int']),
     ({'clips.colour': 'maybe'}, ['maybe', 'bool']),
 ])
-def test_bad_overrides_say_what_is_wrong(settings, words):
+def test_bad_overrides_say_what_is_wrong(values, words):
   with pytest.raises(errors.UserError) as error:
-    recipes.override(make(), settings)
+    settings.override(make(), values)
   assert all(word in str(error.value) for word in words), error.value
 
 
-@pytest.mark.parametrize('settings', [
+@pytest.mark.parametrize('values', [
     {'clips.crop_size': '300'}, {'modalities': ''}, {'modalities': 'rgb,rgb'}, {'loser.temperature': '0'},
     {'clips.crop_shift': '0.7'}, {'stages.ensemble.selection': 'worst'}, {'stages.ensemble.decay_epochs': '5,3'},
     {'network.units': '2,0'}, {'data.hold_out': '1'}, {'clips.sampling': 'dense'},
     {'stages.ensemble.optimizer': 'sgd'}])
-def test_recipes_that_cannot_run_are_refused(settings):
+def test_recipes_that_cannot_run_are_refused(values):
   with pytest.raises(errors.UserError):
-    recipes.check(recipes.override(make(), settings))
+    recipes.check(settings.override(make(), values))
 
 
-@pytest.mark.parametrize('settings', [
+@pytest.mark.parametrize('values', [
     {'connections.direction': 'both'}, {'connections.form': 'sum'}, {'hallucination.layer': 'block5'},
-    {'hallucination.map_share': '1.5'}, {'hallucination.temperature': '0'}, {'network.units': '3,4,6'}])
-def test_two_stream_recipes_that_cannot_run_are_refused(settings):
-  with pytest.raises(errors.UserError):
-    recipes.check(recipes.override(make(method='modality_distillation'), settings))
+    {'hallucination.map_share': '1.5'}, {'hallucination.temperature': '0'}, {'network.units': '3,4,6'},
+    {'stages.joint.loss': 'hinge'}, {'stages.joint.frozen': 'hall'}, {'stages.joint.init': 'rgb'},
+    {'stages.joint.init': 'rgb=finetune/rgb'}, {'stages.joint.init': 'rgb=rgb/depth'},
+    {'hallucination.form': 'product'}])
+def test_two_stream_recipes_that_cannot_run_are_refused(values):
+  with pytest.raises(errors.UserError, match=next(iter(values)).split('.')[-1]):
+    recipes.check(settings.override(make(method='modality_distillation'), values))
+
+
+@pytest.mark.parametrize('values', [
+    {'discriminator.form': 'deep'}, {'discriminator.task': 'regression'}, {'discriminator.hidden': ''},
+    {'discriminator.form': 'residual', 'discriminator.hidden': '8,8,4'}, {'discriminator.loss_weight': '0'},
+    {'network.bottleneck': 'mean'}, {'network.bottleneck_width': '0'}])
+def test_games_that_cannot_run_are_refused(values):
+  with pytest.raises(errors.UserError, match='discriminator|bottleneck'):
+    recipes.check(settings.override(make(method='admd'), values))
 
 
 def test_unknown_names_list_the_known_ones():
@@ -129,7 +186,7 @@ def test_unknown_names_list_the_known_ones():
 @pytest.mark.parametrize('number, row', {**thesis.TABLE_3_2, **thesis.TABLE_3_4}.items())
 def test_rows_of_the_thesis_are_figures_of_recipes(number, row):
   """Every row of tables 3.2 and 3.4 is one recipe, or one with an override, and a stream that it predicts with."""
-  recipe = recipes.check(recipes.override(make(method=row.method), row.settings))
+  recipe = recipes.check(settings.override(make(method=row.method), row.settings))
   predicting = set(recipe.streams(row.stage)) - set(recipe.stages[row.stage].frozen)
   assert row.stream in predicting | {'sum'}
   assert 0 < row.reported['cross_subject'] < 100

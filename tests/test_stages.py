@@ -12,6 +12,7 @@ from tests import native_files
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo import runs
+from tf_privinfo import settings
 from tf_privinfo import training
 from tf_privinfo import workflow
 from tf_privinfo.networks import slim_checkpoint
@@ -34,8 +35,8 @@ def one_device():
     yield
 
 
-def make_recipe(method='modality_distillation', **settings):
-  return recipes.override(recipes.recipe(method, 'nwucla', 'cross_view_3', 'tiny'), settings)
+def make_recipe(method='modality_distillation', **values):
+  return settings.override(recipes.recipe(method, 'nwucla', 'cross_view_3', 'tiny'), values)
 
 
 def train(recipe, data_dir, output_dir, **options):
@@ -123,10 +124,10 @@ def test_noise_needs_depth(data_dir, tmp_path):
 def test_imagenet_weights_start_step_1(data_dir, tmp_path, capsys):
   """Given by the path of a TensorFlow 1 checkpoint; step 1 says what it took."""
   recipe = make_recipe(**{'stages.rgb.learning_rate': 0.0})
-  network = runs.build_method(recipes.override(recipe, {'seed': 5}), 'rgb', 10).streams['rgb']
+  network = runs.build_method(settings.override(recipe, {'seed': 5}), 'rgb', 10).streams['rgb']
   path = str(tmp_path / 'resnet_v1_50.ckpt')
   tf.compat.v1.train.Saver(slim_checkpoint.slim_variables(network)).save(None, path)
-  run = train(recipes.override(recipe, {'network.pretrained': path}), data_dir, tmp_path, stage='rgb')
+  run = train(settings.override(recipe, {'network.pretrained': path}), data_dir, tmp_path, stage='rgb')
   assert f'from {path}' in capsys.readouterr().out
   loaded = run.restore_method('rgb').streams['rgb']
   np.testing.assert_array_equal(loaded.stem.conv.kernel, network.stem.conv.kernel)
@@ -172,8 +173,8 @@ def test_unaligned_modalities_of_different_sizes(data_dir, tmp_path):
 
 def test_names_of_runs_stay_short_and_differ():
   recipe = make_recipe()
-  settings = {**recipes.training_stages(recipe, 'epochs', 3), **recipes.training_stages(recipe, 'batch_size', 2)}
-  names = {runs.run_name(recipes.override(recipe, {**settings, 'init_from': path})) for path in ('a/b', 'a/c')}
+  values = {**recipes.training_stages(recipe, 'epochs', 3), **recipes.training_stages(recipe, 'batch_size', 2)}
+  names = {runs.run_name(settings.override(recipe, {**values, 'init_from': path})) for path in ('a/b', 'a/c')}
   assert len(names) == 2 and all(len(name) < 200 and '/' not in name for name in names)
   assert runs.run_name(recipe) == 'tiny-cross_view_3-code-seed0'
 

@@ -13,6 +13,7 @@ from tf_privinfo import errors
 from tf_privinfo import optimizers
 from tf_privinfo import recipes
 from tf_privinfo import runs
+from tf_privinfo import settings
 from tf_privinfo import training
 from tf_privinfo import workflow
 from tf_privinfo.datasets import catalog
@@ -41,9 +42,9 @@ def one_device(request):
     yield
 
 
-def make_recipe(method='dmcl', modalities='rgb,depth', **settings):
+def make_recipe(method='dmcl', modalities='rgb,depth', **values):
   recipe = recipes.recipe(method, 'nwucla', 'cross_view_1', 'tiny')
-  return recipes.override(recipe, {'modalities': modalities, **settings})
+  return settings.override(recipe, {'modalities': modalities, **values})
 
 
 def train(recipe, data_dir, output_dir, **options):

@@ -109,7 +109,7 @@ class Validation(tf.keras.callbacks.Callback):
       state.best_epoch.assign(epoch + 1)
       state.waited.assign(0)
       # Beside the best before, which the checkpoint of the last epoch still points to.
-      tf.train.Checkpoint(streams=self.model.streams).write(str(self._directory / f'epoch-{epoch + 1}'))
+      tf.train.Checkpoint(networks=self.model.networks).write(str(self._directory / f'epoch-{epoch + 1}'))
     else:
       state.waited.assign_add(1)
       if self._patience and int(state.waited) >= self._patience:

@@ -1,4 +1,4 @@
-"""Loads streams from checkpoints, all of their variables or none."""
+"""Loads networks from checkpoints, all of their variables or none."""
 
 from typing import Dict, List, Tuple
 
@@ -10,11 +10,11 @@ from tf_privinfo import errors
 _SHOWN = 5
 
 
-def load_streams(streams: Dict[str, tf.keras.Model], path: str, without: Tuple[str, ...] = ()) -> None:
-  """Restores streams from a checkpoint of a method.
+def load_networks(networks: Dict[str, tf.keras.Model], path: str, without: Tuple[str, ...] = ()) -> None:
+  """Restores networks from a checkpoint of a method.
 
   Args:
-    streams: name in the checkpoint -> network.
+    networks: name in the checkpoint -> network.
     path: of the checkpoint.
     without: parts of the networks to leave as they are, such as 'classifier'.
 
@@ -22,36 +22,36 @@ def load_streams(streams: Dict[str, tf.keras.Model], path: str, without: Tuple[s
     UserError: if the checkpoint cannot be read, or lacks variables, has others
       or has them in other shapes; names them. Nothing was restored then.
   """
-  parts = {name: tf.train.Checkpoint(**_children(network, without)) for name, network in streams.items()}
+  parts = {name: tf.train.Checkpoint(**_children(network, without)) for name, network in networks.items()}
   try:
     reader = tf.train.load_checkpoint(path)
     problems = []
-    for name, network in streams.items():
+    for name, network in networks.items():
       problems += _differences(reader, name, network, without)
     if not problems:
-      tf.train.Checkpoint(streams=parts).read(path).expect_partial()
+      tf.train.Checkpoint(networks=parts).read(path).expect_partial()
   except (IndexError, ValueError, tf.errors.OpError):  # the reader of a cut file gives the first
     raise errors.UserError(f'There is no readable checkpoint {path}: it is missing or damaged.') from None
   if problems:
     shown = '; '.join(problems[:_SHOWN])
     more = f'; and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
     raise errors.UserError(
-        f'The checkpoint {path} does not fit the networks of this recipe (stream {", ".join(streams)}): {shown}{more}.')
+        f'The checkpoint {path} does not fit this recipe ({", ".join(networks)}): {shown}{more}.')
 
 
 def _children(node, without=()) -> dict:
   return {name: child for name, child in tf.train.TrackableView.children(node).items() if name not in without}
 
 
-def _differences(reader, stream: str, network, without) -> List[str]:
+def _differences(reader, saved_name: str, network, without) -> List[str]:
   """Walks the objects of a network and of the checkpoint side by side; one sentence per variable that differs."""
   graph = trackable_object_graph_pb2.TrackableObjectGraph()
   graph.ParseFromString(reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH'))
   saved_children = lambda index: {child.local_name: child.node_id for child in graph.nodes[index].children}
   try:
-    root = saved_children(saved_children(0)['streams'])[stream]
+    root = saved_children(saved_children(0)['networks'])[saved_name]
   except KeyError:
-    return [f'it has no stream {stream}']
+    return [f'it has no {saved_name}']
   shapes = reader.get_variable_to_shape_map()
   problems, seen, todo = [], set(), [('', network, root)]
   while todo:

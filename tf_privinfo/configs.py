@@ -134,6 +134,19 @@ class DiscriminatorConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ModDropConfig:
+  """What training takes away from the streams of ModDrop (Neverova et al.; FIDELITY row 18).
+
+  Attributes:
+    keep_pixel: probability that a value of an image is kept; those that are are
+      divided by it.
+    keep_modality: probability that a modality is kept, for a whole batch.
+  """
+  keep_pixel: float = 0.8
+  keep_modality: float = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
 class ConnectionConfig:
   """Multiplicative connections between streams (eq. 3.2).
 
@@ -153,17 +166,22 @@ class HallucinationConfig:
   """How the hallucination stream learns from the depth stream (eqs. 3.3 - 3.7).
 
   The loss is (1 - α) · [(1 - λ) · CE(y, σ(f)) + λ · CE(σ(f_depth/τ), σ(f/τ))]
-  + α · L_hall.
+  + α · L_hall; on objects, as the authors' code has it, it is
+  CE(y, σ(f)) + τ² · CE(σ(f_depth/τ), σ(f/τ)) + L_hall (FIDELITY row 17).
 
   Attributes:
+    form: 'shares' or 'sum', the first or the second of these losses. The second
+      has neither α nor λ.
     map_share: α, the share of L_hall: 1 is eq. 3.3 alone, 0 eq. 3.5 alone.
     soft_share: λ, the share of imitation in the generalized distillation loss.
     temperature: τ, which softens the teacher's prediction.
     student_at_temperature: soften the student's as well; eq. 3.5 does not
       (FIDELITY row 8).
     map_weight: λ_l of eq. 3.3 (FIDELITY row 9).
-    layer: l, the end point whose maps are compared.
+    layer: l, the end point whose maps are compared: a block, or 'features',
+      what the classifier reads.
   """
+  form: str = 'shares'
   map_share: float = 0.5
   soft_share: float = 0.5
   temperature: float = 10.0
@@ -204,7 +222,9 @@ class StageConfig:
       starts as the stream depth of the stage joint. Streams that are not named
       start anew.
     loss: 'multiple_choice' (chapter 5), 'cross_entropy' of the mean of the
-      streams' logits, or 'hallucination' (eq. 3.7).
+      streams' logits, 'hallucination' (eq. 3.7), 'adversarial' (eqs. 4.1, 4.2),
+      'moddrop', 'reconstruction' of depth from RGB, or 'estimated_depth', cross
+      entropy where depth is what an autoencoder made of RGB.
     epochs: how many; 0 takes the initial weights as they are.
     batch_size: videos, of all devices together.
     optimizer: 'momentum' or 'adam'.

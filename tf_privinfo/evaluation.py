@@ -1,21 +1,21 @@
-"""Final evaluation: several clips per video, every stage, every stream, every subset of the streams; noisy depth."""
+"""Final evaluation: several clips per video, every stage, every stream, every subset of the streams."""
 
 import datetime
 import platform
 from importlib import metadata
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 import tf_privinfo
-from tf_privinfo import errors
 from tf_privinfo import metrics
 from tf_privinfo import plots
 from tf_privinfo import runs
 from tf_privinfo import summaries
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import clips
+from tf_privinfo.datasets import noise
 from tf_privinfo.methods import fusion
 from tf_privinfo.methods import prediction
 
@@ -38,15 +38,18 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dic
     What `results.json` holds.
   """
   stages, index = {}, source.index(names)
-  for stage in run.recipe.stages:
+  for stage, config in run.recipe.stages.items():
     method = run.restore_method(stage)
-    predictions = _predict(run, stage, method, source, index)
-    stages[stage] = {'reads': list(method.modalities),
-                     'accuracy': metrics.ensemble_accuracies(predictions.labels, predictions.logits)}
+    if not method.classifies:
+      continue
+    predictions = predict(run, stage, method, source, index)
+    stages[stage] = {'reads': list(method.modalities), 'accuracy': _accuracies(predictions)}
     if method.privileged:
-      helped = _predict(run, stage, method, source, index, modalities=method.modalities + method.privileged)
-      stages[stage]['accuracy_with_true_' + '_'.join(method.privileged)] = metrics.ensemble_accuracies(
-          helped.labels, helped.logits)
+      helped = predict(run, stage, method, source, index, modalities=method.modalities + method.privileged)
+      stages[stage]['accuracy_with_true_' + '_'.join(method.privileged)] = _accuracies(helped)
+    if config.loss == 'moddrop':  # one of its test settings (table 4.5)
+      blind = predict(run, stage, method, source, index, depth_noise=noise.DepthNoise('void'))
+      stages[stage]['accuracy_with_void_depth'] = _accuracies(blind)
   results = {
       **describe(run),
       'split': 'test',
@@ -65,49 +68,26 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dic
   return results
 
 
-def _predict(run: runs.Run, stage: str, method, source: catalog.Source, index: Tuple[Sequence[str], np.ndarray],
-             modalities: Sequence[str] = (), depth_noise: Optional[clips.DepthNoise] = None) -> prediction.Predictions:
-  config, (ids, labels) = run.recipe.clips, index
-  fixed = clips.fixed_clips(source.videos(ids, modalities or method.modalities), config, depth_noise=depth_noise)
-  return prediction.predict_videos(method, fixed, ids, labels, config.test_clips, progress=f'Evaluating {stage}')
+def _accuracies(predictions):
+  return metrics.ensemble_accuracies(predictions.labels, predictions.logits)
 
 
-def sweep_noise(run: runs.Run, source: catalog.Source, names: Sequence[str],
-                levels: Mapping[str, clips.DepthNoise]) -> Dict[str, Any]:
-  """Accuracy of every stage on the test videos under noisy depth (table 3.3).
-
-  Writes `noise.json` and `noise.png`. A stage that reads no depth is evaluated
-  once: noise does not reach it.
+def predict(run: runs.Run, name: str, model, source: catalog.Source, index: Tuple[Sequence[str], np.ndarray], *,
+            modalities: Sequence[str] = (), depth_noise: Optional[noise.DepthNoise] = None) -> prediction.Predictions:
+  """Predictions of a method or a switch of a run for the samples of `index`.
 
   Args:
-    run: a finished run.
+    run: whose clips are used.
+    name: of the model, for the progress bar.
+    model: maps {modality: clips} to {name: [B, ...]}.
     source: the dataset.
-    names: the test samples.
-    levels: label -> noise, in the order of the table.
-
-  Returns:
-    What `noise.json` holds: `stages`, stage -> {level: Σ accuracy}.
-
-  Raises:
-    UserError: if no stage reads depth.
+    index: from `Source.index`.
+    modalities: what is read, if not what the model reads.
+    depth_noise: spoils depth.
   """
-  methods = {stage: run.restore_method(stage) for stage in run.recipe.stages}
-  if not any('depth' in method.modalities for method in methods.values()):
-    raise errors.UserError(f'--noise needs a run that reads depth; that of {run.directory} reads '
-                           f'{", ".join(run.recipe.modalities)}.')
-  accuracies, index = {}, source.index(names)
-  for stage, method in methods.items():
-    distinct = list(levels.values()) if 'depth' in method.modalities else [None]
-    predictions = [_predict(run, stage, method, source, index, depth_noise=level) for level in distinct]
-    values = [metrics.ensemble_accuracies(p.labels, p.logits)['sum'] for p in predictions]
-    accuracies[stage] = dict(zip(levels, values if len(values) == len(levels) else values * len(levels)))
-  lines = {f'{stage} ({" + ".join(methods[stage].modalities)})': list(values.values())
-           for stage, values in accuracies.items()}
-  result = {**describe(run), 'split': 'test', 'samples': len(names),
-            'noise': 'depth pixels times N(1, σ²), by σ²; void: no depth', 'stages': accuracies}
-  runs.write_atomically(run.directory / 'noise.png', plots.noise_sweep(list(levels), lines))
-  run.write('noise.json', result)
-  return result
+  config, (ids, labels) = run.recipe.clips, index
+  fixed = clips.fixed_clips(source.videos(ids, modalities or model.modalities), config, depth_noise=depth_noise)
+  return prediction.predict_videos(model, fixed, ids, labels, config.test_clips, progress=f'Evaluating {name}')
 
 
 def describe(run: runs.Run) -> Dict[str, Any]:
@@ -170,21 +150,6 @@ def _stages_table(stages):
   for stage, result in stages.items():
     for key, accuracy in result.items():
       if key != 'reads':
-        injected = [] if key == 'accuracy' else [key.removeprefix('accuracy_with_').replace('_', ' ')]
+        condition = '' if key == 'accuracy' else f' ({key.removeprefix("accuracy_with_").replace("_", " ")})'
         streams = ', '.join(f'{name} {value:.2%}' for name, value in accuracy.items() if name not in ('sum', 'oracle'))
-        yield f'| {stage} | {" + ".join([*result["reads"], *injected])} | {streams} | {accuracy["sum"]:.2%} |'
-
-
-def noise_table(result: Dict[str, Any]) -> str:
-  """The noise sweep as text for a terminal, in the form of table 3.3."""
-  stages = result['stages']
-  levels = list(next(iter(stages.values())))
-  lines = ['| σ² of the noise on depth | ' + ' | '.join(levels) + ' |', '|---|' + '---|' * len(levels)]
-  lines += [f'| {stage} | ' + ' | '.join(f'{value:.2%}' for value in values.values()) + ' |'
-            for stage, values in stages.items()]
-  *others, last = stages
-  for stage in others:
-    better = [level for level in levels if stages[last][level] > stages[stage][level]]
-    if better and better != levels:
-      lines.append(f'\n{last} is better than {stage} at {", ".join(better)}.')
-  return '\n'.join(lines)
+        yield f'| {stage} | {" + ".join(result["reads"])}{condition} | {streams} | {accuracy["sum"]:.2%} |'

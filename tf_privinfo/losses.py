@@ -76,6 +76,21 @@ def modality_distillation(hard: tf.Tensor, soft: tf.Tensor, maps: tf.Tensor, con
           + config.map_share * config.map_weight * tf.reduce_sum(maps))
 
 
+def object_distillation(hard: tf.Tensor, soft: tf.Tensor, distances: tf.Tensor,
+                        config: HallucinationConfig) -> tf.Tensor:
+  """The loss of chapter 3 on objects as the authors' code has it (FIDELITY row 17): a scalar.
+
+  mean(hard + τ² · soft) + λ_l · sum(distances).
+
+  Args:
+    hard: cross entropy of the student with the label, [B].
+    soft: imitation of the teacher, both at temperature τ, [B].
+    distances: from `hallucination`, of the bottleneck's features, [B].
+    config: τ and λ_l.
+  """
+  return tf.reduce_mean(hard + config.temperature**2 * soft) + config.map_weight * tf.reduce_sum(distances)
+
+
 def uniform_divergence(logits: tf.Tensor) -> tf.Tensor:
   """KL(uniform || σ(logits)), the "be unsure" loss of confident multiple choice learning: [..., B]."""
   classes = tf.cast(tf.shape(logits)[-1], logits.dtype)
@@ -131,21 +146,6 @@ def weight_decay(variables, rate: float) -> tf.Tensor:
   return rate * tf.add_n([tf.nn.l2_loss(v) for v in variables if 'kernel' in v.name])
 
 
-def object_distillation(hard: tf.Tensor, soft: tf.Tensor, distances: tf.Tensor,
-                        config: HallucinationConfig) -> tf.Tensor:
-  """The loss of chapter 3 on objects as the authors' code has it (FIDELITY row 17): a scalar.
-
-  mean(hard + τ² · soft) + λ_l · sum(distances).
-
-  Args:
-    hard: cross entropy of the student with the label, [B].
-    soft: imitation of the teacher, both at temperature τ, [B].
-    distances: from `hallucination`, of the bottleneck's features, [B].
-    config: τ and λ_l.
-  """
-  return tf.reduce_mean(hard + config.temperature**2 * soft) + config.map_weight * tf.reduce_sum(distances)
-
-
 def adversarial(labels: tf.Tensor, real: tf.Tensor, fake: tf.Tensor,
                 config: DiscriminatorConfig) -> Dict[str, tf.Tensor]:
   """Both sides of the game between discriminator and hallucination stream, per frame.
@@ -174,3 +174,10 @@ def adversarial(labels: tf.Tensor, real: tf.Tensor, fake: tf.Tensor,
     real, fake = tf.squeeze(real, axis=-1), tf.squeeze(fake, axis=-1)
     terms = {'real': (real - 1)**2, 'fake': fake**2, 'generator': (fake - 1)**2}
   return terms | {'discriminator': config.loss_weight * (terms['real'] + terms['fake'])}
+
+
+def fake_probability(outputs: tf.Tensor) -> tf.Tensor:
+  """The discriminator's belief that features are hallucinated: [N], from [N, C + 1] logits or from probabilities [N, 1]."""
+  if outputs.shape[-1] == 1:
+    return 1 - tf.squeeze(outputs, axis=-1)
+  return tf.nn.softmax(outputs)[:, FAKE_CLASS]

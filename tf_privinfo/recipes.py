@@ -1,13 +1,14 @@
 """Recipes: every method on every dataset, with every hyperparameter, as data."""
 
 import dataclasses
-import typing
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+import re
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 import yaml
 
 from tf_privinfo import configs
 from tf_privinfo import errors
+from tf_privinfo import settings
 
 # Method -> what `--help` says of it.
 METHODS = {
@@ -18,15 +19,23 @@ METHODS = {
     'random_teacher': 'DMCL with a random teacher for each sample (table 5.2)',
     'modality_distillation': 'four steps to a hallucination stream that stands in for depth (chapter 3)',
     'hoffman': 'hallucination learned end to end, without a staged teacher',
+    'admd': 'hallucination learned in a game with a discriminator of C + 1 classes (chapter 4)',
+    'naive_adversarial': 'the same game with a discriminator that tells real from fake alone (table 4.3)',
     'two_stream': 'late fusion of RGB and depth, fine-tuned jointly',
     'single_stream': 'one modality alone',
     'ensemble': 'two RGB networks from different seeds',
+    'moddrop': 'two streams fine-tuned with dropped modalities (objects, table 4.5)',
+    'autoencoder': 'depth images estimated from RGB (objects, table 4.5)',
 }
 _MULTIPLE_CHOICE = ('dmcl', 'smcl', 'cmcl', 'independent', 'random_teacher')
 DATASETS = {
     'synthetic': 'rendered on first use, needs no download',
     'nwucla': 'Northwestern-UCLA Multiview Action3D',
+    'synthetic_objects': 'objects, rendered on first use',
+    'nyud': 'NYU Depth v2 objects, or other RGB and depth crops in their folders',
 }
+# Single frames of objects; the others are videos of actions.
+_OBJECTS = ('synthetic_objects', 'nyud')
 PRESETS = {
     'paper': "the thesis' sizes",
     'small': 'a CPU trains it in minutes',
@@ -37,7 +46,7 @@ VARIANTS = {
     'thesis': 'what the text says',
 }
 # Streams that are not named after the modality they read.
-_READS = {'hall': 'rgb', 'rgb_2': 'rgb'}
+_READS = {'hall': 'rgb', 'rgb_2': 'rgb', 'autoencoder': 'rgb'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +60,9 @@ class Recipe:
     mixed_precision: compute in bfloat16, keep weights in float32.
     init_from: run whose streams the first stages start from; empty: none.
     new_classifier: leave the classifiers of `init_from` out.
-    data, clips, network, loser, connections, hallucination: the sections in
-      `configs`; None for those that the method has no use for.
+    data, clips, network, loser, connections, hallucination, discriminator,
+      moddrop: the sections in `configs`; None for those that the method has no
+      use for.
     stages: name -> stage, in the order in which they run.
   """
   method: str
@@ -71,12 +81,19 @@ class Recipe:
   loser: Optional[configs.LoserConfig] = None
   connections: Optional[configs.ConnectionConfig] = None
   hallucination: Optional[configs.HallucinationConfig] = None
+  discriminator: Optional[configs.DiscriminatorConfig] = None
+  moddrop: Optional[configs.ModDropConfig] = None
   stages: Mapping[str, configs.StageConfig] = dataclasses.field(
       default_factory=lambda: {'ensemble': configs.StageConfig()})
 
   def streams(self, stage: str) -> Dict[str, str]:
     """The streams of a stage, each with the modality that it reads."""
     return {stream: _READS.get(stream, stream) for stream in self.stages[stage].streams or self.modalities}
+
+  @property
+  def has_switch(self) -> bool:
+    """Whether a finished run can tell depth from hallucinated depth (section 4.3.5)."""
+    return self.method == 'admd'
 
 
 # The common form of all training steps of chapter 3 (METHODS 3).
@@ -91,25 +108,55 @@ def _step(*streams: str, **fields) -> configs.StageConfig:
 
 _STEP_1 = {'rgb': _step('rgb'), 'depth': _step('depth')}
 _AFTER_STEP_1 = ('rgb=rgb/rgb', 'depth=depth/depth')
-_STAGES = {
+_JOINT = {**_STEP_1, 'joint': _step('rgb', 'depth', init=_AFTER_STEP_1)}
+_ENSEMBLE = {
+    'rgb': _step('rgb'), 'rgb_2': _step('rgb_2'),
+    'joint': _step('rgb', 'rgb_2', init=('rgb=rgb/rgb', 'rgb_2=rgb_2/rgb_2'), epochs=0)}
+
+
+def _imitation(stage: str, loss: str) -> Dict[str, configs.StageConfig]:
+  """Stages in which `hall` learns from the depth stream of `joint`, and is fused with its RGB stream."""
+  return {
+      stage: _step('depth', 'hall', init=('depth=joint/depth', 'hall=joint/depth'), frozen=('depth',), loss=loss),
+      'fused': _step('rgb', 'hall', init=('rgb=joint/rgb', f'hall={stage}/hall'), epochs=0)}
+
+
+# Two streams that are not fine-tuned together, and the game (METHODS 3).
+_ADMD = {**_STEP_1, 'joint': _step('rgb', 'depth', init=_AFTER_STEP_1, epochs=0), **_imitation('game', 'adversarial')}
+_VIDEO_STAGES = {
     **{method: {'ensemble': configs.StageConfig()} for method in _MULTIPLE_CHOICE},
     'single_stream': {'stream': _step()},
-    'two_stream': {**_STEP_1, 'joint': _step('rgb', 'depth', init=_AFTER_STEP_1)},
-    'ensemble': {'rgb': _step('rgb'), 'rgb_2': _step('rgb_2'),
-                 'joint': _step('rgb', 'rgb_2', init=('rgb=rgb/rgb', 'rgb_2=rgb_2/rgb_2'), epochs=0)},
+    'two_stream': _JOINT,
+    'ensemble': _ENSEMBLE,
     'hoffman': {
         **_STEP_1,
         'hallucination': _step('rgb', 'depth', 'hall', init=(*_AFTER_STEP_1, 'hall=depth/depth'), frozen=('depth',),
                                loss='hallucination')},
     'modality_distillation': {
-        **_STEP_1,
-        'joint': _step('rgb', 'depth', init=_AFTER_STEP_1),
+        **_JOINT,
         'hallucination': _step('rgb', 'depth', 'hall', init=('rgb=joint/rgb', 'depth=joint/depth', 'hall=joint/depth'),
                                frozen=('rgb', 'depth'), loss='hallucination'),
         'finetune': _step('rgb', 'hall', init=('rgb=joint/rgb', 'hall=hallucination/hall'))},
+    'admd': _ADMD,
+    'naive_adversarial': _ADMD,
+}
+_OBJECT_STAGES = {
+    'single_stream': {'stream': _step()},
+    'two_stream': _JOINT,
+    'ensemble': _ENSEMBLE,
+    'modality_distillation': {**_JOINT, **_imitation('hallucination', 'hallucination')},
+    'moddrop': {**_JOINT, 'moddrop': _step('rgb', 'depth', init=('rgb=joint/rgb', 'depth=joint/depth'), loss='moddrop')},
+    'autoencoder': {
+        **_JOINT,
+        'autoencoder': _step('autoencoder', loss='reconstruction', selection='last'),
+        'fused': _step('rgb', 'depth', 'autoencoder', init=(
+            'rgb=joint/rgb', 'depth=joint/depth', 'autoencoder=autoencoder/autoencoder'), frozen=('autoencoder',),
+            loss='estimated_depth', epochs=0)},
+    'admd': {**_JOINT, **_imitation('game', 'adversarial')},
+    'naive_adversarial': {**_JOINT, **_imitation('game', 'adversarial')},
 }
 _MODALITIES = {'single_stream': ('rgb',), 'ensemble': ('rgb',)}
-_SECTIONS = {
+_VIDEO_SECTIONS = {
     'dmcl': {'loser': configs.LoserConfig()},
     'random_teacher': {'loser': configs.LoserConfig()},
     'modality_distillation': {
@@ -117,9 +164,21 @@ _SECTIONS = {
     'hoffman': {
         'connections': configs.ConnectionConfig('none'), 'hallucination': configs.HallucinationConfig(map_share=1.0)},
     'two_stream': {'connections': configs.ConnectionConfig('none')},
+    'admd': {'discriminator': configs.DiscriminatorConfig()},
+    'naive_adversarial': {'discriminator': configs.DiscriminatorConfig(task='real_or_fake', frame_index=False)},
 }
-_CHAPTER_3_CLIPS = configs.ClipConfig(
+_OBJECT_DISCRIMINATOR = configs.DiscriminatorConfig(
+    'residual', (1024, 1024, 1024, 2048, 3076), frame_index=False, loss_weight=1.0)
+_OBJECT_SECTIONS = {
+    'modality_distillation': {'hallucination': configs.HallucinationConfig('sum', layer='features')},
+    'moddrop': {'moddrop': configs.ModDropConfig()},
+    'admd': {'discriminator': _OBJECT_DISCRIMINATOR},
+    'naive_adversarial': {'discriminator': dataclasses.replace(_OBJECT_DISCRIMINATOR, task='real_or_fake')},
+}
+_TWO_STREAM_CLIPS = configs.ClipConfig(
     frames=5, sampling='mixed', frame_size=224, crop_size=224, crop_shift=0.0, colour=False, test_clips=1)
+_OBJECT_CLIPS = configs.ClipConfig(
+    frames=1, sampling='uniform', frame_size=224, crop_size=224, crop_shift=0.0, flip=False, colour=False, test_clips=1)
 
 # Preset -> overrides of the thesis' sizes; `stages.*` is every stage that trains.
 _MULTIPLE_CHOICE_PRESETS = {
@@ -136,7 +195,7 @@ _MULTIPLE_CHOICE_PRESETS = {
         'stages.*.epochs': 2, 'stages.*.batch_size': 4, 'stages.*.learning_rate': 0.01,
         'stages.*.warmup_epochs': 0.5, 'stages.*.decay_epochs': (), 'stages.*.validate_every': 1},
 }
-_CHAPTER_3_PRESETS = {
+_VIDEO_PRESETS = {
     'paper': {},
     'small': {
         'clips.frame_size': 64, 'clips.crop_size': 64, 'network.width': 16, 'network.units': (2, 2, 2, 2),
@@ -147,11 +206,41 @@ _CHAPTER_3_PRESETS = {
         'network.width': 4, 'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.9,
         'stages.*.epochs': 1, 'stages.*.batch_size': 4},
 }
-# FIDELITY rows 3, 8, 20, 22, 24 and 28; a path is set where the method has it.
+
+
+def _iterations(steps: int, batch_size: int) -> int:
+  """The authors' iterations as epochs of the 2081 images that are left of NYUD's training set."""
+  return round(steps / (2081 // batch_size))
+
+
+# The iterations and rates of the authors' run.sh (METHODS 3), by stage.
+_OBJECT_SCHEDULES = {
+    **{stage: {'batch_size': 64, 'learning_rate': 1e-4, 'epochs': _iterations(2000, 64)}
+       for stage in ('stream', 'rgb', 'depth', 'rgb_2')},
+    'joint': {'batch_size': 32, 'learning_rate': 1e-6, 'epochs': _iterations(1000, 32)},
+    'hallucination': {'batch_size': 32, 'learning_rate': 1e-4, 'epochs': _iterations(2000, 32)},
+    'game': {'batch_size': 64, 'learning_rate': 1e-6, 'epochs': _iterations(5000, 64)},
+    'moddrop': {'batch_size': 32, 'learning_rate': 1e-5, 'epochs': _iterations(1000, 32)},
+    'autoencoder': {'batch_size': 32, 'learning_rate': 1e-4, 'epochs': _iterations(10000, 32)},
+}
+_NAIVE_OBJECT_GAME = {'epochs': _iterations(10000, 64)}
+_OBJECT_PRESETS = {
+    'paper': {},
+    'small': {
+        'clips.frame_size': 64, 'clips.crop_size': 64, 'network.width': 16, 'network.units': (2, 2, 2, 2),
+        'network.norm_momentum': 0.98, 'stages.*.batch_size': 16, 'stages.*.epochs': 40,
+        'stages.*.learning_rate': 1e-3, 'stages.*.decay_epochs': (27.0,), 'stages.*.selection': 'last'},
+    'tiny': {
+        'clips.frame_size': 32, 'clips.crop_size': 32, 'data.rendering': 'tiny', 'data.hold_out': 0.2,
+        'network.width': 4, 'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.9,
+        'network.bottleneck_width': 16, 'discriminator.hidden': (16, 16, 16, 24, 24),
+        'stages.*.epochs': 1, 'stages.*.batch_size': 4},
+}
+# FIDELITY rows 3, 8, 12, 14, 15, 17, 20, 22, 24 and 28; a path is set where the method has it.
 _THESIS_VARIANT = {
     'loser.hard_weight': 0.5, 'loser.soft_weight': 0.5, 'loser.squared_temperature': False,
     'loser.student_at_temperature': False, 'connections.form': 'multiplicative',
-    'hallucination.student_at_temperature': False}
+    'hallucination.form': 'shares', 'hallucination.student_at_temperature': False}
 _THESIS_LEARNING_RATE = 1e-3 / 1.28e-3
 
 
@@ -162,18 +251,49 @@ def recipe(method: str, dataset: str, protocol: str, preset: str = 'paper', vari
                              ('preset', preset, PRESETS), ('variant', variant, VARIANTS)):
     if value not in known:
       raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
-  result = Recipe(method, dataset, protocol, preset, variant, seed, stages=_STAGES[method], **_SECTIONS.get(method, {}))
+  stages, sections = (
+      (_OBJECT_STAGES, _OBJECT_SECTIONS) if dataset in _OBJECTS else (_VIDEO_STAGES, _VIDEO_SECTIONS))
+  if method not in stages:
+    raise errors.UserError(f'--method={method} is not one for {dataset}: choose one of {", ".join(stages)}.')
+  result = Recipe(method, dataset, protocol, preset, variant, seed, stages=stages[method], **sections.get(method, {}))
   if method in _MULTIPLE_CHOICE:
-    result = _apply(result, _MULTIPLE_CHOICE_PRESETS[preset])
-    rate = result.stages['ensemble'].learning_rate * _THESIS_LEARNING_RATE
-    return _thesis_variant(result, {'clips.crop_shift': 0.5, 'stages.ensemble.learning_rate': rate})
-  # The code validates on NTU alone (FIDELITY B 6).
-  hold_out = 0.0 if dataset == 'nwucla' else result.data.hold_out
+    return _multiple_choice_recipe(result)
+  result = dataclasses.replace(result, modalities=_MODALITIES.get(method, ('rgb', 'depth')))
+  return _object_recipe(result) if dataset in _OBJECTS else _two_stream_recipe(result)
+
+
+def _multiple_choice_recipe(result: Recipe) -> Recipe:
+  result = _apply(result, _MULTIPLE_CHOICE_PRESETS[result.preset])
+  rate = result.stages['ensemble'].learning_rate * _THESIS_LEARNING_RATE
+  return _thesis_variant(result, {'clips.crop_shift': 0.5, 'stages.ensemble.learning_rate': rate})
+
+
+def _two_stream_recipe(result: Recipe) -> Recipe:
+  """Videos of chapters 3 and 4."""
+  # The code validates on NTU alone (FIDELITY B 6), but the switch needs a validation set.
+  hold_out = 0.0 if result.dataset == 'nwucla' and not result.has_switch else result.data.hold_out
+  bottleneck = 'pool_then_conv' if result.discriminator else 'none'
   result = dataclasses.replace(
-      result, modalities=_MODALITIES.get(method, ('rgb', 'depth')), clips=_CHAPTER_3_CLIPS,
+      result, clips=_TWO_STREAM_CLIPS, network=configs.ResNet50Config(bottleneck=bottleneck),
       # Depth is coded with the jet colour map (section 3.2.3).
-      network=configs.ResNet50Config(), data=configs.DataConfig('depth', aligned=True, hold_out=hold_out))
-  return _thesis_variant(_apply(result, _CHAPTER_3_PRESETS[preset]), {'clips.sampling': 'uniform'})
+      data=configs.DataConfig('depth', aligned=True, hold_out=hold_out))
+  return _thesis_variant(_apply(result, _VIDEO_PRESETS[result.preset]), {
+      'clips.sampling': 'uniform', 'discriminator.form': 'plain', 'discriminator.hidden': (2048, 1024),
+      'discriminator.loss_weight': 1.0})
+
+
+def _object_recipe(result: Recipe) -> Recipe:
+  """Single frames of chapter 4."""
+  result = dataclasses.replace(
+      result, clips=_OBJECT_CLIPS, data=configs.DataConfig('depth'),
+      network=configs.ResNet50Config(temporal=False, bottleneck='conv7x7'))
+  for name, stage in result.stages.items():
+    if stage.epochs:
+      naive = _NAIVE_OBJECT_GAME if (result.method, name) == ('naive_adversarial', 'game') else {}
+      result = settings.override(result, {
+          f'stages.{name}.{field}': value for field, value in (_OBJECT_SCHEDULES[name] | naive).items()})
+  thesis = {} if result.preset == 'tiny' else {'discriminator.hidden': (1024, 1024, 1024, 2048, 3072)}
+  return _thesis_variant(_apply(result, _OBJECT_PRESETS[result.preset]), thesis)
 
 
 def default_protocol(method: str, dataset: str) -> Optional[str]:
@@ -184,8 +304,8 @@ def default_protocol(method: str, dataset: str) -> Optional[str]:
 def _thesis_variant(result: Recipe, more: Mapping[str, Any]) -> Recipe:
   if result.variant == 'code':
     return result
-  known = flatten(result)
-  return override(result, {path: value for path, value in {**_THESIS_VARIANT, **more}.items() if path in known})
+  known = settings.flatten(result)
+  return settings.override(result, {path: value for path, value in {**_THESIS_VARIANT, **more}.items() if path in known})
 
 
 def training_stages(result: Recipe, field: str, value) -> Dict[str, Any]:
@@ -194,96 +314,29 @@ def training_stages(result: Recipe, field: str, value) -> Dict[str, Any]:
 
 
 def _apply(result: Recipe, values: Mapping[str, Any]) -> Recipe:
+  """Overrides the fields that the recipe has; `stages.*` is every stage that trains."""
   for path, value in values.items():
     many = path.startswith('stages.*.')
-    result = override(result, training_stages(result, path.removeprefix('stages.*.'), value) if many else {path: value})
+    if not many and getattr(result, path.split('.')[0]) is None:
+      continue
+    result = settings.override(result, training_stages(result, path.removeprefix('stages.*.'), value) if many else {path: value})
   return result
-
-
-def override(base, values: Mapping[str, Any]):
-  """Replaces fields by their dotted paths.
-
-  Args:
-    base: a recipe or one of its sections.
-    values: path such as 'loser.temperature' -> value, or text to be parsed.
-
-  Returns:
-    A new recipe.
-
-  Raises:
-    UserError: for an unknown path, naming the known ones, and for a value of
-      another type than the field's.
-  """
-  for path, value in values.items():
-    base = _override(base, path.split('.'), value, path)
-  return base
-
-
-def _override(node, keys: List[str], value, path: str):
-  fields = _fields(node)
-  if keys[0] not in fields:
-    raise errors.UserError(f'Unknown key {path!r} in --set: {keys[0]!r} is none of {", ".join(fields)}.')
-  child, expected = fields[keys[0]]
-  if len(keys) > 1:
-    if not _fields(child):
-      raise errors.UserError(f'Unknown key {path!r} in --set: {keys[0]!r} has no parts.')
-    new = _override(child, keys[1:], value, path)
-  else:
-    if _fields(child):
-      raise errors.UserError(f'{path!r} in --set is a section: name one of its fields: {", ".join(_fields(child))}.')
-    new = _convert(value, expected, path)
-  if isinstance(node, Mapping):
-    return {**node, keys[0]: new}
-  return dataclasses.replace(node, **{keys[0]: new})
-
-
-def _fields(node) -> Dict[str, Tuple[Any, Any]]:
-  """Key -> (value, type) of a section; empty for a plain value."""
-  if isinstance(node, Mapping):
-    return {key: (value, type(value)) for key, value in node.items()}
-  if dataclasses.is_dataclass(node):
-    hints = typing.get_type_hints(type(node))
-    values = {field.name: getattr(node, field.name) for field in dataclasses.fields(node)}
-    return {name: (value, hints[name]) for name, value in values.items() if value is not None}
-  return {}
-
-
-def _convert(value, expected, path: str):
-  """Converts text or a value from YAML to the type of its field."""
-  try:
-    if typing.get_origin(expected) is tuple:
-      item = typing.get_args(expected)[0]
-      parts = [part for part in value.split(',') if part] if isinstance(value, str) else value
-      return tuple(_convert(part, item, path) for part in parts)
-    if expected is bool:
-      return {'true': True, 'false': False}[str(value).lower()]
-    if expected is int and isinstance(value, float):
-      raise ValueError
-    return expected(value)
-  except (KeyError, TypeError, ValueError):
-    name = getattr(expected, '__name__', str(expected))
-    raise errors.UserError(f'{path}={value!r} in --set is not of type {name}.') from None
-
-
-def parse_settings(settings: List[str]) -> Dict[str, str]:
-  """Parses `key=value` texts of --set; raises `UserError` for anything else."""
-  parsed = {}
-  for setting in settings:
-    key, equals, value = setting.partition('=')
-    if not equals:
-      raise errors.UserError(f'--set {setting!r} is not of the form key=value, as in --set loser.temperature=5.')
-    parsed[key] = value
-  return parsed
 
 
 def check(result: Recipe) -> Recipe:
-  """Returns the recipe if its numbers make sense together; raises `UserError` otherwise."""
+  """Returns the recipe if its values make sense together; raises `UserError` otherwise."""
   problems = [*_data_problems(result), *_network_problems(result)]
   for name, stage in result.stages.items():
-    problems += [f'stages.{name}.{problem}' for problem in _stage_problems(stage)]
+    problems += [f'stages.{name}.{problem}' for problem in _stage_problems(result, name, stage)]
   if problems:
     raise errors.UserError(f'The recipe cannot run: {"; ".join(problems)}.')
   return result
+
+
+def _one_of(node, path: str, field: str, known: Tuple[str, ...]):
+  """The problem of a field, if its value is none of the known ones."""
+  if getattr(node, field) not in known:
+    yield f'{path}{field} must be one of {", ".join(known)}'
 
 
 def _data_problems(result: Recipe):
@@ -296,58 +349,75 @@ def _data_problems(result: Recipe):
     yield 'clips.crop_shift must be between 0 and 0.5'
   if not 0 <= result.data.hold_out < 1:
     yield 'data.hold_out must be at least 0 and less than 1'
-  if clips.sampling not in ('segments', 'uniform', 'mixed'):
-    yield 'clips.sampling must be segments, uniform or mixed'
+  yield from _one_of(clips, 'clips.', 'sampling', ('segments', 'uniform', 'mixed'))
   if min(clips.frames, clips.crop_size, clips.test_clips) < 1:
     yield 'clips.frames, clips.crop_size and clips.test_clips must be positive'
 
 
 def _network_problems(result: Recipe):
-  units = result.network.units
-  if isinstance(result.network, configs.ResNet50Config):
-    if len(units) != 4 or min(units) < 2:
+  network = result.network
+  if isinstance(network, configs.ResNet50Config):
+    if len(network.units) != 4 or min(network.units) < 2:
       yield 'network.units must be four numbers of at least 2'
-  elif not units or min(units) < 1:
+    yield from _one_of(network, 'network.', 'bottleneck', ('none', 'conv7x7', 'spatial_then_1d', 'pool_then_conv'))
+    if network.bottleneck_width < 1:
+      yield 'network.bottleneck_width must be positive'
+  elif not network.units or min(network.units) < 1:
     yield 'network.units must be positive'
-  if result.network.width < 1:
+  if network.width < 1:
     yield 'network.width must be positive'
   if result.loser and result.loser.temperature <= 0:
     yield 'loser.temperature must be positive'
-  if result.connections and result.connections.direction not in ('depth_to_rgb', 'rgb_to_depth', 'none'):
-    yield 'connections.direction must be depth_to_rgb, rgb_to_depth or none'
-  if result.connections and result.connections.form not in ('additive', 'multiplicative'):
-    yield 'connections.form must be additive or multiplicative'
+  if result.connections:
+    yield from _one_of(result.connections, 'connections.', 'direction', ('depth_to_rgb', 'rgb_to_depth', 'none'))
+    yield from _one_of(result.connections, 'connections.', 'form', ('additive', 'multiplicative'))
   if result.hallucination:
-    if result.hallucination.layer not in ('block1', 'block2', 'block3', 'block4'):
-      yield 'hallucination.layer must be one of block1, block2, block3, block4'
-    if result.hallucination.temperature <= 0:
-      yield 'hallucination.temperature must be positive'
-    if not (0 <= result.hallucination.map_share <= 1 and 0 <= result.hallucination.soft_share <= 1):
-      yield 'hallucination.map_share and hallucination.soft_share must be between 0 and 1'
+    yield from _hallucination_problems(result.hallucination)
+  if result.discriminator:
+    yield from _discriminator_problems(result.discriminator)
+  if result.moddrop and not (0 < result.moddrop.keep_pixel <= 1 and 0 < result.moddrop.keep_modality <= 1):
+    yield 'moddrop.keep_pixel and moddrop.keep_modality must be above 0 and at most 1'
 
 
-def _stage_problems(stage: configs.StageConfig):
+def _hallucination_problems(config: configs.HallucinationConfig):
+  yield from _one_of(config, 'hallucination.', 'form', ('shares', 'sum'))
+  yield from _one_of(config, 'hallucination.', 'layer', ('block1', 'block2', 'block3', 'block4', 'features'))
+  if config.temperature <= 0:
+    yield 'hallucination.temperature must be positive'
+  if not (0 <= config.map_share <= 1 and 0 <= config.soft_share <= 1):
+    yield 'hallucination.map_share and hallucination.soft_share must be between 0 and 1'
+
+
+def _discriminator_problems(config: configs.DiscriminatorConfig):
+  yield from _one_of(config, 'discriminator.', 'form', ('batch_norm', 'plain', 'residual'))
+  yield from _one_of(config, 'discriminator.', 'task', ('classes', 'real_or_fake'))
+  if not config.hidden or min(config.hidden) < 1:
+    yield 'discriminator.hidden must be positive numbers'
+  elif config.form == 'residual' and (len(config.hidden) < 3 or len(set(config.hidden[:3])) > 1):
+    yield 'discriminator.hidden must start with three equal numbers in the residual form'
+  if config.loss_weight <= 0:
+    yield 'discriminator.loss_weight must be positive'
+
+
+def _stage_problems(result: Recipe, name: str, stage: configs.StageConfig):
   if stage.epochs < 0 or min(stage.batch_size, stage.validate_every) < 1:
     yield 'batch_size and validate_every must be positive, epochs at least 0'
-  if stage.optimizer not in ('momentum', 'adam'):
-    yield 'optimizer must be momentum or adam'
-  if stage.criterion not in ('oracle', 'sum'):
-    yield 'criterion must be oracle or sum'
-  if stage.selection not in ('best_validation', 'last'):
-    yield 'selection must be best_validation or last'
+  yield from _one_of(stage, '', 'loss', (
+      'multiple_choice', 'cross_entropy', 'hallucination', 'adversarial', 'moddrop', 'reconstruction',
+      'estimated_depth'))
+  yield from _one_of(stage, '', 'optimizer', ('momentum', 'adam'))
+  yield from _one_of(stage, '', 'criterion', ('oracle', 'sum'))
+  yield from _one_of(stage, '', 'selection', ('best_validation', 'last'))
   if list(stage.decay_epochs) != sorted(stage.decay_epochs):
     yield 'decay_epochs must increase'
-
-
-def flatten(node, prefix: str = '') -> Dict[str, Any]:
-  """All fields of a recipe by their dotted paths, tuples as comma-separated text."""
-  flat = {}
-  for key, (value, _) in _fields(node).items():
-    if _fields(value):
-      flat.update(flatten(value, f'{prefix}{key}.'))
-    else:
-      flat[prefix + key] = ','.join(map(str, value)) if isinstance(value, tuple) else value
-  return flat
+  streams = result.streams(name)
+  if set(stage.frozen) - set(streams):
+    yield f'frozen must be of its streams {", ".join(streams)}'
+  earlier = list(result.stages)[:list(result.stages).index(name)]
+  for item in stage.init:
+    parts = re.fullmatch(r'(\w+)=(\w+)/(\w+)', item)
+    if not (parts and parts[1] in streams and parts[2] in earlier and parts[3] in result.streams(parts[2])):
+      yield f'init has {item!r}, which must be STREAM=STAGE/STREAM with a stage before this one'
 
 
 def to_yaml(result: Recipe) -> str:
@@ -360,7 +430,7 @@ def from_yaml(text: str) -> Recipe:
   try:
     plain = yaml.safe_load(text)
     head = {key: plain[key] for key in ('method', 'dataset', 'protocol', 'preset', 'variant')}
-    return override(recipe(**head), flatten(plain))
+    return settings.override(recipe(**head), settings.flatten(plain))
   except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
     raise errors.UserError(f'The saved recipe cannot be read ({error}).') from None
 

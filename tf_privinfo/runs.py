@@ -25,8 +25,13 @@ from tf_privinfo import checkpoints
 from tf_privinfo import configs
 from tf_privinfo import errors
 from tf_privinfo import recipes
+from tf_privinfo import settings
+from tf_privinfo.methods import adversarial
+from tf_privinfo.methods import cross_modal
 from tf_privinfo.methods import multiple_choice
 from tf_privinfo.methods import two_stream
+from tf_privinfo.networks import autoencoder
+from tf_privinfo.networks import discriminator
 from tf_privinfo.networks import r2plus1d
 from tf_privinfo.networks import resnet50
 
@@ -121,8 +126,13 @@ class Run:
     stage = stage or list(self.recipe.stages)[-1]
     weights = self.weights(stage)
     method = build_method(self.recipe, stage, len(self.read('manifest.json')['label_names']))
-    checkpoints.load_streams(method.streams, weights)
+    checkpoints.load_networks(method.networks, weights)
     return method
+
+  def restore_switch(self) -> adversarial.Switch:
+    """The switch between depth and hallucinated depth, from the stages `joint` and `game`; raises as `restore_method`."""
+    joint, game = self.restore_method('joint'), self.restore_method('game')
+    return adversarial.Switch({**joint.streams, 'hall': game.streams['hall']}, game.discriminator)
 
 
 def run_name(recipe: recipes.Recipe) -> str:
@@ -130,9 +140,9 @@ def run_name(recipe: recipes.Recipe) -> str:
 
   Long names end in a checksum, since file systems allow 255 bytes.
   """
-  default = recipes.flatten(
+  default = settings.flatten(
       recipes.recipe(recipe.method, recipe.dataset, recipe.protocol, recipe.preset, recipe.variant, recipe.seed))
-  changed = [f'{key}={value}' for key, value in recipes.flatten(recipe).items() if default.get(key) != value]
+  changed = [f'{key}={value}' for key, value in settings.flatten(recipe).items() if default.get(key) != value]
   parts = [recipe.preset, recipe.protocol, recipe.variant, f'seed{recipe.seed}', *changed]
   name = '-'.join(parts).replace(os.sep, '_')
   return name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}'
@@ -151,16 +161,20 @@ def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.ker
   """
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if recipe.mixed_precision else 'float32')
   tf.keras.utils.set_random_seed(stage_seed(recipe, stage))
-  network = resnet50.ResNet50 if isinstance(recipe.network, configs.ResNet50Config) else r2plus1d.R2Plus1D
-  reads = recipe.streams(stage)
-  streams = {stream: network(num_classes, recipe.network, name=stream) for stream in reads}
-  clips = recipe.clips
-  examples = {m: tf.zeros([1, clips.frames, clips.crop_size, clips.crop_size, 3]) for m in reads.values()}
-  for stream, modality in reads.items():
-    streams[stream](examples[modality])
+  clips, reads = recipe.clips, recipe.streams(stage)
+  streams = {stream: _network(recipe, stream, num_classes) for stream in reads}
+  for stream, network in streams.items():
+    network(tf.zeros([1, clips.frames, clips.crop_size, clips.crop_size, 3]))
   method = _METHODS[recipe.stages[stage].loss](recipe, stage, streams, num_classes)
-  method.built = True  # all of its variables are the streams'
+  method.built = True  # all of its variables are its networks'
   return method
+
+
+def _network(recipe, stream, num_classes):
+  if stream == 'autoencoder':
+    return autoencoder.Autoencoder(recipe.network, name=stream)
+  network = resnet50.ResNet50 if isinstance(recipe.network, configs.ResNet50Config) else r2plus1d.R2Plus1D
+  return network(num_classes, recipe.network, name=stream)
 
 
 def _multiple_choice(recipe, stage, streams, num_classes):
@@ -191,8 +205,34 @@ def _hallucination(recipe, stage, streams, num_classes):
   return two_stream.Hallucination(streams, recipe.hallucination, **_two_stream_options(recipe, stage))
 
 
+def _adversarial(recipe, stage, streams, num_classes):
+  network = recipe.network
+  opponent = discriminator.Discriminator(num_classes, recipe.discriminator, name='discriminator')
+  features = network.bottleneck_width if network.bottleneck != 'none' else 32 * network.width
+  opponent(tf.zeros([recipe.clips.frames, features]), recipe.clips.frames)
+  return adversarial.Game(streams, opponent, **_two_stream_options(recipe, stage))
+
+
+def _moddrop(recipe, stage, streams, num_classes):
+  del num_classes
+  return two_stream.ModDrop(streams, recipe.moddrop, recipe.seed, **_two_stream_options(recipe, stage))
+
+
+def _reconstruction(recipe, stage, streams, num_classes):
+  del num_classes
+  return cross_modal.Reconstruction(streams, reads=recipe.streams(stage))
+
+
+def _estimated_depth(recipe, stage, streams, num_classes):
+  del num_classes
+  return cross_modal.EstimatedDepth(streams, **_two_stream_options(recipe, stage))
+
+
 # Loss of a stage -> its method.
-_METHODS = {'multiple_choice': _multiple_choice, 'cross_entropy': _cross_entropy, 'hallucination': _hallucination}
+_METHODS = {
+    'multiple_choice': _multiple_choice, 'cross_entropy': _cross_entropy, 'hallucination': _hallucination,
+    'adversarial': _adversarial, 'moddrop': _moddrop, 'reconstruction': _reconstruction,
+    'estimated_depth': _estimated_depth}
 
 
 def write_atomically(path: pathlib.Path, content: 'str | bytes') -> None:
@@ -215,7 +255,7 @@ def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:
 
 
 def _refuse_other_recipe(directory, saved: recipes.Recipe, wanted: recipes.Recipe) -> None:
-  before, now = recipes.flatten(saved), recipes.flatten(wanted)
+  before, now = settings.flatten(saved), settings.flatten(wanted)
   changed = [f'{key} was {before.get(key)!r}, now {now.get(key)!r}'
              for key in {**before, **now} if before.get(key) != now.get(key)]
   if changed:

@@ -13,6 +13,7 @@ from tf_privinfo import metrics
 from tf_privinfo import optimizers
 from tf_privinfo import recipes
 from tf_privinfo import runs
+from tf_privinfo import settings
 from tf_privinfo import summaries
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import clips
@@ -96,11 +97,10 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
   directory = run.stage_directory(name)
   with strategy.scope():
     method = runs.build_method(run.recipe, name, len(source.label_names))
-    method.compile(optimizer=_optimizer(stage, len(split.train)))
-    method.optimizer.build(method.trainable_variables)
+    method.compile_with(lambda: _optimizer(stage, len(split.train)))
   state = callbacks.TrainingState()
   manager = tf.train.CheckpointManager(
-      tf.train.Checkpoint(streams=method.streams, optimizer=method.optimizer, state=state),
+      tf.train.Checkpoint(networks=method.networks, state=state, **method.optimizers),
       str(directory / 'last'), max_to_keep=2, checkpoint_name='epoch')
   if manager.latest_checkpoint:
     manager.restore_or_initialize()
@@ -111,7 +111,7 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
       manager.save(checkpoint_number=0)
   finished_epochs = int(state.epoch)
   if finished_epochs < stage.epochs and not bool(state.stopped):
-    videos = source.videos(split.train, _training_modalities(run.recipe, name))
+    videos = source.videos(split.train, method.training_modalities)
     batches = clips.training_clips(
         videos, run.recipe.clips, seed=runs.stage_seed(run.recipe, name), epochs=range(finished_epochs, stage.epochs),
         batch_size=stage.batch_size)
@@ -125,10 +125,6 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
   run.write(f'{name}/finished.json', {'weights': weights, 'epochs': int(state.epoch)})
 
 
-def _training_modalities(recipe: recipes.Recipe, stage: str) -> List[str]:
-  return list(dict.fromkeys(recipe.streams(stage).values()))
-
-
 def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: int) -> None:
   """Gives every stream of a stage the weights that it starts from, and says which."""
   recipe = run.recipe
@@ -139,11 +135,11 @@ def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: i
       if run.read(f'{stage}/finished.json') is None:
         raise errors.UserError(f'Stage {name} starts from stage {stage}, which was never run to its end in '
                                f'{run.directory}: run --stage={stage} first, or leave --stage out.')
-      checkpoints.load_streams({saved: network}, run.weights(stage))
+      checkpoints.load_networks({saved: network}, run.weights(stage))
       print(f'Stage {name}: stream {stream} starts as {saved} of stage {stage}')
     elif recipe.init_from:
       weights = _weights_of_other_run(recipe, name, num_classes)
-      checkpoints.load_streams({stream: network}, weights, ('classifier',) if recipe.new_classifier else ())
+      checkpoints.load_networks({stream: network}, weights, ('classifier',) if recipe.new_classifier else ())
       print(f'Stage {name}: stream {stream} starts from {weights}' + (
           ', with a new classifier' if recipe.new_classifier else ''))
     elif getattr(recipe.network, 'pretrained', ''):
@@ -178,17 +174,17 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
   result = [
       callbacks.Progress(name, len(split.train) // stage.batch_size, int(state.epoch)),
       callbacks.StopOnNaN()]
-  if split.validation:
+  if split.validation and method.classifies:
     result.append(callbacks.Validation(
         _validator(method, source, split.validation, recipe), stage.criterion, stage.validate_every,
         stage.early_stopping_patience, state, directory / 'best'))
   examples, _, _ = next(iter(clips.training_clips(
-      source.videos(split.train, _training_modalities(recipe, name)), recipe.clips, seed=recipe.seed, epochs=[0],
+      source.videos(split.train, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
       batch_size=4)))
   history = (run.read(f'{name}/history.json') or [])[:int(state.epoch)]
   return result + [
       summaries.TensorBoard(
-          run.directory / 'tensorboard' / name, source.label_names, recipes.flatten(recipe), examples),
+          run.directory / 'tensorboard' / name, source.label_names, settings.flatten(recipe), examples),
       callbacks.SaveLast(manager, state, history, lambda entries: run.write(f'{name}/history.json', entries),
                          directory / 'best')]
 

@@ -6,11 +6,11 @@ from typing import Optional
 from tf_privinfo import errors
 from tf_privinfo import evaluation
 from tf_privinfo import export as exporting
+from tf_privinfo import noisy_depth
 from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import training
 from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import clips
 from tf_privinfo.datasets import protocols
 
 
@@ -38,18 +38,24 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
       output_dir / recipe.dataset / recipe.method / runs.run_name(recipe), recipe, resume)
   source, split = _open(recipe, data_dir)
   run.record_dataset(source.manifest())
-  print(f'{recipe.protocol}: {len(split.train)} videos train, {len(split.validation)} validate, '
+  print(f'{recipe.protocol}: {len(split.train)} samples train, {len(split.validation)} validate, '
         f'{len(split.test)} test', flush=True)
+  if recipe.has_switch and not split.validation:
+    raise errors.UserError('The threshold of the switch is chosen on validation samples, and there are none: '
+                           'raise data.hold_out.')
   training.train(run, source, split, strategy, stages)
   waiting = [name for name in recipe.stages if run.read(f'{name}/finished.json') is None]
   if waiting:
     print(f'Stage {stages[-1]} has finished in {run.directory}; still to run: {", ".join(waiting)}')
     return run
   results = run.read('results.json') or evaluation.evaluate(run, source, split.test)
+  print(f'\n{evaluation.table(results)}\n')
+  if recipe.has_switch:
+    switch = run.read('switch.json') or noisy_depth.choose_switch(run, source, split.validation)
+    print('On the validation samples:', *noisy_depth.switch_table(switch), '', sep='\n')
   model = run.directory / 'saved_model'
   if not model.exists():
-    exporting.export(run, run.restore_method(), model)
-  print(f'\n{evaluation.table(results)}\n')
+    exporting.export(run, _deployed(run), model)
   print(f'Everything is in {run.directory}: results.json, confusion_*.png, tensorboard/, saved_model/')
   return run
 
@@ -64,19 +70,25 @@ def evaluate(run_dir: str, data_dir: Optional[str]) -> None:
 
 
 def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str) -> None:
-  """Evaluates a finished run under noisy depth, as in table 3.3, and prints the table."""
-  noise = {level: clips.DepthNoise.parse(level) for level in levels.split(',')}
+  """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table."""
+  noise = noisy_depth.parse_levels(levels)
   run = runs.Run.open(run_dir)
   source, split = _open(run.recipe, data_dir)
-  result = evaluation.sweep_noise(run, source, split.test, noise)
-  print(f'\n{evaluation.noise_table(result)}\n\nWritten to {run.directory / "noise.json"} and noise.png')
+  result = noisy_depth.sweep(run, source, split.test, noise)
+  pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
+  print(f'\n{noisy_depth.table(result)}\n\nWritten to {run.directory / "noise.json"}; pictures: {pictures}')
 
 
 def export(run_dir: str, directory: pathlib.Path) -> None:
   """Exports a finished run as a SavedModel."""
   run = runs.Run.open(run_dir)
-  saved = exporting.export(run, run.restore_method(), directory)
+  saved = exporting.export(run, _deployed(run), directory)
   print(f'SavedModel written to {saved}')
+
+
+def _deployed(run: runs.Run):
+  """What a run is exported as."""
+  return run.restore_switch() if run.recipe.has_switch else run.restore_method()
 
 
 def _open(recipe: recipes.Recipe, data_dir: Optional[str]):

@@ -172,3 +172,52 @@ def test_step_3_parity(mode):
   golden.check(prefix + 'loss_soft', tf.reduce_mean(objective.terms['loss_soft/hall']), floor)
   golden.check(prefix + 'loss_rect', tf.reduce_sum(objective.terms['loss_maps/hall']), floor)
   golden.check(prefix + 'loss_total', objective.loss, floor)
+
+
+def test_moddrop_drops_values_around_the_mean_and_whole_modalities():
+  """A fifth of the values has the mean colour, the rest is 1.25 times as far from it; a tenth of the steps has none."""
+  method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none')
+  clip = tf.random.stateless_uniform([2, 3, 16, 16, 3], [1, 2], 0, 255)
+  mean = np.array(NETWORK.input_mean, np.float32)
+  empty = 0
+  for step in range(200):
+    dropped = method.drop(clip, NETWORK.input_mean, tf.constant([0, step])).numpy()
+    kept = np.abs(dropped - mean) > 1e-3
+    if not kept.any():
+      empty += 1
+      continue
+    np.testing.assert_allclose(np.broadcast_to(1.25 * (clip - mean) + mean, kept.shape)[kept], dropped[kept], rtol=1e-4,
+                               atol=1e-3)
+    assert 0.76 < kept.mean() < 0.84
+  assert 8 < empty < 36
+
+
+def test_moddrop_draws_anew_in_every_step_and_the_same_after_a_restart():
+  def losses_of(steps, start=0):
+    method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', seed=5)
+    method.compile(optimizer=tf.keras.optimizers.SGD(0.0))
+    method.optimizer.iterations.assign(start)
+    result = []
+    for _ in range(steps):
+      method.reset_metrics()
+      result.append(float(method.train_step(make_batch())['loss']))
+    return result
+
+  first, second = losses_of(2)
+  assert first != second
+  assert losses_of(1, start=1) == [second]
+
+
+def test_hallucination_on_objects_sums_its_terms():
+  """FIDELITY row 17: CE + τ² · soft CE, both softened, + 0.01 · the sum of squared differences of features."""
+  config = HallucinationConfig('sum', layer='features', temperature=4.0, student_at_temperature=False)
+  method = make(two_stream.Hallucination, ['depth', 'hall'], 'none', frozen=('depth',), config=config)
+  clips, labels = make_batch()
+  points = method.end_points(clips, ['depth', 'hall'], training=True)
+  log_student = tf.nn.log_softmax(points['hall']['logits'] / 4)
+  soft = -tf.reduce_sum(tf.nn.softmax(points['depth']['logits'] / 4) * log_student, axis=1)
+  hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, points['hall']['logits'])
+  maps = (tf.sigmoid(points['depth']['features']) - tf.sigmoid(points['hall']['features']))**2
+  expected = tf.reduce_mean(hard + 16 * soft) + 0.01 * tf.reduce_sum(maps)
+  assert float(method.train_step((clips, labels))['loss']) == pytest.approx(float(expected), rel=1e-4)
+  assert method.images(clips) == {}

@@ -32,7 +32,7 @@ def play(network, labels, real_features, fake_features, frames=1):
   real_features, fake_features = tf.constant(real_features), tf.constant(fake_features)
   with tf.GradientTape(persistent=True) as tape:
     tape.watch([real_features, fake_features])
-    real, fake = network(real_features, frames), network(fake_features, frames)
+    real, fake = (network(features, frames, training=True) for features in (real_features, fake_features))
     terms = losses.adversarial(labels, real, fake, network.config)
     means = {name: tf.reduce_mean(term) for name, term in terms.items()}
   return real, fake, means, tape, (real_features, fake_features)
@@ -69,10 +69,10 @@ def test_hidden_layers_parity(admd):
   for case, features in (('real', 'feat_depth'), ('fake', 'feat_hall')):
     x = tf.concat([admd['temporal_order'][:, 0, 0], admd[features][:, 0, 0]], axis=1)
     for layer, name in zip(network.hidden, ('fc1', 'fc3')):
-      x = tf.nn.leaky_relu(layer(x), 0.04)
+      x = tf.nn.leaky_relu(layer(x, training=True), 0.04)
       admd.check(f'numpy_{name}_{case}', x)
-    logits = tf.nn.leaky_relu(network.head(x), 0.2)
-    np.testing.assert_allclose(network(admd[features][:, 0, 0], FRAMES), logits, rtol=1e-5, atol=1e-6)
+    logits = tf.nn.leaky_relu(network.head(x, training=True), 0.2)
+    np.testing.assert_allclose(network(admd[features][:, 0, 0], FRAMES, training=True), logits, rtol=1e-5, atol=1e-6)
 
 
 def test_whole_game_parity(admd):
@@ -83,7 +83,7 @@ def test_whole_game_parity(admd):
   labels = np.repeat(admd['labels'], FRAMES)
   with tf.GradientTape() as tape:
     hall = hall_network.end_points(authors_resnet50.clips(admd['images']), training=True)
-    real, fake = judge(depth['features'], FRAMES), judge(hall['features'], FRAMES)
+    real, fake = (judge(points['features'], FRAMES, training=True) for points in (depth, hall))
     terms = losses.adversarial(labels, real, fake, judge.config)
     means = {name: tf.reduce_mean(term) for name, term in terms.items()}
 
@@ -179,13 +179,30 @@ def test_frame_index_is_an_option():
     assert same == (not frame_index)
 
 
-def test_batch_norm_takes_the_batch_always():
-  """A shift of all features changes nothing, so real and fake batches are normalised apart; also when evaluated."""
+def test_batch_norm_in_training():
+  """A shift of all features changes nothing, so real and fake batches are normalised apart."""
   network = discriminator.Discriminator(4, DiscriminatorConfig(frame_index=False, hidden=(8, 6)))
   features = tf.random.stateless_normal([10, 3], [1, 2])
-  np.testing.assert_allclose(network(features + 7.0), network(features), atol=1e-4)
-  together = network(tf.concat([features, features + 7.0], axis=0))
-  assert np.abs(together[:10] - network(features)).max() > 1e-2
+  together = network(tf.concat([features, features + 7.0], axis=0), training=True)
+  apart = network(features, training=True)
+  np.testing.assert_allclose(network(features + 7.0, training=True), apart, atol=1e-4)
+  assert np.abs(together[:10] - apart).max() > 1e-2
+
+
+def test_batch_norm_at_test_time():
+  """Samples are normalised as the real features were that it was trained on, each whatever is beside it."""
+  network = discriminator.Discriminator(4, DiscriminatorConfig(frame_index=False, hidden=(8, 6)))
+  real = tf.random.stateless_normal([500, 3], [1, 2], mean=5.0)
+  step = tf.function(lambda: network(real, training=True))
+  for _ in range(4000):
+    step()
+  averages = [v.numpy() for v in network.non_trainable_variables]
+  network(real * 3 - 9, training=True, track=False)
+  for before, after in zip(averages, network.non_trainable_variables, strict=True):
+    np.testing.assert_array_equal(before, after)
+  np.testing.assert_allclose(network(real), network(real, training=True), atol=1e-3)
+  alone = tf.concat([network(real[i:i + 1]) for i in range(3)], axis=0)
+  np.testing.assert_allclose(alone, network(tf.concat([real[:3], 100 * real], axis=0))[:3], rtol=1e-5, atol=1e-6)
 
 
 def test_two_devices_normalise_as_one(two_devices):
@@ -203,7 +220,8 @@ def test_two_devices_normalise_as_one(two_devices):
 
   def gradients(network, real, fake, labels):
     with tf.GradientTape() as tape:
-      terms = losses.adversarial(labels, network(real, FRAMES), network(fake, FRAMES), config)
+      terms = losses.adversarial(
+          labels, network(real, FRAMES, training=True), network(fake, FRAMES, training=True), config)
       loss = tf.reduce_sum(terms['discriminator']) / 20
     return tape.gradient(loss, network.trainable_variables)
 
@@ -223,8 +241,8 @@ def test_one_output_of_the_video_form_has_no_batch_norm():
   """It would give the outputs for real and for fake features the same mean."""
   tf.keras.utils.set_random_seed(0)
   network = discriminator.Discriminator(4, DiscriminatorConfig(task='real_or_fake', hidden=(16, 8), frame_index=False))
-  real = network(tf.random.stateless_normal([64, 3], [1, 2]))
-  fake = network(tf.random.stateless_normal([64, 3], [3, 4])**3)
+  real = network(tf.random.stateless_normal([64, 3], [1, 2]), training=True)
+  fake = network(tf.random.stateless_normal([64, 3], [3, 4])**3, training=True)
   assert real.shape == (64, 1) and 0 < tf.reduce_min(real) and tf.reduce_max(real) < 1
   means = [tf.reduce_mean(tf.math.log(p / (1 - p))) for p in (real, fake)]
   assert abs(means[0] - means[1]) > 1e-3

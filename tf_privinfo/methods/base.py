@@ -1,6 +1,6 @@
 """What all methods share: streams, the training step, its bookkeeping."""
 
-from typing import Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow as tf
 
@@ -34,7 +34,13 @@ class Method(tf.keras.Model):
     frozen: streams that do not learn: weights and batch statistics stay.
     weight_decay: rate of the L2 penalty on kernels.
     terms: names of the terms that `objective` gives.
+
+  Attributes:
+    classifies: whether the learning streams give logits; if not, `call` and
+      `modalities` mean nothing, and there is no accuracy.
   """
+
+  classifies = True
 
   def __init__(self, streams: Dict[str, tf.keras.Model], *, reads: Optional[Mapping[str, str]] = None,
                frozen: Sequence[str] = (), weight_decay: float = 0.0, terms: Sequence[str] = (), **kwargs):
@@ -45,8 +51,9 @@ class Method(tf.keras.Model):
       self.streams[stream].trainable = False
     self.learning = tuple(stream for stream in streams if stream not in frozen)
     self.weight_decay = weight_decay
+    quantities = ('accuracy', 'gradient_norm') if self.classifies else ('gradient_norm',)
     names = ['loss', *(['loss_l2'] if weight_decay else []), *terms, *(
-        f'{quantity}/{stream}' for stream in self.learning for quantity in ('accuracy', 'gradient_norm'))]
+        f'{quantity}/{stream}' for stream in self.learning for quantity in quantities)]
     self.means = {name: tf.keras.metrics.Mean(name) for name in names}
 
   @property
@@ -55,13 +62,38 @@ class Method(tf.keras.Model):
     return tuple(dict.fromkeys(self.reads[stream] for stream in self.learning))
 
   @property
+  def training_modalities(self):
+    """What a training step reads."""
+    return tuple(dict.fromkeys(self.reads.values()))
+
+  @property
   def privileged(self):
     """Further modalities from which a learning stream receives, if they are there."""
     return ()
 
   @property
+  def networks(self) -> Dict[str, tf.keras.Model]:
+    """All that has weights, by name: what a checkpoint holds."""
+    return self.streams
+
+  @property
+  def optimizers(self) -> Dict[str, tf.keras.optimizers.Optimizer]:
+    """The optimizers of a compiled method, by name."""
+    return {'optimizer': self.optimizer}
+
+  @property
   def metrics(self):
     return list(self.means.values())
+
+  def compile_with(self, new_optimizer: Callable[[], tf.keras.optimizers.Optimizer]) -> None:
+    """Compiles the method with optimizers from a function, whose variables are created at once."""
+    self.compile(optimizer=new_optimizer())
+    self.optimizer.build(self.stream_variables)
+
+  @property
+  def stream_variables(self) -> List[tf.Variable]:
+    """What the learning streams learn."""
+    return [variable for stream in self.learning for variable in self.streams[stream].trainable_variables]
 
   def objective(self, clips: Dict[str, tf.Tensor], labels: tf.Tensor) -> Objective:
     """The loss on a batch ({modality: [B, T, H, W, 3]}, labels [B]), run in training mode."""
@@ -78,29 +110,43 @@ class Method(tf.keras.Model):
   def train_step(self, data):
     """One step on ({modality: [B, T, H, W, 3]}, labels [B]); the loss is `objective`'s plus the L2 penalty."""
     clips, labels = data
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     with tf.GradientTape() as tape:
       objective = self.objective(clips, labels)
-      variables = self.trainable_variables
-      penalty = losses.weight_decay(variables, self.weight_decay) if self.weight_decay else 0.0
+      penalty = losses.weight_decay(self.stream_variables, self.weight_decay) if self.weight_decay else 0.0
       loss = objective.loss + penalty
-      scaled = loss / replicas
-    # A loss on feature maps alone has no gradient for the classifier above them.
-    gradients = [(g, v) for g, v in zip(tape.gradient(scaled, variables), variables) if g is not None]
-    summed = self.optimizer.aggregate_gradients(gradients)
-    self.optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
+      scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+    summed = apply_gradients(self.optimizer, gradients(tape, scaled, self.stream_variables))
     self.means['loss'].update_state(loss)
     if self.weight_decay:
       self.means['loss_l2'].update_state(penalty)
-    self._record(labels, objective, summed)
-    return {name: mean.result() for name, mean in self.means.items()}
+    return self._record(labels, objective, summed)
 
-  def _record(self, labels, objective, gradients):
+  def _record(self, labels, objective, summed):
+    """Adds a step to the means over the epoch, and returns them."""
     for name, values in objective.terms.items():
       self.means[name].update_state(values)
-    gradient_of = {variable.ref(): gradient for gradient, variable in gradients}
-    for stream in self.learning:
-      predicted = tf.argmax(objective.logits[stream], axis=-1, output_type=labels.dtype)
+    for stream, logits in objective.logits.items():
+      predicted = tf.argmax(logits, axis=-1, output_type=labels.dtype)
       self.means[f'accuracy/{stream}'].update_state(tf.cast(predicted == labels, tf.float32))
+    gradient_of = {variable.ref(): gradient for gradient, variable in summed}
+    for stream in self.learning:
       self.means[f'gradient_norm/{stream}'].update_state(tf.linalg.global_norm(
           [gradient_of[v.ref()] for v in self.streams[stream].trainable_variables if v.ref() in gradient_of]))
+    return {name: mean.result() for name, mean in self.means.items()}
+
+
+# Of one replica or summed over all of them, each with its variable.
+Gradients = List[Tuple[tf.Tensor, tf.Variable]]
+
+
+def gradients(tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[tf.Variable]) -> Gradients:
+  """The gradients of a loss, without the variables that it does not depend on."""
+  # A loss on feature maps alone has no gradient for the classifier above them.
+  return [(g, v) for g, v in zip(tape.gradient(loss, variables), variables) if g is not None]
+
+
+def apply_gradients(optimizer: tf.keras.optimizers.Optimizer, of_replica: Gradients) -> Gradients:
+  """Sums gradients over the replicas, takes a step with them, and returns the sums."""
+  summed = optimizer.aggregate_gradients(of_replica)
+  optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
+  return summed

@@ -1,8 +1,9 @@
 """Streams with cross-stream connections, and the hallucination stream (thesis chapter 3).
 
-| class           | what it learns                                                            |
-|-----------------|---------------------------------------------------------------------------|
+| class           | what it learns                                                              |
+|-----------------|-----------------------------------------------------------------------------|
 | `FusedStreams`  | cross entropy of the streams' mean logits: one (step 1) or two (steps 2, 4) |
+| `ModDrop`       | the same, without some pixels and at times without a modality               |
 | `Hallucination` | a stream that reads RGB imitates the depth stream (step 3, Hoffman et al.)  |
 """
 
@@ -13,6 +14,7 @@ import tensorflow as tf
 from tf_privinfo import losses
 from tf_privinfo.configs import ConnectionConfig
 from tf_privinfo.configs import HallucinationConfig
+from tf_privinfo.configs import ModDropConfig
 from tf_privinfo.methods import base
 from tf_privinfo.methods import fusion
 
@@ -93,6 +95,42 @@ class FusedStreams(base.Method):
     return tf.reduce_mean(fused), {'loss_hard/sum': fused, **alone}
 
 
+class ModDrop(FusedStreams):
+  """Streams that learn to do without a modality (Neverova et al.; METHODS 2).
+
+  Values of the images are dropped after the mean was subtracted: what is
+  dropped has the mean colour.
+
+  Args:
+    streams: name -> `ResNet50`.
+    config: what is dropped.
+    seed: with step, replica and modality, what the draws are a function of.
+    **kwargs: of `FusedStreams`.
+  """
+
+  def __init__(self, streams, config: ModDropConfig = ModDropConfig(), seed: int = 0, **kwargs):
+    super().__init__(streams, **kwargs)
+    self.config = config
+    self.seed = seed
+
+  def objective(self, clips, labels):
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    step = tf.cast(self.optimizer.iterations, tf.int32)
+    seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, step]), replica)
+    means = {self.reads[name]: stream.config.input_mean for name, stream in self.streams.items()}
+    return super().objective({
+        modality: self.drop(clip, means[modality], tf.random.experimental.stateless_fold_in(seed, index))
+        for index, (modality, clip) in enumerate(clips.items())}, labels)
+
+  def drop(self, clip: tf.Tensor, mean, seed) -> tf.Tensor:
+    """A clip [B, T, H, W, 3] without some of its values, or without any."""
+    pixels, modality = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    config = self.config
+    centred = tf.nn.experimental.stateless_dropout(clip - tf.constant(mean), 1 - config.keep_pixel, pixels)
+    kept = tf.random.stateless_uniform([], modality) < config.keep_modality
+    return tf.constant(mean) + tf.where(kept, centred, 0.0)
+
+
 class Hallucination(FusedStreams):
   """The stream `hall` learns from RGB what the frozen stream `depth` makes of depth (eq. 3.7).
 
@@ -115,19 +153,23 @@ class Hallucination(FusedStreams):
     logits = {stream: points[stream]['logits'] for stream in self.learning}
     hall, depth = points['hall'], points['depth']
     config = self.config
-    soft = losses.imitation(depth['logits'], hall['logits'], config.temperature,
-                            config.temperature if config.student_at_temperature else 1.0)
+    # The second form softens both, whatever the first does.
+    student_temperature = config.temperature if config.student_at_temperature or config.form == 'sum' else 1.0
+    soft = losses.imitation(depth['logits'], hall['logits'], config.temperature, student_temperature)
     maps = losses.hallucination(depth[config.layer], hall[config.layer])
     fused_loss, terms = self._fused_loss(labels, logits)
+    combine = losses.modality_distillation if config.form == 'shares' else losses.object_distillation
     # L_hall is a sum over the global batch, the rest a mean.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    loss = losses.modality_distillation(terms['loss_hard/hall'], soft, maps * replicas, config)
+    loss = combine(terms['loss_hard/hall'], soft, maps * replicas, config)
     if len(self.learning) > 1:
       loss += fused_loss
     return base.Objective(loss, logits, {**terms, 'loss_soft/hall': soft, 'loss_maps/hall': maps})
 
   def images(self, clips):
     """True above hallucinated maps, the mean over channels, frames side by side: [B, 2h, T*w, 1]."""
+    if self.config.layer == 'features':
+      return {}
     points = self.end_points(clips, ['depth', 'hall'])
     frames = next(iter(clips.values())).shape[1]
     maps = tf.stack([tf.reduce_mean(tf.cast(points[stream][self.config.layer], tf.float32), axis=-1)

@@ -16,10 +16,11 @@ SLOPE = 0.2
 
 
 class NormDense(tf.keras.layers.Layer):
-  """Dense layer without bias and batch norm with the moments of the batch that it gets, in evaluation too.
+  """Dense layer without bias, and batch norm.
 
-  So depth features and hallucinated ones are normalised apart, if they come in
-  calls of their own. Nothing reads the moving averages.
+  In training it has the moments of the batch that it gets, so depth features
+  and hallucinated ones are normalised apart. The moving averages are those of
+  depth features alone: what a single sample is compared with at test time.
   """
 
   def __init__(self, units: int, **kwargs):
@@ -28,11 +29,9 @@ class NormDense(tf.keras.layers.Layer):
         units, use_bias=False, kernel_initializer=resnet50.kernel_initializer(), dtype=tf.float32)
     self.norm = layers.BatchNormalization(dtype=tf.float32)
 
-  def call(self, inputs):
+  def call(self, inputs, training=False, track=True):
     x = self.dense(inputs)[:, tf.newaxis, tf.newaxis]
-    # Outside the replicas of a strategy networks are built, and there is no global batch.
-    in_replica = not tf.distribute.in_cross_replica_context()
-    return tf.squeeze(self.norm(x, training=in_replica), axis=[1, 2])
+    return tf.squeeze(self.norm(x, training=training, track=track), axis=[1, 2])
 
 
 class Discriminator(tf.keras.Model):
@@ -60,20 +59,23 @@ class Discriminator(tf.keras.Model):
     self.hidden = [layer(units, name=f'hidden_{index}') for index, units in enumerate(config.hidden)]
     self.head = layer(num_classes + 1, name='head') if config.task == 'classes' else _dense(1, name='head')
 
-  def call(self, features, frames: int = 1):
+  def call(self, features, frames: int = 1, training=False, track=True):
     """Returns [N, C + 1] or [N, 1] for features [N, D].
 
     Args:
       features: real ones or fake ones, the T frames of a clip side by side.
       frames: T.
+      training: batch norm, if there is any, takes the moments of the batch.
+      track: its moving averages follow them; so it should be for real features alone.
     """
+    norm = {'training': training, 'track': track} if self.config.form == 'batch_norm' else {}
     x = tf.cast(features, tf.float32)
     if self.config.frame_index:
       index = tf.math.floormod(tf.range(tf.shape(x)[0]), frames)
       x = tf.concat([tf.one_hot(index, frames), x], axis=1)
     for position, layer in enumerate(self.hidden):
-      x = self._hidden(position, layer(x), x)
-    x = self.head(x)
+      x = self._hidden(position, layer(x, **norm), x)
+    x = self.head(x, **norm if isinstance(self.head, NormDense) else {})
     if self.config.task == 'real_or_fake':
       return tf.sigmoid(x)
     return tf.nn.leaky_relu(x, SLOPE) if self.config.form == 'batch_norm' else x

@@ -38,7 +38,14 @@ class BatchNormalization(tf.keras.layers.Layer):
     self.moving_variance = self.add_weight('moving_variance', channels, initializer='ones', **moving)
     super().build(input_shape)
 
-  def call(self, inputs, training=False):
+  def call(self, inputs, training=False, track=True):
+    """Normalises [N, H, W, C].
+
+    Args:
+      inputs: [N, H, W, C].
+      training: with the moments of the batch.
+      track: the moving averages follow these moments.
+    """
     if not (training and self.trainable):
       return self._fused(inputs, is_training=False)[0]
     if self._synchronized:
@@ -47,6 +54,8 @@ class BatchNormalization(tf.keras.layers.Layer):
       outputs, mean, variance = self._fused(inputs, is_training=True)
       count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
       variance *= (count - 1) / count  # the kernel returns it unbiased
+    if not track:
+      return outputs
     if self.unbiased_moving_variance:
       variance *= count / (count - 1)
     self.moving_mean.assign_sub((self.moving_mean - mean) * (1 - self.momentum))

@@ -1,0 +1,173 @@
+"""The game of ADMD, and the switch that its discriminator makes possible."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import parity
+from tests.networks import authors_discriminator, authors_resnet50
+from tf_privinfo import losses
+from tf_privinfo.configs import DiscriminatorConfig, ResNet50Config
+from tf_privinfo.methods import adversarial
+from tf_privinfo.networks import discriminator, resnet50
+
+NETWORK = ResNet50Config(width=4, units=(2, 2, 2, 2), bottleneck='pool_then_conv', bottleneck_width=8)
+BATCH_NORM = DiscriminatorConfig(hidden=(8, 6))
+PLAIN = DiscriminatorConfig('plain', (8, 6), loss_weight=1.0)
+NAIVE = dataclasses.replace(PLAIN, task='real_or_fake', frame_index=False)
+CLASSES, FRAMES = 5, 3
+
+
+def make_streams(names, seed=3):
+  tf.keras.utils.set_random_seed(seed)
+  streams = {name: resnet50.ResNet50(CLASSES, NETWORK, name=name) for name in names}
+  for network in streams.values():
+    network(tf.zeros([1, FRAMES, 16, 16, 3]))
+  return streams
+
+
+def make_game(config=BATCH_NORM, optimizer=lambda: tf.keras.optimizers.Adam(1e-2)):
+  streams = make_streams(['depth', 'hall'])
+  streams['hall'].set_weights(streams['depth'].get_weights())
+  opponent = discriminator.Discriminator(CLASSES, config)
+  opponent(tf.zeros([FRAMES, 8]), FRAMES)
+  game = adversarial.Game(streams, opponent, reads={'depth': 'depth', 'hall': 'rgb'}, frozen=('depth',))
+  game.compile_with(optimizer)
+  return game
+
+
+def make_batch(size=4):
+  rng = np.random.default_rng(1)
+  clips = {m: tf.constant(rng.uniform(0, 255, (size, FRAMES, 16, 16, 3)), tf.float32) for m in ('rgb', 'depth')}
+  return clips, tf.constant(rng.integers(0, CLASSES, size), tf.int32)
+
+
+def snapshot(network):
+  return [variable.numpy() for variable in network.weights]
+
+
+def unchanged(network, before):
+  return [np.array_equal(variable, old) for variable, old in zip(network.weights, before, strict=True)]
+
+
+@pytest.mark.parametrize('config', [BATCH_NORM, PLAIN, NAIVE])
+def test_a_step_moves_both_players_and_not_the_depth_stream(config):
+  """Depth stays byte-identical, batch statistics included; so does the classifier that hall has from it."""
+  game = make_game(config)
+  before = {name: snapshot(network) for name, network in game.networks.items()}
+  classifier = snapshot(game.streams['hall'].classifier)
+  for _ in range(2):
+    logs = game.train_step(make_batch())
+  assert all(unchanged(game.streams['depth'], before['depth']))
+  assert not any(unchanged(game.discriminator, before['discriminator']))
+  hall = game.streams['hall']
+  assert all(unchanged(hall.classifier, classifier))
+  assert sum(unchanged(hall, before['hall'])) == len(classifier)
+  assert logs['loss'] == logs['g_loss'] and 'accuracy/depth' not in logs
+
+
+def test_both_players_answer_the_same_position():
+  """Each takes the gradient at the weights that both had before the step."""
+  game = make_game(PLAIN, lambda: tf.keras.optimizers.SGD(0.1))
+  clips, labels = make_batch()
+  frame_labels = tf.repeat(labels, FRAMES)
+  hall, opponent = game.streams['hall'], game.discriminator
+  with tf.GradientTape(persistent=True) as tape:
+    real = opponent(game.streams['depth'].end_points(clips['depth'])['features'], FRAMES)
+    fake = opponent(hall.end_points(clips['rgb'], training=True)['features'], FRAMES)
+    fooled = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(frame_labels, fake))
+    caught = fooled * 0 + tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(frame_labels, real)
+        + tf.nn.sparse_softmax_cross_entropy_with_logits(tf.fill([4 * FRAMES], CLASSES), fake))
+  expected = {v.ref(): v - 0.1 * g for loss, network in ((fooled, hall), (caught, opponent))
+              for v, g in zip(network.trainable_variables, tape.gradient(loss, network.trainable_variables))
+              if g is not None}
+  logs = game.train_step((clips, labels))
+  assert float(logs['g_loss']) == pytest.approx(float(fooled), rel=1e-5)
+  assert float(logs['d_loss']) == pytest.approx(float(caught), rel=1e-5)
+  assert len(expected) == len(hall.trainable_variables) - 2 + len(opponent.trainable_variables)
+  for variable in [*hall.trainable_variables[:-2], *opponent.trainable_variables]:
+    np.testing.assert_allclose(variable, expected[variable.ref()], rtol=1e-4, atol=1e-6)
+
+
+def test_step_parity():
+  """A step's losses and the norm of all gradients of hall, on the authors' networks, weights and clips."""
+  golden = parity.Golden('admd_action')
+  streams = {name: authors_resnet50.build(f'resnet_v1_50_{name}', authors_resnet50.ADMD) for name in ('depth', 'hall')}
+  game = adversarial.Game(streams, authors_discriminator.build_video(), reads={'depth': 'depth', 'hall': 'rgb'},
+                          frozen=('depth',))
+  game.compile_with(lambda: tf.keras.optimizers.Adam(1e-3, epsilon=1e-8))
+  clips = {'rgb': authors_resnet50.clips(golden['images']), 'depth': authors_resnet50.clips(golden['images_depth'])}
+  logs = game.train_step(({m: tf.constant(clip) for m, clip in clips.items()}, tf.constant(golden['labels'])))
+  golden.check('whole_gan_train:d_loss', logs['d_loss'], parity.TRAINING_MODE)
+  golden.check('whole_gan_train:g_loss', logs['g_loss'], parity.TRAINING_MODE)
+  norms = golden['whole_gan_train:g_grad_l2norm']
+  assert float(logs['gradient_norm/hall']) == pytest.approx(np.sqrt(np.sum(np.square(norms))), rel=2e-2)
+
+
+def test_what_is_shown_of_the_discriminator():
+  """Its accuracies count classes on real features and the fake class on others."""
+  game = make_game(PLAIN)
+  clips, labels = make_batch()
+  frame_labels = np.repeat(labels, FRAMES)
+  real = game.discriminator(game.streams['depth'].end_points(clips['depth'])['features'], FRAMES).numpy()
+  fake = game.discriminator(game.streams['hall'].end_points(clips['rgb'], training=True)['features'], FRAMES).numpy()
+  logs = game.train_step((clips, labels))
+  fakes = np.exp(fake) / np.exp(fake).sum(axis=1, keepdims=True)
+  for key, expected in (('accuracy_depth', np.mean(real.argmax(axis=1) == frame_labels)),
+                        ('accuracy_hall', np.mean(fake.argmax(axis=1) == CLASSES)),
+                        ('fake_probability_hall', fakes[:, -1].mean())):
+    assert float(logs[f'discriminator/{key}']) == pytest.approx(expected, abs=1e-5), key
+
+
+def test_two_devices_play_as_one(two_devices):
+  def play(strategy):
+    with strategy.scope():
+      game = make_game(BATCH_NORM, lambda: tf.keras.optimizers.SGD(1e-2))
+    game.fit(tf.data.Dataset.from_tensor_slices(make_batch()).batch(4), verbose=0)
+    return [v.numpy() for v in (*game.stream_variables, *game.discriminator.trainable_variables)]
+
+  for one, two in zip(play(tf.distribute.get_strategy()), play(two_devices), strict=True):
+    np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture(scope='module')
+def switch():
+  game = make_game()
+  game.train_step(make_batch())
+  return adversarial.Switch({**make_streams(['rgb'], seed=4), **game.streams}, game.discriminator)
+
+
+def test_switch_gives_both_branches_and_a_score(switch):
+  clips, _ = make_batch()
+  outputs = switch(clips)
+  logits = {name: switch.streams[name](clips['depth' if name == 'depth' else 'rgb']) for name in switch.streams}
+  np.testing.assert_allclose(outputs['trusted'], (logits['rgb'] + logits['depth']) / 2, atol=1e-6)
+  np.testing.assert_allclose(outputs['hallucinated'], (logits['rgb'] + logits['hall']) / 2, atol=1e-6)
+  features = switch.streams['depth'].end_points(clips['depth'])['features']
+  fakes = tf.nn.softmax(switch.discriminator(features, FRAMES))[:, CLASSES]
+  np.testing.assert_allclose(outputs['fake_probability'][:, 0], np.reshape(fakes, [4, FRAMES]).mean(axis=1), atol=1e-6)
+  alone = switch({m: clip[1:2] for m, clip in clips.items()})  # a sample's score is its own
+  np.testing.assert_allclose(alone['fake_probability'][0], outputs['fake_probability'][1], atol=1e-5)
+
+
+def test_missing_depth_has_score_one_and_finite_logits(switch):
+  clips, _ = make_batch()
+  depth = clips['depth'].numpy()
+  depth[0] = 0
+  depth[1] = (123.68, 116.779, 103.939)
+  depth[2, 1, 3, 4, 0] = np.nan
+  depth[3, :2] = 0  # one frame is left
+  outputs = switch({'rgb': clips['rgb'], 'depth': tf.constant(depth)})
+  scores = outputs['fake_probability'].numpy()[:, 0]
+  assert list(scores == 1) == [True, True, True, False]
+  assert all(np.isfinite(values).all() for values in outputs.values())
+
+
+@pytest.mark.parametrize('outputs, expected', [
+    ([[0.0, 0.0, np.log(2.0)]], 0.5), ([[0.25]], 0.75)])
+def test_fake_probability_reads_the_last_class_or_the_single_output(outputs, expected):
+  assert losses.FAKE_CLASS == -1
+  np.testing.assert_allclose(losses.fake_probability(tf.constant(outputs, tf.float32)), [expected], rtol=1e-6)

@@ -1,0 +1,135 @@
+"""ADMD: the hallucination stream plays against a discriminator (thesis chapter 4), and what the winner is good for.
+
+| class    | what it does                                                                       |
+|----------|------------------------------------------------------------------------------------|
+| `Game`   | trains `hall` and the discriminator, each with an optimizer of its own             |
+| `Switch` | classifies RGB and depth, and gives the discriminator's opinion on the depth       |
+"""
+
+from typing import Dict
+
+import tensorflow as tf
+
+from tf_privinfo import losses
+from tf_privinfo.methods import base
+from tf_privinfo.methods import fusion
+from tf_privinfo.methods import two_stream
+from tf_privinfo.networks import discriminator as discriminators
+
+
+class Game(two_stream.FusedStreams):
+  """The stream `hall` learns from RGB to have features that the discriminator takes for those of the stream `depth`.
+
+  The discriminator minimises eq. 4.1 on the features of the frozen depth
+  stream and of `hall`; `hall` minimises eq. 4.2, the same on its features with
+  the label flipped to that of the video. Both take a step from the same batch,
+  and neither sees the other's step before (METHODS 2). Nothing teaches the
+  classifier of `hall`: it stays the one it started with, the depth stream's.
+
+  Args:
+    streams: with `hall` and `depth`; depth is frozen.
+    discriminator: reads the features of both, frame by frame.
+    **kwargs: of `Method`.
+  """
+
+  def __init__(self, streams, discriminator: discriminators.Discriminator, **kwargs):
+    super().__init__(streams, terms=['d_loss', 'g_loss', *(
+        f'discriminator/{quantity}_{features}' for quantity in ('accuracy', 'fake_probability')
+        for features in ('depth', 'hall')), 'gradient_norm/discriminator'], **kwargs)
+    self.discriminator = discriminator
+
+  @property
+  def networks(self):
+    return {**self.streams, 'discriminator': self.discriminator}
+
+  @property
+  def optimizers(self):
+    return {**super().optimizers, 'discriminator_optimizer': self.discriminator_optimizer}
+
+  def compile_with(self, new_optimizer):
+    super().compile_with(new_optimizer)
+    self.discriminator_optimizer = new_optimizer()
+    self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+  def train_step(self, data):
+    """One step of both players on ({modality: [B, T, H, W, 3]}, labels [B])."""
+    clips, labels = data
+    frames = clips['depth'].shape[1]
+    frame_labels = tf.repeat(labels, frames)
+    depth = self.streams['depth'].end_points(clips['depth'])
+    with tf.GradientTape(persistent=True) as tape:
+      hall = self.streams['hall'].end_points(clips['rgb'], training=True)
+      real = self.discriminator(depth['features'], frames, training=True)
+      fake = self.discriminator(hall['features'], frames, training=True, track=False)
+      terms = losses.adversarial(frame_labels, real, fake, self.discriminator.config)
+      d_loss, g_loss = tf.reduce_mean(terms['discriminator']), tf.reduce_mean(terms['generator'])
+      replicas = tf.distribute.get_strategy().num_replicas_in_sync
+      scaled = d_loss / replicas, g_loss / replicas
+    of_discriminator = base.gradients(tape, scaled[0], self.discriminator.trainable_variables)
+    of_hall = base.gradients(tape, scaled[1], self.stream_variables)
+    del tape  # a persistent one keeps every activation
+    of_discriminator = base.apply_gradients(self.discriminator_optimizer, of_discriminator)
+    of_hall = base.apply_gradients(self.optimizer, of_hall)
+    shown = {'d_loss': d_loss, 'g_loss': g_loss,
+             'gradient_norm/discriminator': tf.linalg.global_norm([g for g, _ in of_discriminator]),
+             **self._fused_loss(labels, {'hall': hall['logits']})[1]}
+    for features, outputs, is_fake in (('depth', real, False), ('hall', fake, True)):
+      shown[f'discriminator/accuracy_{features}'] = self._right(outputs, frame_labels, is_fake)
+      shown[f'discriminator/fake_probability_{features}'] = losses.fake_probability(outputs)
+    self.means['loss'].update_state(g_loss)
+    return self._record(labels, base.Objective(g_loss, {'hall': hall['logits']}, shown), of_hall)
+
+  def _right(self, outputs, labels, is_fake: bool):
+    """Whether the discriminator sees through features [N]; of real ones, also whether it knows their class."""
+    if outputs.shape[-1] == 1:
+      return tf.cast((outputs[:, 0] < 0.5) == is_fake, tf.float32)
+    fake_class = outputs.shape[-1] + losses.FAKE_CLASS
+    expected = tf.fill(tf.shape(labels), fake_class) if is_fake else labels
+    return tf.cast(tf.argmax(outputs, axis=-1, output_type=tf.int32) == expected, tf.float32)
+
+
+class Switch(tf.keras.Model):
+  """Chooses between depth and hallucinated depth, sample by sample (section 4.3.5).
+
+  `switch({'rgb': [B, T, H, W, 3], 'depth': the same})` gives
+    'trusted' [B, C]: logits of RGB and depth;
+    'hallucinated' [B, C]: logits of RGB and `hall`, which do not depend on depth;
+    'fake_probability' [B, 1]: the discriminator's belief that the depth
+    features are none, the mean over the frames; 1 where depth is missing: it
+    has a NaN, or one colour all over, such as zeros.
+
+  Args:
+    streams: `rgb`, `depth` and `hall`.
+    discriminator: that `hall` learned with.
+  """
+
+  modalities = ('rgb', 'depth')
+
+  def __init__(self, streams: Dict[str, tf.keras.Model], discriminator: discriminators.Discriminator, **kwargs):
+    super().__init__(**kwargs)
+    self.streams = dict(streams)
+    self.discriminator = discriminator
+
+  def hallucinated(self, clips) -> tf.Tensor:
+    """Logits [B, C] of RGB and `hall`."""
+    return fusion.fuse({stream: self.streams[stream](clips['rgb']) for stream in ('rgb', 'hall')})
+
+  def trusted(self, clips) -> tf.Tensor:
+    """Logits [B, C] of RGB and depth."""
+    return fusion.fuse({stream: self.streams[stream](clips[stream]) for stream in ('rgb', 'depth')})
+
+  def fake_probability(self, depth: tf.Tensor) -> tf.Tensor:
+    """The discriminator's belief [B] that depth clips [B, T, H, W, 3] without NaN are none, 1 for those of one colour."""
+    frames = depth.shape[1]
+    features = self.streams['depth'].end_points(depth)['features']
+    fakes = losses.fake_probability(self.discriminator(features, frames))
+    pixels = [1, 2, 3]
+    missing = tf.reduce_all(tf.reduce_max(depth, pixels) == tf.reduce_min(depth, pixels), axis=-1)
+    return tf.where(missing, 1.0, tf.reduce_mean(tf.reshape(fakes, [-1, frames]), axis=1))
+
+  def call(self, clips):
+    nan = tf.math.is_nan(clips['depth'])
+    clips = {**clips, 'depth': tf.where(nan, 0.0, clips['depth'])}
+    score = tf.where(tf.reduce_any(nan, axis=[1, 2, 3, 4]), 1.0, self.fake_probability(clips['depth']))
+    return {'trusted': self.trusted(clips), 'hallucinated': self.hallucinated(clips),
+            'fake_probability': score[:, tf.newaxis]}

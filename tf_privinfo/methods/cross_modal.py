@@ -1,0 +1,43 @@
+"""Depth images from RGB, a baseline of table 4.5.
+
+| class            | what it does                                                     |
+|------------------|------------------------------------------------------------------|
+| `Reconstruction` | trains an autoencoder to give the depth images of RGB            |
+| `EstimatedDepth` | streams whose depth is what the autoencoder makes of RGB         |
+"""
+
+import tensorflow as tf
+
+from tf_privinfo.methods import base
+from tf_privinfo.methods import two_stream
+
+
+class Reconstruction(base.Method):
+  """The stream `autoencoder` reads RGB and minimises the mean squared error to the depth image (METHODS 1.4)."""
+
+  classifies = False
+
+  @property
+  def training_modalities(self):
+    return ('rgb', 'depth')
+
+  def objective(self, clips, labels):
+    images = self.streams['autoencoder'](clips['rgb'], training=True)
+    return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, clips['depth'])), {}, {})
+
+  def images(self, clips):
+    """Depth above its reconstruction: [B, 2H, W, 3], of the first frame."""
+    images = self.streams['autoencoder'](clips['rgb'])
+    both = tf.concat([clips['depth'][:, 0], images[:, 0]], axis=1)
+    return {'depth_above_reconstruction': tf.cast(tf.clip_by_value(both, 0.0, 255.0), tf.uint8)}
+
+
+class EstimatedDepth(two_stream.FusedStreams):
+  """`FusedStreams` that see RGB only: the stream `depth` reads what the frozen stream `autoencoder` makes of it."""
+
+  @property
+  def modalities(self):
+    return ('rgb',)
+
+  def call(self, clips, training=False):
+    return super().call({**clips, 'depth': self.streams['autoencoder'](clips['rgb'])}, training=training)
