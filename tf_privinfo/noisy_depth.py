@@ -96,10 +96,12 @@ def _switch_sweep(run, source, index, levels, threshold):
   scores = {level: _scores(p) for level, p in predictions.items()}
   result = {'threshold': threshold, 'levels': {level: _level(predictions[level], threshold) for level in levels},
             'roc': {level: switching.roc(scores['0'], scores[level]) for level in levels if level != '0'}}
-  accuracies = {name: [values[name] for values in result['levels'].values()]
-                for name in ('trusted', 'hallucinated', 'switched')}
+  curves = {name: np.array([values[name] for values in result['levels'].values()])
+            for name in ('trusted', 'hallucinated', 'switched')}
+  shown = np.array([scores[level] for level in levels])
   runs.write_atomically(run.directory / 'switch.png', plots.switch_sweep(
-      list(levels), accuracies, np.array([scores[level] for level in levels]), threshold))
+      list(levels), curves, switching.regret(*curves.values()), shown.mean(axis=1), threshold,
+      np.quantile(shown, [0.25, 0.75], axis=1)))
   runs.write_atomically(run.directory / 'switch_roc.png', plots.roc_curves(result['roc']))
   return result
 
@@ -114,7 +116,7 @@ def _level(predictions, threshold):
   logits = predictions.logits
   branches = {branch: logits[branch] for branch in ('trusted', 'hallucinated')}
   scores = _scores(predictions)
-  branches['switched'] = switching.switched(scores, threshold, **branches)
+  branches['switched'] = switching.switched(scores, threshold, *branches.values())
   return {**{name: float(np.mean(_right(predictions, z))) for name, z in branches.items()},
           'hallucinated_share': float(np.mean(scores > threshold)), 'fake_probability': float(np.mean(scores))}
 
@@ -151,9 +153,9 @@ def switch_table(switch: Dict[str, Any]) -> List[str]:
            '| noise on depth | ' + ' | '.join(levels) + ' |', '|---|' + '---|' * len(levels)]
   lines += [f'| {text} | ' + ' | '.join(f'{values[row]:.2%}' for values in levels.values()) + ' |'
             for row, text in rows.items()]
-  lines += [f'| area under the ROC | ' + ' | '.join(
+  lines += ['| area under the ROC | ' + ' | '.join(
       f'{switch["roc"][level]["auc"]:.3f}' if level in switch['roc'] else '-' for level in levels) + ' |'
             ] if 'roc' in switch else []
-  regret, worst = max((max(values['trusted'], values['hallucinated']) - values['switched'], level)
+  regret, worst = max((switching.regret(values['trusted'], values['hallucinated'], values['switched']), level)
                       for level, values in levels.items())
   return lines + ['', f'It is at most {100 * regret:.1f} points below the better branch (noise {worst}).']

@@ -178,7 +178,8 @@ _OBJECT_SECTIONS = {
 _TWO_STREAM_CLIPS = configs.ClipConfig(
     frames=5, sampling='mixed', frame_size=224, crop_size=224, crop_shift=0.0, colour=False, test_clips=1)
 _OBJECT_CLIPS = configs.ClipConfig(
-    frames=1, sampling='uniform', frame_size=224, crop_size=224, crop_shift=0.0, flip=False, colour=False, test_clips=1)
+    frames=1, sampling='uniform', frame_size=224, crop_size=224, crop_shift=0.0, flip=False, colour=False, test_clips=1,
+    noise_centre=configs.ResNet50Config().input_mean)
 
 # Preset -> overrides of the thesis' sizes; `stages.*` is every stage that trains.
 _MULTIPLE_CHOICE_PRESETS = {
