@@ -178,7 +178,7 @@ def test_training_opens_no_file_of_the_test_set(source, data_dir, tmp_path):
 
 def test_missing_data_tell_what_to_download(tmp_path):
   message = _refused(tmp_path / 'nowhere')
-  for part in ('nowhere', 'train/images', 'NYU Depth v2', '--data_dir', '--dataset=synthetic_objects'):
+  for part in ('nowhere', 'train/images', 'NYU Depth v2', '--data_dir', 'nyud.convert', '--dataset=synthetic_objects'):
     assert part in message
   assert not (tmp_path / 'nowhere').exists()
 
