@@ -54,17 +54,21 @@ def _parse(pattern: re.Pattern, name: str, example: str) -> MultiviewName:
   return MultiviewName(**{part: int(digits) for part, digits in match.groupdict().items()})
 
 
-def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], Union[int, str]], fraction: float):
+def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], Union[int, str]], fraction: float,
+                      at_least: int = 0):
   """Holds a class-balanced part of a training set out for validation, as the authors' DMCL code does.
 
   int(len(names) / classes · fraction) samples of every class, drawn with the
   class's rank as seed from a list that was shuffled with seed 0 (FIDELITY B 6).
-  A class that has no more than that keeps one to train on.
+  That is none of classes with fewer than 1 / fraction samples in the mean,
+  unless `at_least` says otherwise. A class that has no more than are held out
+  keeps one to train on.
 
   Args:
     names: the training set; its order matters.
     label_of: the class of a name.
     fraction: of the training set.
+    at_least: of every class, where the fraction is less.
 
   Returns:
     (train, validation), both grouped by class.
@@ -74,7 +78,7 @@ def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], Union[int,
   by_class = collections.defaultdict(list)
   for name in names:
     by_class[label_of(name)].append(name)
-  count = int(len(names) / len(by_class) * fraction) if by_class else 0
+  count = max(at_least, int(len(names) / len(by_class) * fraction)) if by_class else 0
   train, validation = [], []
   for rank, label in enumerate(sorted(by_class)):
     members = by_class[label]
@@ -118,10 +122,15 @@ def _two_to_two(views: Sequence[int]) -> Dict[str, Protocol]:
 
 
 def given(names: Sequence[str], hold_out: float) -> Split:
-  """The training and test sets of `train/chair/0001`, `test/chair/0001`; a balanced part of the former validates."""
+  """The training and test sets of `train/chair/0001`, `test/chair/0001`.
+
+  A balanced part of the former validates: at least one sample of every class
+  that has two, unless nothing is to be held out.
+  """
   names = sorted(names)
   train, validation = hold_out_balanced(
-      [name for name in names if name.startswith('train/')], lambda name: name.split('/')[1], hold_out)
+      [name for name in names if name.startswith('train/')], lambda name: name.split('/')[1], hold_out,
+      at_least=1 if hold_out else 0)
   return Split(train, validation, [name for name in names if name.startswith('test/')])
 
 
@@ -162,5 +171,5 @@ def split(dataset: str, protocol: str, names: Sequence[str], hold_out: float = 0
   result = PROTOCOLS[dataset][protocol](names, hold_out)
   for part in ('train', 'test'):
     if not getattr(result, part):
-      raise errors.UserError(f'Protocol {protocol} finds no video to {part} on among the {len(names)} of {dataset}.')
+      raise errors.UserError(f'Protocol {protocol} finds no sample to {part} on among the {len(names)} of {dataset}.')
   return result

@@ -16,15 +16,16 @@ from typing import Dict, List, Tuple
 from tf_privinfo import errors
 
 PARTS = ('train', 'test')
-_IMAGES = 'images'
-_ENDINGS = ('.jpg', '.jpeg', '.png')
+IMAGES = 'images'
+ENDINGS = ('.jpg', '.jpeg', '.png')
 
 HOW_TO_GET_IT = """\
 Download the RGB-D object crops of NYU Depth v2 with HHA-encoded depth (2186 training and 2401 test images of 19
 classes; J. Hoffman et al., "Learning with Side Information through Modality Hallucination", CVPR 2016, and E. Tzeng et
 al., "Adversarial Discriminative Domain Adaptation", CVPR 2017, link to them or send them), unpack them, and pass
 --data_dir=DIR with the folders DIR/train/images/CLASS, DIR/train/depth/CLASS, DIR/test/images/CLASS and
-DIR/test/depth/CLASS; RGB and depth pair by file name. --dataset=synthetic_objects needs no download."""
+DIR/test/depth/CLASS; RGB and depth pair by file name. Crops with metric depth are converted to
+that by python -m tf_privinfo.datasets.nyud.convert (see its --help). --dataset=synthetic_objects needs no download."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +47,9 @@ def find_root(data_dir: str) -> pathlib.Path:
   """The folder with `train/images` at or under `data_dir`; raises `UserError` with what to download."""
   base = pathlib.Path(data_dir)
   for root in (base / 'objects', base):
-    if (root / 'train' / _IMAGES).is_dir():
+    if (root / 'train' / IMAGES).is_dir():
       return root
-  raise errors.UserError(f'No object images under {base} (looked for train/{_IMAGES}).\n{HOW_TO_GET_IT}')
+  raise errors.UserError(f'No object images under {base} (looked for train/{IMAGES}).\n{HOW_TO_GET_IT}')
 
 
 def classes(root: pathlib.Path, depth_folder: str) -> List[str]:
@@ -59,18 +60,18 @@ def classes(root: pathlib.Path, depth_folder: str) -> List[str]:
       or in the test set only.
   """
   for part in PARTS:
-    for folder in (_IMAGES, depth_folder):
+    for folder in (IMAGES, depth_folder):
       if not (root / part / folder).is_dir():
         raise errors.UserError(f'{root / part} has no folder {folder!r}: put one with the crops of every class there'
                                + (', or name another one with --set data.depth_variant=depth.'
-                                  if folder != _IMAGES and depth_folder != 'depth' else '.'))
-    rgb, depth = (_folders(root / part / folder) for folder in (_IMAGES, depth_folder))
+                                  if folder != IMAGES and depth_folder != 'depth' else '.'))
+    rgb, depth = (_folders(root / part / folder) for folder in (IMAGES, depth_folder))
     if rgb != depth:
-      only = [f'{name} in {folder}' for folder, names in ((_IMAGES, rgb - depth), (depth_folder, depth - rgb))
+      only = [f'{name} in {folder}' for folder, names in ((IMAGES, rgb - depth), (depth_folder, depth - rgb))
               for name in sorted(names)]
       raise errors.UserError(f'Classes of {root / part} exist in one modality only ({", ".join(only)}): add the other '
                              'one or move these folders away.')
-  train, test = (_folders(root / part / _IMAGES) for part in PARTS)
+  train, test = (_folders(root / part / IMAGES) for part in PARTS)
   if test - train:
     raise errors.UserError(f'Classes of {root / "test"} are not in {root / "train"} ({", ".join(sorted(test - train))})'
                            ': nothing can learn them, so add training images or move these folders away.')
@@ -86,11 +87,11 @@ def scan(root: pathlib.Path, depth_folder: str) -> Tuple[List[Pair], List[str]]:
   known, pairs, problems = classes(root, depth_folder), [], []
   for part in PARTS:
     for label in known:
-      rgb = _images(root / part / _IMAGES / label, problems)
+      rgb = _images(root / part / IMAGES / label, problems)
       depth = _images(root / part / depth_folder / label, problems)
       pairs += [Pair(f'{part}/{label}/{stem}', label, rgb[stem], depth[stem]) for stem in sorted(rgb.keys() & depth)]
       problems += [f'{path}: no image of that name in {part}/{other}/{label}'
-                   for images, partners, other in ((rgb, depth, depth_folder), (depth, rgb, _IMAGES))
+                   for images, partners, other in ((rgb, depth, depth_folder), (depth, rgb, IMAGES))
                    for stem, path in sorted(images.items()) if stem not in partners]
   return pairs, problems
 
@@ -104,7 +105,7 @@ def _images(folder: pathlib.Path, problems: List[str]) -> Dict[str, str]:
   found = {}
   names = sorted(os.listdir(folder)) if folder.is_dir() else []
   for stem, ending in map(os.path.splitext, names):
-    if ending.lower() not in _ENDINGS or stem.startswith('.'):
+    if ending.lower() not in ENDINGS or stem.startswith('.'):
       continue
     path = str(folder / (stem + ending))
     if stem in found:

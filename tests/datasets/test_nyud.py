@@ -152,6 +152,14 @@ def test_the_given_sets_are_kept_and_validation_is_held_out():
   assert protocols.resolve('nyud', None) == protocols.resolve('synthetic_objects', None) == 'given'
 
 
+def test_small_classes_hold_out_one_sample_each_or_none_if_so_asked():
+  names = [f'train/{label}/{i}' for label in 'abc' for i in range(7)] + ['train/single/0', 'test/a/0']
+  split = protocols.split('nyud', 'given', names)
+  assert collections.Counter(name[:7] for name in split.validation) == {f'train/{label}': 1 for label in 'abc'}
+  assert sorted(split.train + split.validation + split.test) == sorted(names)
+  assert protocols.split('nyud', 'given', names, 0).validation == []
+
+
 def test_training_opens_no_file_of_the_test_set(source, data_dir, tmp_path):
   shutil.copytree(data_dir, tmp_path / 'copy')
   gone = [path for path in (tmp_path / 'copy' / 'prepared').rglob('*-test.tfrecord*')]
@@ -170,7 +178,7 @@ def test_training_opens_no_file_of_the_test_set(source, data_dir, tmp_path):
 
 def test_missing_data_tell_what_to_download(tmp_path):
   message = _refused(tmp_path / 'nowhere')
-  for part in ('nowhere', 'train/images', 'NYU Depth v2', '--data_dir', '--dataset=synthetic_objects'):
+  for part in ('nowhere', 'train/images', 'NYU Depth v2', '--data_dir', 'nyud.convert', '--dataset=synthetic_objects'):
     assert part in message
   assert not (tmp_path / 'nowhere').exists()
 

@@ -106,6 +106,11 @@ def test_jet_is_monotone_over_the_range_and_constant_beyond():
   np.testing.assert_array_equal(beyond[2], beyond[3])
 
 
+def test_jet_of_another_range():
+  levels = np.array([[depth.NEAREST, depth.FARTHEST]], np.uint16)
+  np.testing.assert_array_equal(depth.jet(np.array([[650, 950]], np.uint16), 650, 950), depth.jet(levels))
+
+
 def test_jet_keeps_the_shape():
   assert depth.jet(np.ones((2, 5, 7), np.uint16)).shape == (2, 5, 7, 3)
 

@@ -131,8 +131,8 @@ def test_default_protocol_is_that_of_the_authors_code():
 
 
 @pytest.mark.parametrize('views, part', [((1,), 'train'), ((2, 3), 'test'), ((), 'train')])
-def test_a_protocol_without_videos_is_a_user_error(views, part):
-  with pytest.raises(errors.UserError, match=f'no video to {part} on'):
+def test_a_protocol_without_samples_is_a_user_error(views, part):
+  with pytest.raises(errors.UserError, match=f'no sample to {part} on'):
     protocols.split('nwucla', 'cross_view_1', _names(views))
 
 

@@ -1,0 +1,97 @@
+"""Converts RGB crops with 16-bit metric depth to the layout of the NYUD objects, for training with --dataset=nyud.
+
+  python -m tf_privinfo.datasets.nyud.convert --pairs=pairs.csv --output=data/nyud --encoding=jet
+
+A pair is an RGB crop (JPEG or PNG) and a depth crop of the same size: a 16-bit PNG of millimetres, 0 where nothing was
+measured. RGB and depth are taken as they are: if they are shifted against each other, they stay so. RGB is copied;
+depth becomes
+
+  jet  the jet colour map over --depth_range, near blue to far red;
+  hha  disparity, height and angle with gravity. Of a crop, whose place in the view is not known, disparity is exact;
+       height is relative to the crop's centre, which is taken to be --camera_height above the ground; angles are
+       meaningful if the camera was held as --gravity says;
+
+and black where nothing was measured.
+
+For both encodings side by side run it again with --depth_folder=hha, and choose by --set data.depth_variant=hha.
+"""
+
+import pathlib
+
+from absl import flags
+
+from tf_privinfo import cli
+from tf_privinfo import errors
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string(
+    'pairs', None, 'CSV table with a header and the columns part (train or test; rows with anything else are left out '
+    'and counted), class, rgb and depth, the last two being paths relative to the table.', required=True)
+flags.DEFINE_string(
+    'output', None, 'Folder to write to: train|test/images/CLASS and train|test/<depth_folder>/CLASS.', required=True)
+flags.DEFINE_enum('encoding', None, ['jet', 'hha'], 'Picture that depth becomes; see above.', required=True)
+flags.DEFINE_list('columns', [], 'Columns of other names, as in --columns=part=block,rgb=color.')
+flags.DEFINE_string('depth_folder', 'depth', 'Folder for depth, beside images: its name is the data.depth_variant.')
+flags.DEFINE_list(
+    'depth_range', None, 'Nearest and farthest depth that the pictures tell apart, in millimetres, as in 600,1200; of '
+    'HHA the nearest alone. Default: from 1 % to 95 % of the depths in the middle half of the training crops.')
+flags.DEFINE_float(
+    'focal_length', 585, 'HHA: of the depth camera, in pixels at the resolution of the crops. Default: the first '
+    "Kinect's at 640 x 480.", lower_bound=1)
+flags.DEFINE_list(
+    'gravity', ['0', '1', '0'], 'HHA: direction of gravity in the camera\'s frame (x right, y down, z forward). '
+    'Default: straight down, a camera that looks at the horizon.')
+flags.DEFINE_float('camera_height', 1.3, 'HHA: of the camera above the ground, in metres.')
+
+
+def resolve_columns(known) -> dict:
+  """Column -> its name in the table's header, as --columns says."""
+  columns = {name: name for name in known}
+  for item in FLAGS.columns:
+    key, _, name = item.partition('=')
+    if key not in columns or not name:
+      raise errors.UserError(f'--columns has {item!r}, which is not of the form part=block: the part before = is one '
+                             f'of {", ".join(known)}, the part after it a column of the table.')
+    columns[key] = name
+  return columns
+
+
+def numbers(flag: str, kind: type, count: int) -> tuple:
+  """The values of a flag that is a list of numbers."""
+  try:
+    values = tuple(map(kind, FLAGS[flag].value))
+  except ValueError:
+    values = ()
+  if len(values) != count:
+    raise errors.UserError(f'--{flag}={",".join(FLAGS[flag].value)} must be {count} numbers with commas between them.')
+  return values
+
+
+def main() -> None:
+  if pathlib.Path(FLAGS.depth_folder).name != FLAGS.depth_folder or FLAGS.depth_folder == 'images':
+    raise errors.UserError(f'--depth_folder={FLAGS.depth_folder} must be the name of a folder other than images.')
+  depth_range = FLAGS.depth_range and numbers('depth_range', int, 2)
+  if depth_range and not 0 < depth_range[0] < depth_range[1]:
+    raise errors.UserError(f'--depth_range={",".join(FLAGS.depth_range)} must be the nearest depth, then the farthest.')
+  gravity = numbers('gravity', float, 3)
+  if not any(gravity):
+    raise errors.UserError('--gravity has no direction: give one such as 0,1,0.')
+  from tf_privinfo.datasets.nyud import crops  # TensorFlow takes seconds to import: flags are checked first
+
+  encoding = crops.Encoding(FLAGS.encoding, depth_range, FLAGS.focal_length, gravity, FLAGS.camera_height)
+  try:
+    pairs, left_out = crops.read_pairs(pathlib.Path(FLAGS.pairs), resolve_columns(crops.COLUMNS))
+    summary = crops.convert(pairs, pathlib.Path(FLAGS.output), FLAGS.depth_folder, encoding)
+  except OSError as error:
+    raise errors.UserError(f'{error.filename or FLAGS.output}: {error.strerror}. Mend that and run the same command '
+                           'again, or choose another --pairs or --output.') from None
+  print('{train} training and {test} test pairs of {} classes'.format(len(summary['classes']), **summary['pairs'])
+        + ''.join(f'; {count} rows of part {part!r} left out' for part, count in left_out.items()))
+  print('{name}, depth range {}-{} mm; {missing:.1%} of depth is missing'.format(*summary['depth_range'], **summary))
+  variant = '' if FLAGS.depth_folder == 'depth' else f' --set data.depth_variant={FLAGS.depth_folder}'
+  print(f'Everything is in {FLAGS.output}: python train_main.py --method=admd --dataset=nyud '
+        f'--data_dir={FLAGS.output} --preset=small{variant}')
+
+
+if __name__ == '__main__':
+  cli.run(main)
