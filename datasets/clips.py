@@ -7,13 +7,12 @@ alone. Frames stay encoded until it is known which ones, and which window of
 them, a clip needs.
 """
 
-import math
 from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
 import tensorflow as tf
 
-from tf_privinfo import errors
 from tf_privinfo.configs import ClipConfig
+from tf_privinfo.datasets import noise
 
 # Block of sampled but still encoded clips that are shuffled together: about 0.3 MB each at the thesis' size.
 SHUFFLE_BUFFER = 1024
@@ -33,42 +32,6 @@ class Window(NamedTuple):
   top: tf.Tensor
   left: tf.Tensor
   flip: tf.Tensor
-
-
-class DepthNoise(NamedTuple):
-  """What spoils the depth of test clips (table 3.3).
-
-  Attributes:
-    variance: of the factor N(1, variance) of every element.
-    void: all depth is zero instead.
-  """
-  variance: float = 0.0
-  void: bool = False
-
-  @classmethod
-  def parse(cls, text: str) -> 'DepthNoise':
-    """Noise from 'void' or from a variance such as '1e-2'; raises `UserError` for anything else."""
-    if text.strip() == 'void':
-      return cls(void=True)
-    try:
-      variance = float(text)
-    except ValueError:
-      variance = math.nan
-    if not 0 <= variance < math.inf:
-      raise errors.UserError(f'Depth noise must be "void" or a variance of zero or more, such as 0.1, not {text!r}.')
-    return cls(variance)
-
-  def apply(self, clip: tf.Tensor, seed) -> tf.Tensor:
-    """Spoils a depth clip [T, S, S, C] float32 of 0..255, as the authors do (FIDELITY B 1.3).
-
-    Every element is multiplied by its own draw of N(1, variance), clipped to
-    0..255 and truncated to a whole number. Decoded pixels are whole numbers,
-    so a variance of 0 leaves the clip exactly as it is.
-    """
-    if self.void:
-      return tf.zeros_like(clip)
-    factors = tf.random.stateless_normal(tf.shape(clip), seed, 1.0, math.sqrt(self.variance))
-    return tf.cast(tf.saturate_cast(clip * factors, tf.uint8), tf.float32)
 
 
 def _seeds(sample_id, *folds, count: int):
@@ -260,7 +223,7 @@ def _shuffle(clips: tf.data.Dataset, seed) -> tf.data.Dataset:
 
 
 def fixed_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
-                depth_noise: Optional[DepthNoise] = None) -> tf.data.Dataset:
+                depth_noise: Optional[noise.DepthNoise] = None) -> tf.data.Dataset:
   """Micro-batches of `config.test_clips` fixed clips per video, centre crops, those of a video one after the other.
 
   Frames and noise are drawn from the sample id and the number of the clip
@@ -287,7 +250,7 @@ def fixed_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int 
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
     if depth_noise is not None and 'depth' in clips:
       seed, = _seeds(sample_id, _NOISE_FOLD, number, count=1)
-      clips['depth'] = depth_noise.apply(clips['depth'], seed)
+      clips['depth'] = depth_noise.apply(clips['depth'], seed, config.noise_centre)
     return clips, label, sample_id
 
   clips = videos.map(sample, tf.data.AUTOTUNE).unbatch()

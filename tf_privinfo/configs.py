@@ -48,6 +48,8 @@ class ClipConfig:
     flip: mirror half of the training clips.
     colour: distort the colours of half of the RGB training clips.
     test_clips: clips of a video whose logits are averaged in evaluation.
+    noise_centre: the colour around which depth noise multiplies, as the authors'
+      code does for objects; empty: pixels are multiplied as they are.
   """
   frames: int = 8
   sampling: str = 'segments'
@@ -57,6 +59,7 @@ class ClipConfig:
   flip: bool = True
   colour: bool = True
   test_clips: int = 10
+  noise_centre: Tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from tf_privinfo import runs
 from tf_privinfo import summaries
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import clips
+from tf_privinfo.datasets import noise
 from tf_privinfo.methods import fusion
 from tf_privinfo.methods import prediction
 
@@ -66,14 +67,14 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dic
 
 
 def _predict(run: runs.Run, stage: str, method, source: catalog.Source, index: Tuple[Sequence[str], np.ndarray],
-             modalities: Sequence[str] = (), depth_noise: Optional[clips.DepthNoise] = None) -> prediction.Predictions:
+             modalities: Sequence[str] = (), depth_noise: Optional[noise.DepthNoise] = None) -> prediction.Predictions:
   config, (ids, labels) = run.recipe.clips, index
   fixed = clips.fixed_clips(source.videos(ids, modalities or method.modalities), config, depth_noise=depth_noise)
   return prediction.predict_videos(method, fixed, ids, labels, config.test_clips, progress=f'Evaluating {stage}')
 
 
 def sweep_noise(run: runs.Run, source: catalog.Source, names: Sequence[str],
-                levels: Mapping[str, clips.DepthNoise]) -> Dict[str, Any]:
+                levels: Mapping[str, noise.DepthNoise]) -> Dict[str, Any]:
   """Accuracy of every stage on the test videos under noisy depth (table 3.3).
 
   Writes `noise.json` and `noise.png`. A stage that reads no depth is evaluated

@@ -10,7 +10,7 @@ from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import training
 from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import clips
+from tf_privinfo.datasets import noise
 from tf_privinfo.datasets import protocols
 
 
@@ -65,10 +65,10 @@ def evaluate(run_dir: str, data_dir: Optional[str]) -> None:
 
 def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str) -> None:
   """Evaluates a finished run under noisy depth, as in table 3.3, and prints the table."""
-  noise = {level: clips.DepthNoise.parse(level) for level in levels.split(',')}
+  by_level = {level: noise.DepthNoise.parse(level) for level in levels.split(',')}
   run = runs.Run.open(run_dir)
   source, split = _open(run.recipe, data_dir)
-  result = evaluation.sweep_noise(run, source, split.test, noise)
+  result = evaluation.sweep_noise(run, source, split.test, by_level)
   print(f'\n{evaluation.noise_table(result)}\n\nWritten to {run.directory / "noise.json"} and noise.png')
 
 
