@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 
 from tests import parity
-from tf_privinfo import errors
 from tf_privinfo.configs import ClipConfig
 from tf_privinfo.datasets import clips
+from tf_privinfo.datasets import noise
 from tf_privinfo.datasets.preparation import frames
 
 GOLDEN = parity.Golden('parsers')
@@ -216,55 +216,6 @@ def test_colour_frequencies_and_ranges(distorted):
   turns = (hues - colorsys.rgb_to_hsv(160, 120, 80)[0] + 0.5) % 1 - 0.5
   check_range(turns[slow], -0.2, 0.2)
   assert abs(turns[~slow]).max() < 1e-4
-
-
-# Noise.
-
-
-def _noisy(variance, pixel, count=20000):
-  clip = tf.fill([2, count // 2, 1, 1], float(pixel))
-  return clips.DepthNoise(variance).apply(clip, tf.constant([1, 2])).numpy()
-
-
-@pytest.mark.parametrize('variance', [1e-3, 1e-2, 1e-1])
-def test_noise_multiplies_by_draws_of_the_given_variance(variance):
-  factors = (_noisy(variance, 120) + 0.5) / 120  # The mean of what truncation takes away.
-  unclipped = factors[factors < 254 / 120]
-  assert len(unclipped) > 0.999 * factors.size
-  assert unclipped.mean() == pytest.approx(1, abs=0.01)
-  assert unclipped.std() == pytest.approx(variance**0.5, rel=0.03)
-  draws = factors.reshape(2, -1)
-  assert abs(np.corrcoef(draws[0], draws[1])[0, 1]) < 0.03
-
-
-def test_noise_is_clipped_and_truncated():
-  strong = _noisy(10, 200)
-  assert strong.dtype == np.float32
-  assert strong.min() == 0 and strong.max() == 255
-  assert np.mean(strong == 0) == pytest.approx(0.376, abs=0.02)  # N(1, 10) below 1/200.
-  assert np.mean(strong == 255) == pytest.approx(0.465, abs=0.02)  # N(1, 10) above 255/200.
-  np.testing.assert_array_equal(strong, np.rint(strong))
-  # Truncation, not rounding: whatever is below 1 becomes 0.
-  assert np.mean(_noisy(1e-3, 1) == 0) == pytest.approx(0.5, abs=0.02)
-  assert not _noisy(1, 0).any()
-
-
-def test_noise_of_no_variance_changes_nothing():
-  clip = tf.reshape(tf.range(256.0), [1, 16, 16, 1])
-  np.testing.assert_array_equal(clips.DepthNoise(0.0).apply(clip, tf.constant([1, 2])), clip)
-
-
-@pytest.mark.parametrize('text, noise', [
-    ('0', clips.DepthNoise(0.0)), ('1e-3', clips.DepthNoise(1e-3)), (' 10', clips.DepthNoise(10.0)),
-    ('void', clips.DepthNoise(void=True))])
-def test_parses_noise(text, noise):
-  assert clips.DepthNoise.parse(text) == noise
-
-
-@pytest.mark.parametrize('text', ['-1', 'loud', '', 'nan', 'inf', '1,2', 'Void'])
-def test_malformed_noise_is_a_user_error(text):
-  with pytest.raises(errors.UserError, match=f'variance of zero or more, such as 0.1, not {text!r}'):
-    clips.DepthNoise.parse(text)
 
 
 # The pipeline.
@@ -518,11 +469,12 @@ def test_fixed_clips_keep_the_last_partial_batch(coded):
 
 
 def test_noise_spoils_depth_alone(coded):
-  def collect(noise, names=('v3', 'v11'), modalities=('rgb', 'depth', 'flow'), **kwargs):
-    config = ClipConfig(frames=5, sampling='uniform', frame_size=32, crop_size=16, test_clips=2)
-    return _collect(clips.fixed_clips(_videos(coded, names, modalities), config, depth_noise=noise, **kwargs))[0]
+  def collect(depth_noise, names=('v3', 'v11'), modalities=('rgb', 'depth', 'flow'), centre=(), **kwargs):
+    config = ClipConfig(
+        frames=5, sampling='uniform', frame_size=32, crop_size=16, test_clips=2, noise_centre=centre)
+    return _collect(clips.fixed_clips(_videos(coded, names, modalities), config, depth_noise=depth_noise, **kwargs))[0]
 
-  clean, noisy = collect(None), collect(clips.DepthNoise(0.1))
+  clean, noisy = collect(None), collect(noise.DepthNoise('speckle', 0.1))
   for m in ('rgb', 'flow'):
     np.testing.assert_array_equal(noisy[m], clean[m])
   factors = noisy['depth'][clean['depth'] > 100] / clean['depth'][clean['depth'] > 100]
@@ -532,10 +484,18 @@ def test_noise_spoils_depth_alone(coded):
   np.testing.assert_array_equal(clean['depth'][0], clean['depth'][1])
   assert np.mean(noisy['depth'][0] != noisy['depth'][1]) > 0.5
   # Noise is a function of the sample and of the number of the clip.
-  backwards = collect(clips.DepthNoise(0.1), ('v11', 'v3'), ('depth',), batch_size=3)
+  backwards = collect(noise.DepthNoise('speckle', 0.1), ('v11', 'v3'), ('depth',), batch_size=3)
   np.testing.assert_array_equal(noisy['depth'], backwards['depth'][[2, 3, 0, 1]])
-  _assert_same(collect(clips.DepthNoise(0.0)), clean)
-  void = collect(clips.DepthNoise(void=True))
+  _assert_same(collect(noise.DepthNoise('speckle', 0.0)), clean)
+  void = collect(noise.DepthNoise('void'))
   assert void['depth'].shape == clean['depth'].shape and not void['depth'].any()
   np.testing.assert_array_equal(void['rgb'], clean['rgb'])
-  _assert_same(collect(clips.DepthNoise(0.1), modalities=('rgb',)), {'rgb': clean['rgb']})
+  _assert_same(collect(noise.DepthNoise('speckle', 0.1), modalities=('rgb',)), {'rgb': clean['rgb']})
+  for text in ('holes:0.3', 'levels:8', 'shift:0.25', 'frozen'):
+    other = collect(noise.DepthNoise.parse(text))
+    assert np.mean(other['depth'] != clean['depth']) > 0.1
+    for m in ('rgb', 'flow'):
+      np.testing.assert_array_equal(other[m], clean[m])
+  centred = collect(noise.DepthNoise('void'), centre=(30.0, 20.5, 10.0))
+  np.testing.assert_array_equal(centred['depth'], np.broadcast_to([30, 20.5, 10], clean['depth'].shape))
+  np.testing.assert_array_equal(centred['rgb'], clean['rgb'])
