@@ -17,8 +17,13 @@ flags.DEFINE_string('data_dir', None, 'Folder of the native files. Default: data
 flags.DEFINE_string(
     'export_dir', None, 'Write the SavedModel for TF Serving into this folder, as its version 1, instead of evaluating.')
 flags.DEFINE_string(
-    'noise', None, 'Evaluate under multiplicative noise on depth instead: its variances, separated by commas; void is '
-    'no depth at all. Table 3.3 has 0,1e-3,1e-2,1e-1,1,10,void.')
+    'depth_variant', None, 'Evaluate with depth of another variant, such as a folder of images that an estimator made of '
+    'RGB; the results go to a folder of their own in the run directory.')
+flags.DEFINE_string(
+    'noise', None, 'Evaluate under noise on depth instead; levels are separated by commas. A number is the variance of '
+    'multiplicative speckle: tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: that part of '
+    'the pixels is missing; levels:8: so many values are left; shift:0.1: displaced by that part of the side; frozen: '
+    'the first frame stays.')
 
 
 def main() -> None:
@@ -29,7 +34,7 @@ def main() -> None:
   elif FLAGS.noise:
     workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise)
   else:
-    workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir)
+    workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant)
 
 
 if __name__ == '__main__':

@@ -46,6 +46,9 @@ flags.DEFINE_string(
     'those that follow. Default: all stages. Finished stages are never run again.')
 flags.DEFINE_string(
     'init_from', None, 'Run directory whose streams the first stages start from, such as a run on a larger dataset.')
+flags.DEFINE_string(
+    'stages_from', None, 'Run directory whose finished stages are taken over where this recipe has the same, such as '
+    'the single streams of another method on the same data with the same seed. auto: of any run under --output_dir.')
 flags.DEFINE_bool(
     'new_classifier', False, 'Start from --init_from without its classifiers: for another set of classes.')
 flags.DEFINE_bool('resume', True, 'Continue the run if it was interrupted. --noresume keeps the old one aside.')
@@ -74,7 +77,7 @@ def main() -> None:
 
   workflow.train(
       recipe, data_dir=FLAGS.data_dir, output_dir=pathlib.Path(FLAGS.output_dir), resume=FLAGS.resume,
-      num_gpus=FLAGS.num_gpus, stage=FLAGS.stage)
+      num_gpus=FLAGS.num_gpus, stage=FLAGS.stage, stages_from=FLAGS.stages_from)
 
 
 if __name__ == '__main__':

@@ -8,6 +8,9 @@ mean and standard deviation over the seeds, and for every method the paired
 difference from the first one: same seed, so same weights at the start, same
 order of the data and same clips. A method of several stages has a table of its
 own with the accuracy after each of them.
+
+Stages that are the same in several methods, such as the single streams, are
+trained once for each seed.
 """
 
 import datetime
@@ -35,7 +38,7 @@ flags.DEFINE_multi_string('flag', [], "More flags of train_main.py, such as --fl
 def run(method: str, seed: str) -> dict:
   """Trains one method with one seed, or reads its results; returns what its results.json holds."""
   command = [sys.executable, str(ROOT / 'train_main.py'), f'--method={method}', f'--dataset={FLAGS.dataset}',
-             f'--seed={seed}', f'--output_dir={FLAGS.output_dir}', *FLAGS.flag]
+             f'--seed={seed}', f'--output_dir={FLAGS.output_dir}', '--stages_from=auto', *FLAGS.flag]
   print(' '.join(command[1:]), flush=True)
   # Its last line says where the results are; progress stays visible on standard error.
   output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

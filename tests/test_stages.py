@@ -109,7 +109,7 @@ def test_noise_sweep(run, data_dir, capsys):
     assert len(set(stages[stage].values())) == 1
   assert (run.directory / 'noise.png').read_bytes().startswith(b'\x89PNG')
   printed = capsys.readouterr().out
-  assert '| σ² of the noise on depth | 0 | 10 | void |' in printed and 'noise.png' in printed
+  assert '| noise on depth | 0 | 10 | void |' in printed and 'noise.png' in printed
 
 
 def test_noise_needs_depth(data_dir, tmp_path):

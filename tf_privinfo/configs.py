@@ -143,7 +143,7 @@ class ModDropConfig:
   Attributes:
     keep_pixel: probability that a value of an image is kept; those that are are
       divided by it.
-    keep_modality: probability that a modality is kept, for a whole batch.
+    keep_modality: probability that a sample keeps a modality.
   """
   keep_pixel: float = 0.8
   keep_modality: float = 0.9

@@ -1,6 +1,7 @@
 """Final evaluation: several clips per video, every stage, every stream, every subset of the streams."""
 
 import datetime
+import os
 import platform
 from importlib import metadata
 from typing import Any, Dict, Optional, Sequence, Tuple
@@ -22,8 +23,8 @@ from tf_privinfo.methods import prediction
 _VERSIONS = ('tensorflow', 'keras', 'tf-models-official', 'tensorflow-datasets', 'numpy')
 
 
-def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dict[str, Any]:
-  """Evaluates a finished run on the test videos and writes the results to its directory.
+def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str], folder: str = '') -> Dict[str, Any]:
+  """Evaluates a finished run on the test samples and writes the results to its directory.
 
   Writes `results.json`, `confusion_<stream>.png` and the confusion matrices'
   TensorBoard images. The figures are those of the last stage; of every stage
@@ -33,6 +34,7 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dic
     run: the run.
     source: the dataset.
     names: the test samples.
+    folder: of the run directory where they are written, if not into itself.
 
   Returns:
     What `results.json` holds.
@@ -54,6 +56,7 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dic
       **describe(run),
       'split': 'test',
       'samples': len(predictions.names),
+      'depth_variant': source.metadata.get('depth_variant'),
       'clips_per_video': run.recipe.clips.test_clips,
       'stages': stages,
       **summarise(predictions, source.label_names),
@@ -61,10 +64,10 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dic
   matrices = {name: np.array(matrix) for name, matrix in results['confusion'].items()}
   for name, matrix in matrices.items():
     picture = plots.confusion_matrix(matrix, source.label_names, f'{name}: {results["accuracy"][name]:.1%}')
-    runs.write_atomically(run.directory / f'confusion_{name}.png', picture)
+    runs.write_atomically(run.directory / folder / f'confusion_{name}.png', picture)
   summaries.write_confusion_matrices(
-      run.directory / 'tensorboard' / 'test', matrices, source.label_names, step=0)
-  run.write('results.json', results)
+      run.directory / folder / 'tensorboard' / 'test', matrices, source.label_names, step=0)
+  run.write(os.path.join(folder, 'results.json'), results)
   return results
 
 
@@ -129,7 +132,7 @@ def table(results: Dict[str, Any]) -> str:
   clips_each = f'{results["clips_per_video"]} clip{"s" if results["clips_per_video"] > 1 else ""} each'
   lines = [
       f'{results["method"]} on {results["dataset"]}, {results["protocol"]}, preset {results["preset"]}, '
-      f'seed {results["seed"]}: {results["samples"]} test videos, {clips_each}', '']
+      f'seed {results["seed"]}: {results["samples"]} test samples, {clips_each}', '']
   if len(results['stages']) > 1:
     lines += [*_stages_table(results['stages']), '', f'After the last stage, {list(results["stages"])[-1]}:', '']
   lines += ['| streams that predict | accuracy |', '|---|---|']

@@ -9,6 +9,7 @@ from tf_privinfo import evaluation
 from tf_privinfo import metrics
 from tf_privinfo import plots
 from tf_privinfo import runs
+from tf_privinfo import summaries
 from tf_privinfo import switching
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import noise
@@ -68,7 +69,8 @@ def sweep(run: runs.Run, source: catalog.Source, names: Sequence[str],
 def choose_switch(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dict[str, Any]:
   """Chooses the fake probability above which depth is hallucinated, on validation samples under the noise of table 4.6.
 
-  Writes `switch.json`.
+  Writes `switch.json`, and real and hallucinated features for TensorBoard's
+  projector.
 
   Args:
     run: a finished run of ADMD.
@@ -87,6 +89,11 @@ def choose_switch(run: runs.Run, source: catalog.Source, names: Sequence[str]) -
   result = {'threshold': threshold, 'split': 'validation', 'samples': len(names),
             'levels': {level: _level(p, threshold) for level, p in predictions.items()}}
   run.write('switch.json', result)
+  clean = next(iter(predictions.values()))
+  summaries.write_projection(
+      run.directory / 'tensorboard' / 'features',
+      {kind: clean.logits[f'{kind}_features'] for kind in ('depth', 'hall')},
+      [source.label_names[label] for label in clean.labels])
   return result
 
 

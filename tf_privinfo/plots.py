@@ -50,7 +50,7 @@ def noise_sweep(levels: Sequence[str], accuracies: Dict[str, Sequence[float]]) -
   for name, values in accuracies.items():
     axes.plot(range(len(levels)), [100 * value for value in values], marker='o', label=name)
   axes.set_xticks(range(len(levels)), levels)
-  axes.set(xlabel='variance of the noise on depth', ylabel='accuracy, %', ylim=(0, 100))
+  axes.set(xlabel='noise on depth; plain numbers: variance of speckle', ylabel='accuracy, %', ylim=(0, 100))
   axes.grid(alpha=0.3)
   picture.legend(loc='outside right upper')
   return _png(picture)

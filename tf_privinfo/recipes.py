@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from typing import Any, Dict, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import yaml
 
@@ -309,6 +309,27 @@ def _thesis_variant(result: Recipe, more: Mapping[str, Any]) -> Recipe:
   return settings.override(result, {path: value for path, value in {**_THESIS_VARIANT, **more}.items() if path in known})
 
 
+def shared_stages(one: Recipe, other: Recipe) -> List[str]:
+  """The first stages that end with the same weights under two recipes, whatever the recipes do afterwards.
+
+  They have all that they depend on in common; only stages that learn by cross
+  entropy are compared, which is what every method of chapters 3 and 4 begins
+  with.
+  """
+  common = ('dataset', 'protocol', 'seed', 'mixed_precision', 'init_from', 'new_classifier', 'data', 'clips', 'network')
+  separate = configs.ConnectionConfig('none')
+  if any(getattr(one, name) != getattr(other, name) for name in common) or (
+      (one.connections or separate) != (other.connections or separate)):
+    return []
+  shared = []
+  for name, name_there in zip(one.stages, other.stages):
+    stage, there = one.stages[name], other.stages[name_there]
+    if name != name_there or stage != there or stage.loss != 'cross_entropy' or one.streams(name) != other.streams(name):
+      break
+    shared.append(name)
+  return shared
+
+
 def training_stages(result: Recipe, field: str, value) -> Dict[str, Any]:
   """Overrides that set a field of every stage that trains."""
   return {f'stages.{name}.{field}': value for name, stage in result.stages.items() if stage.epochs}
@@ -351,6 +372,8 @@ def _data_problems(result: Recipe):
   if not 0 <= result.data.hold_out < 1:
     yield 'data.hold_out must be at least 0 and less than 1'
   yield from _one_of(clips, 'clips.', 'sampling', ('segments', 'uniform', 'mixed'))
+  if len(clips.noise_centre) not in (0, 3):
+    yield 'clips.noise_centre must be three numbers, or empty'
   if min(clips.frames, clips.crop_size, clips.test_clips) < 1:
     yield 'clips.frames, clips.crop_size and clips.test_clips must be positive'
 

@@ -11,13 +11,14 @@
 Everything is written to a temporary name and renamed.
 """
 
+import itertools
 import json
 import os
 import pathlib
 import shutil
 import time
 import zlib
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 import tensorflow as tf
 
@@ -107,6 +108,23 @@ class Run:
           f'{self.directory} was trained on a dataset that was prepared differently: pass the --data_dir of then, '
           'or --noresume to start anew beside it.')
     self.write('manifest.json', manifest)
+
+  def finished_stages_of(self, other: 'Run') -> List[str]:
+    """The finished stages of another run that are stages of this one, too, with the same data."""
+    if other.read('manifest.json') != self.read('manifest.json'):
+      return []
+    return list(itertools.takewhile(
+        lambda stage: other.read(f'{stage}/finished.json'), recipes.shared_stages(self.recipe, other.recipe)))
+
+  def take_stages(self, other: 'Run') -> List[str]:
+    """Copies those of `finished_stages_of` that this run has not finished, and returns their names."""
+    taken = [stage for stage in self.finished_stages_of(other) if self.read(f'{stage}/finished.json') is None]
+    for stage in taken:
+      temporary = self.directory / f'{stage}.tmp'
+      shutil.rmtree(temporary, ignore_errors=True)
+      shutil.copytree(other.stage_directory(stage), temporary)
+      replace_directory(temporary, self.stage_directory(stage))
+    return taken
 
   def weights(self, stage: str) -> str:
     """The checkpoint that a stage ended with; raises `UserError` if it has not finished."""

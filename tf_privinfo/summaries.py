@@ -1,4 +1,4 @@
-"""TensorBoard: what a stage logs."""
+"""TensorBoard: what a stage logs, and what an evaluation does."""
 
 import pathlib
 from typing import Any, Dict, Sequence
@@ -74,3 +74,22 @@ def write_confusion_matrices(directory: pathlib.Path, matrices: Dict[str, np.nda
       picture = tf.io.decode_png(plots.confusion_matrix(matrix, label_names, name))
       tf.summary.image(f'confusion/{name}', picture[tf.newaxis])
   writer.close()
+
+
+def write_projection(directory: pathlib.Path, features: Dict[str, np.ndarray], labels: Sequence[str]) -> None:
+  """Writes features for TensorBoard's projector, which shows them in two or three dimensions.
+
+  Args:
+    directory: of the log.
+    features: kind -> [N, D], of the same samples.
+    labels: N class names.
+  """
+  from tensorboard.plugins import projector
+
+  directory.mkdir(parents=True, exist_ok=True)
+  np.savetxt(directory / 'features.tsv', np.concatenate(list(features.values())), '%.5g', '\t')
+  rows = [f'{label}\t{kind}' for kind in features for label in labels]
+  (directory / 'labels.tsv').write_text('\n'.join(['class\tfeatures', *rows]) + '\n')
+  config = projector.ProjectorConfig()
+  config.embeddings.add(tensor_name='features', tensor_path='features.tsv', metadata_path='labels.tsv')
+  projector.visualize_embeddings(str(directory), config)

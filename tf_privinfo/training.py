@@ -86,9 +86,9 @@ def train(run: runs.Run, source: catalog.Source, split: protocols.Split, strateg
       _train_stage(run, name, stage, source, split, strategy)
 
 
-def _check_batches(stage: configs.StageConfig, videos: int, replicas: int) -> None:
-  if videos < stage.batch_size:
-    raise errors.UserError(f'{videos} training videos do not fill a batch of {stage.batch_size}: lower --batch_size.')
+def _check_batches(stage: configs.StageConfig, samples: int, replicas: int) -> None:
+  if samples < stage.batch_size:
+    raise errors.UserError(f'{samples} training samples do not fill a batch of {stage.batch_size}: lower --batch_size.')
   if stage.batch_size % replicas:
     raise errors.UserError(f'A batch of {stage.batch_size} cannot be divided among {replicas} devices.')
 

@@ -9,13 +9,14 @@ from tf_privinfo import export as exporting
 from tf_privinfo import noisy_depth
 from tf_privinfo import recipes
 from tf_privinfo import runs
+from tf_privinfo import settings
 from tf_privinfo import training
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import protocols
 
 
 def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathlib.Path, resume: bool,
-          num_gpus: int, stage: Optional[str] = None) -> runs.Run:
+          num_gpus: int, stage: Optional[str] = None, stages_from: Optional[str] = None) -> runs.Run:
   """Trains, evaluates and exports a recipe, doing only what an earlier process has not finished.
 
   Evaluation and export wait until the last stage has finished.
@@ -27,6 +28,9 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     resume: continue an interrupted run.
     num_gpus: -1 for all, 0 for none.
     stage: which stages to run, as in `training.select_stages`.
+    stages_from: run directory whose finished stages are taken over where they
+      are the same in this recipe; 'auto': of the run under `output_dir` that
+      has most of them.
 
   Returns:
     The run.
@@ -43,6 +47,8 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   if recipe.has_switch and not split.validation:
     raise errors.UserError('The threshold of the switch is chosen on validation samples, and there are none: '
                            'raise data.hold_out.')
+  if stages_from:
+    _take_stages(run, stages_from, output_dir)
   training.train(run, source, split, strategy, stages)
   waiting = [name for name in recipe.stages if run.read(f'{name}/finished.json') is None]
   if waiting:
@@ -60,13 +66,33 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   return run
 
 
-def evaluate(run_dir: str, data_dir: Optional[str]) -> None:
-  """Evaluates a finished run on its test set and prints the table."""
+def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> None:
+  if stages_from == 'auto':
+    others = [runs.Run.open(str(path.parent)) for path in sorted(output_dir.glob(f'{run.recipe.dataset}/*/*/recipe.yaml'))
+              if path.parent != run.directory]
+  else:
+    others = [runs.Run.open(stages_from)]
+  other = max(others, key=lambda other: len(run.finished_stages_of(other)), default=None)
+  if other and run.finished_stages_of(other):
+    taken = run.take_stages(other)
+    if taken:
+      print(f'Taken over from {other.directory}: stage {", ".join(taken)}', flush=True)
+  elif stages_from != 'auto':
+    raise errors.UserError(f'{stages_from} has finished no stage that this recipe has, too: leave --stages_from out, '
+                           'or compare the recipe.yaml and the manifest.json of both runs.')
+
+
+def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]) -> None:
+  """Evaluates a finished run on its test set, with depth of another variant if one is given, and prints the table."""
   run = runs.Run.open(run_dir)
   run.weights(list(run.recipe.stages)[-1])  # refuses an unfinished run before the dataset is opened
-  source, split = _open(run.recipe, data_dir)
-  results = evaluation.evaluate(run, source, split.test)
-  print(f'\n{evaluation.table(results)}\n\nWritten to {run.directory / "results.json"}')
+  recipe = settings.override(run.recipe, {'data.depth_variant': depth_variant} if depth_variant else {})
+  source, split = _open(recipe, data_dir)
+  if source.label_names != run.read('manifest.json')['label_names']:
+    raise errors.UserError(f'{run_dir} was trained on other classes than these data have: pass the --data_dir of then.')
+  folder = f'depth_{depth_variant}' if depth_variant else ''
+  results = evaluation.evaluate(run, source, split.test, folder)
+  print(f'\n{evaluation.table(results)}\n\nWritten to {run.directory / folder / "results.json"}')
 
 
 def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str) -> None:
@@ -88,7 +114,12 @@ def export(run_dir: str, directory: pathlib.Path) -> None:
 
 def _deployed(run: runs.Run):
   """What a run is exported as."""
-  return run.restore_switch() if run.recipe.has_switch else run.restore_method()
+  if not run.recipe.has_switch:
+    return run.restore_method()
+  switch = run.restore_switch()
+  if not run.read('switch.json'):
+    raise errors.UserError(f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
+  return switch
 
 
 def _open(recipe: recipes.Recipe, data_dir: Optional[str]):

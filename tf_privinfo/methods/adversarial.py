@@ -96,7 +96,8 @@ class Switch(tf.keras.Model):
     'hallucinated' [B, C]: logits of RGB and `hall`, which do not depend on depth;
     'fake_probability' [B, 1]: the discriminator's belief that the depth
     features are none, the mean over the frames; 1 where depth is missing: it
-    has a NaN, or one colour all over, such as zeros.
+    has a NaN, or one colour all over, such as zeros;
+    'depth_features', 'hall_features' [B, D]: their means over the frames.
 
   Args:
     streams: `rgb`, `depth` and `hall`.
@@ -118,18 +119,21 @@ class Switch(tf.keras.Model):
     """Logits [B, C] of RGB and depth."""
     return fusion.fuse({stream: self.streams[stream](clips[stream]) for stream in ('rgb', 'depth')})
 
-  def fake_probability(self, depth: tf.Tensor) -> tf.Tensor:
-    """The discriminator's belief [B] that depth clips [B, T, H, W, 3] without NaN are none, 1 for those of one colour."""
-    frames = depth.shape[1]
-    features = self.streams['depth'].end_points(depth)['features']
-    fakes = losses.fake_probability(self.discriminator(features, frames))
-    pixels = [1, 2, 3]
-    missing = tf.reduce_all(tf.reduce_max(depth, pixels) == tf.reduce_min(depth, pixels), axis=-1)
-    return tf.where(missing, 1.0, tf.reduce_mean(tf.reshape(fakes, [-1, frames]), axis=1))
-
   def call(self, clips):
     nan = tf.math.is_nan(clips['depth'])
-    clips = {**clips, 'depth': tf.where(nan, 0.0, clips['depth'])}
-    score = tf.where(tf.reduce_any(nan, axis=[1, 2, 3, 4]), 1.0, self.fake_probability(clips['depth']))
-    return {'trusted': self.trusted(clips), 'hallucinated': self.hallucinated(clips),
-            'fake_probability': score[:, tf.newaxis]}
+    depth_clips = tf.where(nan, 0.0, clips['depth'])
+    pixels = [1, 2, 3]
+    one_colour = tf.reduce_all(tf.reduce_max(depth_clips, pixels) == tf.reduce_min(depth_clips, pixels), axis=-1)
+    missing = one_colour | tf.reduce_any(nan, axis=[*pixels, 4])
+    rgb = self.streams['rgb'](clips['rgb'])
+    depth, hall = self.streams['depth'].end_points(depth_clips), self.streams['hall'].end_points(clips['rgb'])
+    frames = depth_clips.shape[1]
+
+    def mean(of_frames):
+      return tf.reduce_mean(tf.reshape(of_frames, [-1, frames, *of_frames.shape[1:]]), axis=1)
+
+    score = mean(losses.fake_probability(self.discriminator(depth['features'], frames)))
+    return {'trusted': fusion.fuse({'rgb': rgb, 'depth': depth['logits']}),
+            'hallucinated': fusion.fuse({'rgb': rgb, 'hall': hall['logits']}),
+            'fake_probability': tf.where(missing, 1.0, score)[:, tf.newaxis],
+            'depth_features': mean(depth['features']), 'hall_features': mean(hall['features'])}

@@ -99,7 +99,9 @@ class ModDrop(FusedStreams):
   """Streams that learn to do without a modality (Neverova et al.; METHODS 2).
 
   Values of the images are dropped after the mean was subtracted: what is
-  dropped has the mean colour.
+  dropped has the mean colour. A modality is dropped sample by sample, as
+  Neverova et al. do: where a whole batch has one colour, as the authors' code
+  meant to have it, batch norm divides by no variance and gradients overflow.
 
   Args:
     streams: name -> `ResNet50`.
@@ -127,7 +129,7 @@ class ModDrop(FusedStreams):
     pixels, modality = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     config = self.config
     centred = tf.nn.experimental.stateless_dropout(clip - tf.constant(mean), 1 - config.keep_pixel, pixels)
-    kept = tf.random.stateless_uniform([], modality) < config.keep_modality
+    kept = tf.random.stateless_uniform([tf.shape(clip)[0], 1, 1, 1, 1], modality) < config.keep_modality
     return tf.constant(mean) + tf.where(kept, centred, 0.0)
 
 
