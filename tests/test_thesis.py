@@ -1,0 +1,85 @@
+"""The rows of the thesis' tables: each is a figure that a recipe gives, and is what the thesis prints."""
+
+import pytest
+
+from tf_privinfo import noisy_depth
+from tf_privinfo import recipes
+from tf_privinfo import settings
+from tf_privinfo import thesis
+from tf_privinfo.datasets import protocols
+
+_DATASETS = {'ntu60', 'ntu60_mini', 'ntu120', 'ntu120_mini', 'nwucla', 'uwa3dii', 'nyud'}
+_ROWS = [(table, name) for table, rows in thesis.TABLES.items() for name in rows]
+
+
+def recipe_of(row):
+  """A row's recipe; that of NW-UCLA for datasets of videos that are not there yet."""
+  dataset = row.dataset if row.dataset in recipes.DATASETS else 'nwucla'
+  return recipes.check(settings.override(recipes.recipe(row.method, dataset, next(iter(row.reported))), row.settings))
+
+
+@pytest.mark.parametrize('table, name', _ROWS)
+def test_rows_are_figures_of_recipes(table, name):
+  """Every row is a recipe, or one with overrides, and a stream that predicts after one of its stages."""
+  row = thesis.TABLES[table][name]
+  recipe = recipe_of(row)
+  predicting = set(recipe.streams(row.stage)) - set(recipe.stages[row.stage].frozen)
+  assert row.stream in predicting | {'sum', 'oracle'}
+  assert (row.accuracies == 'accuracy') or (row.accuracies, recipe.stages[row.stage].loss) == (
+      'accuracy_with_void_depth', 'moddrop')
+
+
+@pytest.mark.parametrize('table, name', _ROWS)
+def test_rows_have_figures(table, name):
+  row = thesis.TABLES[table][name]
+  figures = [figure for figure in row.reported.values() if figure is not None]
+  assert figures and all(0 < figure < 100 for figure in figures + list(row.noise.values()))
+  assert row.dataset in _DATASETS and set(row.reported) <= set(protocols.PROTOCOLS.get(row.dataset, row.reported))
+
+
+@pytest.mark.parametrize('table, name', _ROWS)
+def test_streams_of_other_classes_get_a_new_classifier(table, name):
+  row = thesis.TABLES[table][name]
+  assert row.init_from in _DATASETS | {''} and row.init_from != row.dataset
+  other_classes = bool(row.init_from) and row.init_from.removesuffix('_mini') != row.dataset.removesuffix('_mini')
+  assert recipe_of(row).new_classifier == other_classes
+
+
+@pytest.mark.parametrize('rows', thesis.TABLES.values(), ids=thesis.TABLES)
+def test_rows_of_a_table_are_different_figures(rows):
+  figures = [
+      (recipes.to_yaml(recipe_of(row)), row.dataset, row.init_from, row.stage, row.stream, row.accuracies,
+       row.depth_variant) for row in rows.values()]
+  assert len(set(figures)) == len(rows)
+
+
+def test_noise_levels_are_those_of_the_sweep():
+  for row in thesis.TABLE_4_6.values():
+    assert tuple(row.noise) in ((), noisy_depth.TABLE_4_6[1:])
+    assert not row.noise or row.stream == 'sum'  # all that a sweep has
+
+
+@pytest.mark.parametrize('table, name, protocol, figure', [
+    ('3.2', '10', 'cross_view', 70.64),
+    ('3.4', '13a', 'cross_subject', 68.47),
+    ('4.1', 'hall, 2048, mini', 'cross_subject', 60.95),
+    ('4.2', 'spatial conv + 1D conv', 'cross_view', 52.58),
+    ('4.3', 'F(x), classes', 'cross_subject', 59.87),
+    ('4.4', '18', 'cross_view', 81.43),
+    ('4.4', '24', 'cross_view', 71.80),
+    ('4.4', '25 nwucla', 'cross_view_3', 91.64),
+    ('4.5', 'autoencoder', 'given', 50.52),
+    ('5.1', 'ntu120_mini, cmcl, sum', 'cross_subject', 5.28),
+    ('5.1', 'uwa3dii, dmcl, oracle', 'cross_view_12_34', 94.96),
+    ('5.2', 'nwucla, random_teacher, depth', 'cross_view_1', 57.81),
+    ('5.4', 'uwa3dii, dmcl, depth', 'cross_view_12_34', 81.87),
+    ('5.5', 'ntu60, dmcl, flow', 'cross_subject', 85.65),
+])
+def test_figures_are_those_of_the_thesis(table, name, protocol, figure):
+  assert thesis.TABLES[table][name].reported[protocol] == figure
+
+
+def test_figures_under_noise_are_those_of_the_thesis():
+  assert thesis.TABLE_4_6['NTU, two-stream'].noise['1e-1'] == 68.99
+  assert thesis.TABLE_4_6['NYUD, two-stream'].noise['void'] == 47.44
+  assert thesis.TABLE_4_6['NYUD, ModDrop'].noise['10'] == 25.95
