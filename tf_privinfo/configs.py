@@ -128,12 +128,14 @@ class DiscriminatorConfig:
       one output (table 4.3), with the least-squares loss of the authors' code.
     loss_weight: of the real and of the fake term in its loss: 0.5 is their mean,
       1 their sum (FIDELITY row 14).
+    rate: its learning rate, as a multiple of that of the hallucination stream.
   """
   form: str = 'batch_norm'
   hidden: Tuple[int, ...] = (256, 128)
   frame_index: bool = True
   task: str = 'classes'
   loss_weight: float = 0.5
+  rate: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -230,7 +230,9 @@ _OBJECT_PRESETS = {
     'small': {
         'clips.frame_size': 64, 'clips.crop_size': 64, 'network.width': 16, 'network.units': (2, 2, 2, 2),
         'network.norm_momentum': 0.98, 'stages.*.batch_size': 16, 'stages.*.epochs': 40,
-        'stages.*.learning_rate': 1e-3, 'stages.*.decay_epochs': (27.0,), 'stages.*.selection': 'last'},
+        'stages.*.learning_rate': 1e-3, 'stages.*.decay_epochs': (27.0,), 'stages.*.selection': 'last',
+        # A hundredth of the single streams' rate, as theirs.
+        'stages.joint.learning_rate': 1e-5, 'stages.joint.epochs': 10, 'stages.joint.decay_epochs': ()},
     'tiny': {
         'clips.frame_size': 32, 'clips.crop_size': 32, 'data.rendering': 'tiny', 'data.hold_out': 0.2,
         'network.width': 4, 'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.9,
@@ -303,10 +305,7 @@ def default_protocol(method: str, dataset: str) -> Optional[str]:
 
 
 def _thesis_variant(result: Recipe, more: Mapping[str, Any]) -> Recipe:
-  if result.variant == 'code':
-    return result
-  known = settings.flatten(result)
-  return settings.override(result, {path: value for path, value in {**_THESIS_VARIANT, **more}.items() if path in known})
+  return _apply(result, {**_THESIS_VARIANT, **more}) if result.variant == 'thesis' else result
 
 
 def shared_stages(one: Recipe, other: Recipe) -> List[str]:
@@ -336,13 +335,14 @@ def training_stages(result: Recipe, field: str, value) -> Dict[str, Any]:
 
 
 def _apply(result: Recipe, values: Mapping[str, Any]) -> Recipe:
-  """Overrides the fields that the recipe has; `stages.*` is every stage that trains."""
+  """Overrides those of the fields that the recipe has; `stages.*` is every stage that trains."""
+  known, found = settings.flatten(result), {}
   for path, value in values.items():
-    many = path.startswith('stages.*.')
-    if not many and getattr(result, path.split('.')[0]) is None:
-      continue
-    result = settings.override(result, training_stages(result, path.removeprefix('stages.*.'), value) if many else {path: value})
-  return result
+    if path.startswith('stages.*.'):
+      found.update(training_stages(result, path.removeprefix('stages.*.'), value))
+    elif path in known:
+      found[path] = value
+  return settings.override(result, found)
 
 
 def check(result: Recipe) -> Recipe:
@@ -419,8 +419,8 @@ def _discriminator_problems(config: configs.DiscriminatorConfig):
     yield 'discriminator.hidden must be positive numbers'
   elif config.form == 'residual' and (len(config.hidden) < 3 or len(set(config.hidden[:3])) > 1):
     yield 'discriminator.hidden must start with three equal numbers in the residual form'
-  if config.loss_weight <= 0:
-    yield 'discriminator.loss_weight must be positive'
+  if min(config.loss_weight, config.rate) <= 0:
+    yield 'discriminator.loss_weight and discriminator.rate must be positive'
 
 
 def _stage_problems(result: Recipe, name: str, stage: configs.StageConfig):

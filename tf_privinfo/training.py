@@ -97,7 +97,7 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
   directory = run.stage_directory(name)
   with strategy.scope():
     method = runs.build_method(run.recipe, name, len(source.label_names))
-    method.compile_with(lambda: _optimizer(stage, len(split.train)))
+    method.compile_with(lambda factor: _optimizer(stage, len(split.train), factor))
   state = callbacks.TrainingState()
   manager = tf.train.CheckpointManager(
       tf.train.Checkpoint(networks=method.networks, state=state, **method.optimizers),
@@ -159,10 +159,10 @@ def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) 
   return other.weights(stage)
 
 
-def _optimizer(stage: configs.StageConfig, videos: int) -> tf.keras.optimizers.Optimizer:
-  # Epochs are counted in images, not in whole batches, as the authors do.
+def _optimizer(stage: configs.StageConfig, samples: int, factor: float) -> tf.keras.optimizers.Optimizer:
+  # Epochs are counted in samples, not in whole batches, as the authors do.
   schedule = optimizers.stepwise_schedule(
-      stage.learning_rate, videos / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
+      factor * stage.learning_rate, samples / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
   if stage.optimizer == 'adam':
     return tf.keras.optimizers.Adam(schedule, epsilon=1e-8)  # TensorFlow 1's (FIDELITY row 33)
   return optimizers.Momentum(schedule, stage.momentum)

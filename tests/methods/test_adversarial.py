@@ -15,7 +15,7 @@ from tf_privinfo.networks import discriminator, resnet50
 
 NETWORK = ResNet50Config(width=4, units=(2, 2, 2, 2), bottleneck='pool_then_conv', bottleneck_width=8)
 BATCH_NORM = DiscriminatorConfig(hidden=(8, 6))
-PLAIN = DiscriminatorConfig('plain', (8, 6), loss_weight=1.0)
+PLAIN = DiscriminatorConfig('plain', (8, 6), loss_weight=1.0, rate=0.5)
 NAIVE = dataclasses.replace(PLAIN, task='real_or_fake', frame_index=False)
 CLASSES, FRAMES = 5, 3
 
@@ -28,7 +28,7 @@ def make_streams(names, seed=3):
   return streams
 
 
-def make_game(config=BATCH_NORM, optimizer=lambda: tf.keras.optimizers.Adam(1e-2)):
+def make_game(config=BATCH_NORM, optimizer=lambda factor: tf.keras.optimizers.Adam(factor * 1e-2)):
   streams = make_streams(['depth', 'hall'])
   streams['hall'].set_weights(streams['depth'].get_weights())
   opponent = discriminator.Discriminator(CLASSES, config)
@@ -70,7 +70,7 @@ def test_a_step_moves_both_players_and_not_the_depth_stream(config):
 
 def test_both_players_answer_the_same_position():
   """Each takes the gradient at the weights that both had before the step."""
-  game = make_game(PLAIN, lambda: tf.keras.optimizers.SGD(0.1))
+  game = make_game(PLAIN, lambda factor: tf.keras.optimizers.SGD(factor * 0.1))
   clips, labels = make_batch()
   frame_labels = tf.repeat(labels, FRAMES)
   hall, opponent = game.streams['hall'], game.discriminator
@@ -81,7 +81,7 @@ def test_both_players_answer_the_same_position():
     caught = fooled * 0 + tf.reduce_mean(
         tf.nn.sparse_softmax_cross_entropy_with_logits(frame_labels, real)
         + tf.nn.sparse_softmax_cross_entropy_with_logits(tf.fill([4 * FRAMES], CLASSES), fake))
-  expected = {v.ref(): v - 0.1 * g for loss, network in ((fooled, hall), (caught, opponent))
+  expected = {v.ref(): v - rate * g for loss, network, rate in ((fooled, hall, 0.1), (caught, opponent, 0.05))
               for v, g in zip(network.trainable_variables, tape.gradient(loss, network.trainable_variables))
               if g is not None}
   logs = game.train_step((clips, labels))
@@ -98,7 +98,7 @@ def test_step_parity():
   streams = {name: authors_resnet50.build(f'resnet_v1_50_{name}', authors_resnet50.ADMD) for name in ('depth', 'hall')}
   game = adversarial.Game(streams, authors_discriminator.build_video(), reads={'depth': 'depth', 'hall': 'rgb'},
                           frozen=('depth',))
-  game.compile_with(lambda: tf.keras.optimizers.Adam(1e-3, epsilon=1e-8))
+  game.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 1e-3, epsilon=1e-8))
   clips = {'rgb': authors_resnet50.clips(golden['images']), 'depth': authors_resnet50.clips(golden['images_depth'])}
   logs = game.train_step(({m: tf.constant(clip) for m, clip in clips.items()}, tf.constant(golden['labels'])))
   golden.check('whole_gan_train:d_loss', logs['d_loss'], parity.TRAINING_MODE)
@@ -125,7 +125,7 @@ def test_what_is_shown_of_the_discriminator():
 def test_two_devices_play_as_one(two_devices):
   def play(strategy):
     with strategy.scope():
-      game = make_game(BATCH_NORM, lambda: tf.keras.optimizers.SGD(1e-2))
+      game = make_game(BATCH_NORM, lambda factor: tf.keras.optimizers.SGD(factor * 1e-2))
     game.fit(tf.data.Dataset.from_tensor_slices(make_batch()).batch(4), verbose=0)
     return [v.numpy() for v in (*game.stream_variables, *game.discriminator.trainable_variables)]
 

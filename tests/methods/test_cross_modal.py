@@ -25,7 +25,7 @@ def make_autoencoder():
 
 def test_reconstruction_minimises_the_squared_error():
   method = cross_modal.Reconstruction({'autoencoder': make_autoencoder()}, reads={'autoencoder': 'rgb'})
-  method.compile_with(lambda: tf.keras.optimizers.Adam(1e-3))
+  method.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 1e-3))
   clips, labels = make_clips(), tf.zeros([4], tf.int32)
   error = np.mean((method.streams['autoencoder'](clips['rgb'], training=True) - clips['depth'])**2)
   history = [float(method.train_step((clips, labels))['loss'])]

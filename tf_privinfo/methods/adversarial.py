@@ -48,7 +48,7 @@ class Game(two_stream.FusedStreams):
 
   def compile_with(self, new_optimizer):
     super().compile_with(new_optimizer)
-    self.discriminator_optimizer = new_optimizer()
+    self.discriminator_optimizer = new_optimizer(self.discriminator.config.rate)
     self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
   def train_step(self, data):

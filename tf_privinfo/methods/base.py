@@ -85,9 +85,13 @@ class Method(tf.keras.Model):
   def metrics(self):
     return list(self.means.values())
 
-  def compile_with(self, new_optimizer: Callable[[], tf.keras.optimizers.Optimizer]) -> None:
-    """Compiles the method with optimizers from a function, whose variables are created at once."""
-    self.compile(optimizer=new_optimizer())
+  def compile_with(self, new_optimizer: Callable[[float], tf.keras.optimizers.Optimizer]) -> None:
+    """Compiles the method with optimizers whose variables are created at once.
+
+    Args:
+      new_optimizer: gives one whose rate is the stage's, times the argument.
+    """
+    self.compile(optimizer=new_optimizer(1.0))
     self.optimizer.build(self.stream_variables)
 
   @property
