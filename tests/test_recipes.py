@@ -97,6 +97,13 @@ def test_games_of_chapter_4_are_those_of_the_authors():
   assert naive.stages['game'].epochs == 312 and naive.discriminator.task == 'real_or_fake'
 
 
+@pytest.mark.parametrize('preset', recipes.PRESETS)
+def test_no_preset_trains_a_stage_that_takes_weights_as_they_are(preset):
+  ensemble = make(method='ensemble', dataset='nyud', preset=preset)
+  assert ensemble.stages['joint'].epochs == 0 and ensemble.stages['rgb_2'].epochs > 0
+  assert make(method='admd', dataset='nyud', preset=preset).stages['fused'].epochs == 0
+
+
 def test_thesis_variant_of_chapter_4():
   video = make(method='admd', variant='thesis').discriminator
   assert (video.form, video.hidden, video.loss_weight) == ('plain', (2048, 1024), 1.0)
