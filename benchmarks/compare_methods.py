@@ -57,12 +57,14 @@ def compare(results: dict) -> None:
   accuracies = {method: [result['accuracy'] for result in runs] for method, runs in results.items()}
   first = next(iter(accuracies.values()))
   columns = [name for name in first[0] if all(name in runs[0] for runs in accuracies.values())]
-  print(f'| method | {" | ".join(columns)} |\n|---|{"---|" * len(columns)}')
+  print(f'| method | reads at test time | {" | ".join(columns)} |\n|---|---|{"---|" * len(columns)}')
   for method, runs in accuracies.items():
-    print(f'| {method} | ' + ' | '.join(spread([result[name] for result in runs]) for name in columns) + ' |')
+    *_, last = results[method][0]['stages'].values()
+    print(f'| {method} | {" + ".join(last["reads"])} | '
+          + ' | '.join(spread([result[name] for result in runs]) for name in columns) + ' |')
   for method, runs in list(accuracies.items())[1:]:
     differences = [spread([b[name] - a[name] for a, b in zip(first, runs)]) for name in columns]
-    print(f'| {method} - {next(iter(accuracies))}, paired | ' + ' | '.join(differences) + ' |')
+    print(f'| {method} - {next(iter(accuracies))}, paired | | ' + ' | '.join(differences) + ' |')
 
 
 def compare_stages(method: str, runs: list) -> None:
