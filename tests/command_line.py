@@ -59,7 +59,7 @@ def assert_same_checkpoints(first, second):
   readers = [tf.train.load_checkpoint(str(path)) for path in (first, second)]
   names = sorted(readers[0].get_variable_to_shape_map())
   assert names == sorted(readers[1].get_variable_to_shape_map())
-  assert any('optimizer' in name for name in names) and any('streams' in name for name in names)
+  assert any('optimizer' in name for name in names) and any('networks' in name for name in names)
   for name in names:
     if name != '_CHECKPOINTABLE_OBJECT_GRAPH':
       np.testing.assert_array_equal(*(reader.get_tensor(name) for reader in readers), err_msg=name)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests import native_files
 from tf_privinfo import evaluation
 from tf_privinfo import metrics
+from tf_privinfo import noisy_depth
 from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo.datasets import catalog
@@ -86,7 +87,7 @@ def test_logits_are_the_mean_of_ten_clips_in_the_order_of_the_names(method_and_s
 
 def test_noise_table_says_where_the_lines_cross():
   """Only where one line really crosses another: step 1 is worse than the last stage everywhere, which says nothing."""
-  table = evaluation.noise_table({'stages': {
+  table = noisy_depth.table({'stages': {
       'rgb': {'0': 0.5, '1': 0.5, 'void': 0.5}, 'joint': {'0': 0.9, '1': 0.6, 'void': 0.1},
       'finetune': {'0': 0.7, '1': 0.7, 'void': 0.7}}})
   assert '| joint | 90.00% | 60.00% | 10.00% |' in table

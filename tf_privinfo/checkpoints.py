@@ -53,7 +53,7 @@ def _differences(reader, saved_name: str, network, without) -> List[str]:
   except KeyError:
     return [f'it has no {saved_name}']
   shapes = reader.get_variable_to_shape_map()
-  problems, seen, todo = [], set(), [('', network, root)]
+  problems, seen, todo = [], set(), [(saved_name, network, root)]
   while todo:
     name, node, index = todo.pop()
     if id(node) in seen:
@@ -66,7 +66,7 @@ def _differences(reader, saved_name: str, network, without) -> List[str]:
       continue
     here, there = _children(node, without if node is network else ()), saved_children(index)
     for child in here.keys() | (there.keys() - set(without)):
-      path = f'{name}.{child}'.lstrip('.')
+      path = f'{name}.{child}'
       if child in here and child in there:
         todo.append((path, here[child], there[child]))
       elif child in here and _has_variables(here[child]):

@@ -156,7 +156,7 @@ def switch_table(switch: Dict[str, Any]) -> List[str]:
   levels = switch['levels']
   rows = {'trusted': 'depth trusted', 'hallucinated': 'depth hallucinated', 'switched': 'switched',
           'hallucinated_share': 'share of samples switched', 'fake_probability': 'mean fake probability'}
-  lines = ['', f'The switch, at fake probabilities above {switch["threshold"]:.3f}:', '',
+  lines = ['', f'The switch, at fake probabilities above {switch["threshold"]:.3g}:', '',
            '| noise on depth | ' + ' | '.join(levels) + ' |', '|---|' + '---|' * len(levels)]
   lines += [f'| {text} | ' + ' | '.join(f'{values[row]:.2%}' for values in levels.values()) + ' |'
             for row, text in rows.items()]

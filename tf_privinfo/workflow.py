@@ -1,5 +1,6 @@
 """What the two mains do: recipe or run directory in, trained, evaluated and exported run out."""
 
+import contextlib
 import pathlib
 from typing import Optional
 
@@ -68,8 +69,10 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
 
 def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> None:
   if stages_from == 'auto':
-    others = [runs.Run.open(str(path.parent)) for path in sorted(output_dir.glob(f'{run.recipe.dataset}/*/*/recipe.yaml'))
-              if path.parent != run.directory]
+    others = []
+    for path in sorted(output_dir.glob(f'{run.recipe.dataset}/*/*/recipe.yaml')):
+      with contextlib.suppress(errors.UserError):  # of another version, whose recipe means nothing here
+        others += [runs.Run.open(str(path.parent))] if path.parent != run.directory else []
   else:
     others = [runs.Run.open(stages_from)]
   other = max(others, key=lambda other: len(run.finished_stages_of(other)), default=None)

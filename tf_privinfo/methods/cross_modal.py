@@ -21,8 +21,11 @@ class Reconstruction(base.Method):
   def training_modalities(self):
     return ('rgb', 'depth')
 
+  def call(self, clips, training=False):
+    return {'autoencoder': self.streams['autoencoder'](clips['rgb'], training=training)}
+
   def objective(self, clips, labels):
-    images = self.streams['autoencoder'](clips['rgb'], training=True)
+    images = self(clips, training=True)['autoencoder']
     return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, clips['depth'])), {}, {})
 
   def images(self, clips):

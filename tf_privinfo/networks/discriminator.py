@@ -85,7 +85,8 @@ class Discriminator(tf.keras.Model):
     if self.config.form == 'batch_norm':
       return tf.nn.leaky_relu(tf.nn.leaky_relu(outputs, SLOPE), SLOPE)
     if self.config.form == 'residual' and position in (1, 2):
-      outputs += inputs
+      # ReLU itself would be fused with the sum into an operation that TensorFlow 2.15 then finds broken, aloud.
+      return tf.maximum(inputs + outputs, 0.0)
     return tf.nn.relu(outputs)
 
   def get_config(self):
