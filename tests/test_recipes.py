@@ -85,7 +85,7 @@ def test_games_of_chapter_4_are_those_of_the_authors():
   assert (video.discriminator.form, video.discriminator.hidden) == ('batch_norm', (256, 128))
   assert video.discriminator.frame_index and video.discriminator.loss_weight == 0.5
   assert (video.stages['joint'].epochs, video.stages['game'].epochs) == (0, 40)
-  assert video.stages['game'].frozen == ('depth',) and video.data.hold_out == 0.05
+  assert video.stages['game'].frozen == ('depth',) and video.data.hold_out == 0.1
   objects = make(method='admd', dataset='nyud')
   assert objects.network.bottleneck == 'conv7x7' and not objects.network.temporal and objects.clips.frames == 1
   assert objects.discriminator.hidden == (1024, 1024, 1024, 2048, 3076) and objects.discriminator.loss_weight == 1
