@@ -174,7 +174,7 @@ def _between(bounds, draw):
 
 
 def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, epochs: Sequence[int],
-                   batch_size: int) -> tf.data.Dataset:
+                   batch_size: int, noisy_depth: bool = False) -> tf.data.Dataset:
   """Batches of one random clip per video for each of `epochs`, one epoch after the other.
 
   Args:
@@ -183,6 +183,7 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
     seed: of the run.
     epochs: their numbers, which decide order, frames and augmentation.
     batch_size: of all replicas together; an epoch's last partial batch is dropped.
+    noisy_depth: also give 'noisy_depth', the depth clips spoiled by speckle of random variances.
 
   Returns:
     A dataset of ({modality: [B, T, S, S, 3] float32}, label [B], sample id [B]).
@@ -200,6 +201,9 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
     if config.colour and 'rgb' in clips:
       clips['rgb'] = distort_colour(clips['rgb'], seeds[1])
+    if noisy_depth:
+      seed_of_noise = tf.random.experimental.stateless_fold_in(seeds[1], _NOISE_FOLD)
+      clips['noisy_depth'] = noise.random_speckle(clips['depth'], seed_of_noise, config.noise_centre)
     return clips, label, sample_id
 
   def one_epoch(epoch):

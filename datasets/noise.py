@@ -15,6 +15,8 @@ from tf_privinfo import errors
 
 # Cells along the side of a crop of the random field whose valleys are the holes: the size of a typical hole.
 HOLE_CELLS = 8
+# Powers of ten between which table 4.6 has variances.
+_MAGNITUDES = (-3.0, 1.0)
 
 
 class DepthNoise(NamedTuple):
@@ -77,11 +79,21 @@ def _speckle(clip, variance, seed, centre):
 
   A variance of 0 leaves the clip exactly as it is.
   """
-  factors = tf.random.stateless_normal(tf.shape(clip), seed, 1.0, math.sqrt(variance))
+  factors = tf.random.stateless_normal(tf.shape(clip), seed, 1.0, variance**0.5)
   if not centre:
     return tf.cast(tf.saturate_cast(clip * factors, tf.uint8), tf.float32)  # Clips and truncates.
   # Not centre + (clip - centre) * factors, which rounds even where the factor is 1.
   return clip + (clip - centre) * (factors - 1)
+
+
+def random_speckle(clip: tf.Tensor, seed, centre: Sequence[float] = ()) -> tf.Tensor:
+  """Spoils a depth clip by speckle of a random variance, any order of magnitude of table 4.6 as likely as another.
+
+  Arguments and result are those of `DepthNoise.apply`.
+  """
+  magnitude, factors = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+  variance = 10**tf.random.stateless_uniform([], magnitude, *_MAGNITUDES)
+  return _speckle(clip, variance, factors, tuple(centre))
 
 
 def _void(clip, amount, seed, centre):

@@ -33,6 +33,7 @@ from tf_privinfo.datasets import noise
 from tf_privinfo.datasets import protocols
 from tf_privinfo.networks import discriminator
 
+# Of the stages that classify; `watch`, which trains the discriminator, does not.
 READS = {'rgb': ['rgb'], 'depth': ['depth'], 'joint': ['rgb', 'depth'], 'game': ['rgb'], 'fused': ['rgb']}
 STREAMS = {'rgb': ['rgb'], 'depth': ['depth'], 'joint': ['rgb', 'depth'], 'game': ['hall'], 'fused': ['rgb', 'hall']}
 TABLE_4_6 = ['0', '1e-3', '1e-2', '1e-1', '1', '10', 'void']

@@ -67,9 +67,9 @@ def test_stages_start_from_streams_that_earlier_stages_have(method, dataset):
     for item in stage.init:
       stream, source = item.split('=')
       stage_before, stream_before = source.split('/')
-      assert stream in recipe.streams(name) and stream_before in done[stage_before]
-    assert set(stage.frozen) < set(recipe.streams(name))
-    done[name] = set(recipe.streams(name)) - set(stage.frozen)
+      assert stream in recipe.networks(name) and stream_before in done[stage_before]
+    assert set(stage.frozen) < set(recipe.networks(name))
+    done[name] = set(recipe.networks(name)) - set(stage.frozen)
 
 
 def test_every_method_is_offered_for_some_dataset():
@@ -90,9 +90,9 @@ def test_games_of_chapter_4_are_those_of_the_authors():
   assert objects.network.bottleneck == 'conv7x7' and not objects.network.temporal and objects.clips.frames == 1
   assert objects.discriminator.hidden == (1024, 1024, 1024, 2048, 3076) and objects.discriminator.loss_weight == 1
   steps = {name: round(stage.epochs * (2081 // stage.batch_size), -2) for name, stage in objects.stages.items()}
-  assert steps == {'rgb': 2000, 'depth': 2000, 'joint': 1000, 'game': 5000, 'fused': 0}
+  assert steps == {'rgb': 2000, 'depth': 2000, 'joint': 1000, 'game': 5000, 'watch': 1000, 'fused': 0}
   rates = {name: stage.learning_rate for name, stage in objects.stages.items() if stage.epochs}
-  assert rates == {'rgb': 1e-4, 'depth': 1e-4, 'joint': 1e-6, 'game': 1e-6}
+  assert rates == {'rgb': 1e-4, 'depth': 1e-4, 'joint': 1e-6, 'game': 1e-6, 'watch': 1e-4}
   naive = make(method='naive_adversarial', dataset='nyud')
   assert naive.stages['game'].epochs == 312 and naive.discriminator.task == 'real_or_fake'
 
@@ -105,7 +105,9 @@ def test_no_preset_trains_a_stage_that_takes_weights_as_they_are(preset):
 
 
 def test_thesis_variant_of_chapter_4():
-  video = make(method='admd', variant='thesis').discriminator
+  thesis_variant = make(method='admd', variant='thesis')
+  assert thesis_variant.stages['watch'].epochs == 0  # the text has no such stage
+  video = thesis_variant.discriminator
   assert (video.form, video.hidden, video.loss_weight) == ('plain', (2048, 1024), 1.0)
   assert make(method='admd', dataset='nyud', variant='thesis').discriminator.hidden[-1] == 3072
   assert make(method='modality_distillation', dataset='nyud').hallucination.form == 'sum'

@@ -90,6 +90,10 @@ class Recipe:
     """The streams of a stage, each with the modality that it reads."""
     return {stream: _READS.get(stream, stream) for stream in self.stages[stage].streams or self.modalities}
 
+  def networks(self, stage: str) -> List[str]:
+    """All networks that a stage has: its streams, and the discriminator if it plays or learns."""
+    return [*self.streams(stage), *(['discriminator'] if self.stages[stage].loss in ('adversarial', 'noise') else [])]
+
   @property
   def has_switch(self) -> bool:
     """Whether a finished run can tell depth from hallucinated depth (section 4.3.5)."""
@@ -122,7 +126,17 @@ def _imitation(stage: str, loss: str) -> Dict[str, configs.StageConfig]:
 
 
 # Two streams that are not fine-tuned together, and the game (METHODS 3).
-_ADMD = {**_STEP_1, 'joint': _step('rgb', 'depth', init=_AFTER_STEP_1, epochs=0), **_imitation('game', 'adversarial')}
+_GAME = {**_STEP_1, 'joint': _step('rgb', 'depth', init=_AFTER_STEP_1, epochs=0), **_imitation('game', 'adversarial')}
+
+
+def _with_watch(stages: Mapping[str, configs.StageConfig]) -> Dict[str, configs.StageConfig]:
+  """ADMD's stages with that of the discriminator for the switch, before the last one."""
+  *names, last = stages
+  watch = _step('depth', init=('depth=joint/depth', 'discriminator=game/discriminator'), frozen=('depth',),
+                loss='noise', selection='last', epochs=10)
+  return {**{name: stages[name] for name in names}, 'watch': watch, last: stages[last]}
+
+
 _VIDEO_STAGES = {
     **{method: {'ensemble': configs.StageConfig()} for method in _MULTIPLE_CHOICE},
     'single_stream': {'stream': _step()},
@@ -137,8 +151,8 @@ _VIDEO_STAGES = {
         'hallucination': _step('rgb', 'depth', 'hall', init=('rgb=joint/rgb', 'depth=joint/depth', 'hall=joint/depth'),
                                frozen=('rgb', 'depth'), loss='hallucination'),
         'finetune': _step('rgb', 'hall', init=('rgb=joint/rgb', 'hall=hallucination/hall'))},
-    'admd': _ADMD,
-    'naive_adversarial': _ADMD,
+    'admd': _with_watch(_GAME),
+    'naive_adversarial': _GAME,
 }
 _OBJECT_STAGES = {
     'single_stream': {'stream': _step()},
@@ -152,7 +166,7 @@ _OBJECT_STAGES = {
         'fused': _step('rgb', 'depth', 'autoencoder', init=(
             'rgb=joint/rgb', 'depth=joint/depth', 'autoencoder=autoencoder/autoencoder'), frozen=('autoencoder',),
             loss='estimated_depth', epochs=0)},
-    'admd': {**_JOINT, **_imitation('game', 'adversarial')},
+    'admd': _with_watch({**_JOINT, **_imitation('game', 'adversarial')}),
     'naive_adversarial': {**_JOINT, **_imitation('game', 'adversarial')},
 }
 _MODALITIES = {'single_stream': ('rgb',), 'ensemble': ('rgb',)}
@@ -201,7 +215,8 @@ _VIDEO_PRESETS = {
     'small': {
         'clips.frame_size': 64, 'clips.crop_size': 64, 'network.width': 16, 'network.units': (2, 2, 2, 2),
         'network.norm_momentum': 0.98, 'stages.*.batch_size': 8, 'stages.*.epochs': 40,
-        'stages.*.decay_epochs': (27.0,), 'stages.*.selection': 'last'},
+        'stages.*.decay_epochs': (27.0,), 'stages.*.selection': 'last',
+        'stages.watch.epochs': 10, 'stages.watch.decay_epochs': (7.0,)},
     'tiny': {
         'clips.frame_size': 32, 'clips.crop_size': 32, 'data.rendering': 'tiny',
         'network.width': 4, 'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.9,
@@ -221,6 +236,7 @@ _OBJECT_SCHEDULES = {
     'joint': {'batch_size': 32, 'learning_rate': 1e-6, 'epochs': _iterations(1000, 32)},
     'hallucination': {'batch_size': 32, 'learning_rate': 1e-4, 'epochs': _iterations(2000, 32)},
     'game': {'batch_size': 64, 'learning_rate': 1e-6, 'epochs': _iterations(5000, 64)},
+    'watch': {'batch_size': 64, 'learning_rate': 1e-4, 'epochs': _iterations(1000, 64)},
     'moddrop': {'batch_size': 32, 'learning_rate': 1e-5, 'epochs': _iterations(1000, 32)},
     'autoencoder': {'batch_size': 32, 'learning_rate': 1e-4, 'epochs': _iterations(10000, 32)},
 }
@@ -237,7 +253,8 @@ _OBJECT_PRESETS = {
         # Fine-tuned with a hundredth and a tenth of the single streams' rate, as theirs.
         'stages.joint.learning_rate': 1e-5, 'stages.joint.epochs': 10, 'stages.joint.decay_epochs': (),
         'stages.moddrop.learning_rate': 1e-4, 'stages.moddrop.epochs': 10, 'stages.moddrop.decay_epochs': (),
-        'stages.game.batch_size': 16, 'stages.game.epochs': 40, 'stages.game.decay_epochs': (27.0,)},
+        'stages.game.batch_size': 16, 'stages.game.epochs': 40, 'stages.game.decay_epochs': (27.0,),
+        'stages.watch.epochs': 10, 'stages.watch.decay_epochs': (7.0,)},
     'tiny': {
         'clips.frame_size': 32, 'clips.crop_size': 32, 'data.rendering': 'tiny', 'data.hold_out': 0.2,
         'network.width': 4, 'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.9,
@@ -248,7 +265,8 @@ _OBJECT_PRESETS = {
 _THESIS_VARIANT = {
     'loser.hard_weight': 0.5, 'loser.soft_weight': 0.5, 'loser.squared_temperature': False,
     'loser.student_at_temperature': False, 'connections.form': 'multiplicative',
-    'hallucination.form': 'shares', 'hallucination.student_at_temperature': False}
+    'hallucination.form': 'shares', 'hallucination.student_at_temperature': False,
+    'stages.watch.epochs': 0}  # the text uses the discriminator as the game left it
 _THESIS_LEARNING_RATE = 1e-3 / 1.28e-3
 
 
@@ -316,19 +334,22 @@ def _thesis_variant(result: Recipe, more: Mapping[str, Any]) -> Recipe:
 def shared_stages(one: Recipe, other: Recipe) -> List[str]:
   """The first stages that end with the same weights under two recipes, whatever the recipes do afterwards.
 
-  They have all that they depend on in common; only stages that learn by cross
-  entropy are compared, which is what every method of chapters 3 and 4 begins
-  with.
+  They have all that they depend on in common. Of two methods only stages that
+  learn by cross entropy are compared, which is what every method of chapters 3
+  and 4 begins with.
   """
   common = ('dataset', 'protocol', 'seed', 'mixed_precision', 'init_from', 'new_classifier', 'data', 'clips', 'network')
   separate = configs.ConnectionConfig('none')
   if any(getattr(one, name) != getattr(other, name) for name in common) or (
       (one.connections or separate) != (other.connections or separate)):
     return []
+  same_method = all(getattr(one, name) == getattr(other, name) for name in (
+      'method', 'loser', 'hallucination', 'discriminator', 'moddrop'))
   shared = []
   for name, name_there in zip(one.stages, other.stages):
     stage, there = one.stages[name], other.stages[name_there]
-    if name != name_there or stage != there or stage.loss != 'cross_entropy' or one.streams(name) != other.streams(name):
+    if name != name_there or stage != there or one.streams(name) != other.streams(name) or not (
+        same_method or stage.loss == 'cross_entropy'):
       break
     shared.append(name)
   return shared
@@ -435,7 +456,7 @@ def _stage_problems(result: Recipe, name: str, stage: configs.StageConfig):
     yield 'batch_size and validate_every must be positive, epochs at least 0'
   yield from _one_of(stage, '', 'loss', (
       'multiple_choice', 'cross_entropy', 'hallucination', 'adversarial', 'moddrop', 'reconstruction',
-      'estimated_depth'))
+      'estimated_depth', 'noise'))
   yield from _one_of(stage, '', 'optimizer', ('momentum', 'adam'))
   yield from _one_of(stage, '', 'criterion', ('oracle', 'sum'))
   yield from _one_of(stage, '', 'selection', ('best_validation', 'last'))
@@ -447,7 +468,8 @@ def _stage_problems(result: Recipe, name: str, stage: configs.StageConfig):
   earlier = list(result.stages)[:list(result.stages).index(name)]
   for item in stage.init:
     parts = re.fullmatch(r'(\w+)=(\w+)/(\w+)', item)
-    if not (parts and parts[1] in streams and parts[2] in earlier and parts[3] in result.streams(parts[2])):
+    if not (parts and parts[1] in result.networks(name) and parts[2] in earlier
+            and parts[3] in result.networks(parts[2])):
       yield f'init has {item!r}, which must be STREAM=STAGE/STREAM with a stage before this one'
 
 

@@ -148,9 +148,9 @@ class Run:
     return method
 
   def restore_switch(self) -> adversarial.Switch:
-    """The switch between depth and hallucinated depth, from the stages `joint` and `game`; raises as `restore_method`."""
-    joint, game = self.restore_method('joint'), self.restore_method('game')
-    return adversarial.Switch({**joint.streams, 'hall': game.streams['hall']}, game.discriminator)
+    """The switch between depth and hallucinated depth, from the stages that end with its parts; raises as `restore_method`."""
+    joint, game, watch = (self.restore_method(stage) for stage in ('joint', 'game', 'watch'))
+    return adversarial.Switch({**joint.streams, 'hall': game.streams['hall']}, watch.discriminator)
 
 
 def run_name(recipe: recipes.Recipe) -> str:
@@ -224,11 +224,19 @@ def _hallucination(recipe, stage, streams, num_classes):
 
 
 def _adversarial(recipe, stage, streams, num_classes):
+  return adversarial.Game(streams, _discriminator(recipe, num_classes), **_two_stream_options(recipe, stage))
+
+
+def _noise(recipe, stage, streams, num_classes):
+  return adversarial.Watch(streams, _discriminator(recipe, num_classes), frozen=recipe.stages[stage].frozen)
+
+
+def _discriminator(recipe, num_classes):
   network = recipe.network
-  opponent = discriminator.Discriminator(num_classes, recipe.discriminator, name='discriminator')
+  result = discriminator.Discriminator(num_classes, recipe.discriminator, name='discriminator')
   features = network.bottleneck_width if network.bottleneck != 'none' else 32 * network.width
-  opponent(tf.zeros([recipe.clips.frames, features]), recipe.clips.frames)
-  return adversarial.Game(streams, opponent, **_two_stream_options(recipe, stage))
+  result(tf.zeros([recipe.clips.frames, features]), recipe.clips.frames)
+  return result
 
 
 def _moddrop(recipe, stage, streams, num_classes):
@@ -249,7 +257,7 @@ def _estimated_depth(recipe, stage, streams, num_classes):
 # Loss of a stage -> its method.
 _METHODS = {
     'multiple_choice': _multiple_choice, 'cross_entropy': _cross_entropy, 'hallucination': _hallucination,
-    'adversarial': _adversarial, 'moddrop': _moddrop, 'reconstruction': _reconstruction,
+    'adversarial': _adversarial, 'noise': _noise, 'moddrop': _moddrop, 'reconstruction': _reconstruction,
     'estimated_depth': _estimated_depth}
 
 

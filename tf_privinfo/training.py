@@ -114,7 +114,7 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
     videos = source.videos(split.train, method.training_modalities)
     batches = clips.training_clips(
         videos, run.recipe.clips, seed=runs.stage_seed(run.recipe, name), epochs=range(finished_epochs, stage.epochs),
-        batch_size=stage.batch_size)
+        batch_size=stage.batch_size, noisy_depth=method.learns_from_noisy_depth)
     method.fit(
         batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs, initial_epoch=finished_epochs,
         steps_per_epoch=len(split.train) // stage.batch_size, verbose=0,
@@ -126,24 +126,27 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
 
 
 def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: int) -> None:
-  """Gives every stream of a stage the weights that it starts from, and says which."""
+  """Gives every network of a stage the weights that it starts from, and says which."""
   recipe = run.recipe
   sources = dict(item.split('=') for item in recipe.stages[name].init)
-  for stream, network in method.streams.items():
+  for stream, network in method.networks.items():
     if stream in sources:
       stage, saved = sources[stream].split('/')
       if run.read(f'{stage}/finished.json') is None:
         raise errors.UserError(f'Stage {name} starts from stage {stage}, which was never run to its end in '
                                f'{run.directory}: run --stage={stage} first, or leave --stage out.')
       checkpoints.load_networks({saved: network}, run.weights(stage))
-      print(f'Stage {name}: stream {stream} starts as {saved} of stage {stage}')
+      print(f'Stage {name}: {stream} starts as {saved} of stage {stage}')
+    elif stream not in method.streams:
+      continue  # a discriminator starts anew
     elif recipe.init_from:
       weights = _weights_of_other_run(recipe, name, num_classes)
       checkpoints.load_networks({stream: network}, weights, ('classifier',) if recipe.new_classifier else ())
-      print(f'Stage {name}: stream {stream} starts from {weights}' + (
+      print(f'Stage {name}: {stream} starts from {weights}' + (
           ', with a new classifier' if recipe.new_classifier else ''))
     elif getattr(recipe.network, 'pretrained', ''):
-      print(f'Stage {name}, stream {stream}: {slim_checkpoint.load_pretrained(network, recipe.network.pretrained)}')
+      resnet = network.encoder if stream == 'autoencoder' else network
+      print(f'Stage {name}, {stream}: {slim_checkpoint.load_pretrained(resnet, recipe.network.pretrained)}')
 
 
 def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) -> str:
@@ -180,7 +183,7 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
         stage.early_stopping_patience, state, directory / 'best'))
   examples, _, _ = next(iter(clips.training_clips(
       source.videos(split.train, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
-      batch_size=4)))
+      batch_size=4, noisy_depth=method.learns_from_noisy_depth)))
   history = (run.read(f'{name}/history.json') or [])[:int(state.epoch)]
   return result + [
       summaries.TensorBoard(

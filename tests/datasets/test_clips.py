@@ -499,3 +499,17 @@ def test_noise_spoils_depth_alone(coded):
   centred = collect(noise.DepthNoise('void'), centre=(30.0, 20.5, 10.0))
   np.testing.assert_array_equal(centred['depth'], np.broadcast_to([30, 20.5, 10], clean['depth'].shape))
   np.testing.assert_array_equal(centred['rgb'], clean['rgb'])
+
+
+def test_training_clips_with_noisy_depth_beside_the_clean(coded):
+  """Clean clips and their order are what they are without it; depth and nothing else is spoiled."""
+  def collect(**options):
+    return _collect(clips.training_clips(
+        _videos(coded, _names(6), ('rgb', 'depth')), CONFIG, seed=1, epochs=[0, 1], batch_size=6, **options))
+
+  plain, _, sample_ids = collect()
+  noisy, _, same_ids = collect(noisy_depth=True)
+  np.testing.assert_array_equal(same_ids, sample_ids)
+  spoiled = noisy.pop('noisy_depth')
+  _assert_same(noisy, plain)
+  assert np.abs(spoiled - plain['depth']).max() > 0 and spoiled.shape == plain['depth'].shape

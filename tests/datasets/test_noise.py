@@ -214,3 +214,14 @@ def test_malformed_noise_is_a_user_error(text):
   assert message.endswith(f', not {text!r}.') and '\n' not in message
   for allowed in ('variance of zero or more', '"void"', '"holes:"', '"levels:"', '"shift:"', '"frozen"'):
     assert allowed in message
+
+
+def test_random_speckle_draws_variances_of_all_magnitudes_of_table_4_6():
+  """From 1e-3 to 10, as often below 0.1 as above; a function of the seed."""
+  clip = tf.fill([1, 32, 32, 3], 100.0)
+  centre = (0.0, 0.0, 0.0)  # not clipped, so that the variance can be measured
+  spoiled = [noise.random_speckle(clip, tf.constant([7, seed]), centre) for seed in range(200)]
+  variances = np.array([np.var(clip_ / 100) for clip_ in spoiled])
+  assert 9e-4 < variances.min() < 3e-3 and 3.5 < variances.max() < 11.5
+  assert 0.4 < np.mean(variances < 0.1) < 0.6
+  np.testing.assert_array_equal(spoiled[3], noise.random_speckle(clip, tf.constant([7, 3]), centre))

@@ -127,7 +127,7 @@ def test_two_devices_play_as_one(two_devices):
     with strategy.scope():
       game = make_game(BATCH_NORM, lambda factor: tf.keras.optimizers.SGD(factor * 1e-2))
     game.fit(tf.data.Dataset.from_tensor_slices(make_batch()).batch(4), verbose=0)
-    return [v.numpy() for v in (*game.stream_variables, *game.discriminator.trainable_variables)]
+    return [v.numpy() for v in (*game.learned_variables, *game.discriminator.trainable_variables)]
 
   for one, two in zip(play(tf.distribute.get_strategy()), play(two_devices), strict=True):
     np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)
@@ -171,3 +171,28 @@ def test_missing_depth_has_score_one_and_finite_logits(switch):
 def test_fake_probability_reads_the_last_class_or_the_single_output(outputs, expected):
   assert losses.FAKE_CLASS == -1
   np.testing.assert_allclose(losses.fake_probability(tf.constant(outputs, tf.float32)), [expected], rtol=1e-6)
+
+
+def test_watch_trains_the_discriminator_alone_to_see_noise():
+  """It minimises eq. 4.1 with noisy depth as the fake, at the moving averages of real features, which stay."""
+  game = make_game()
+  for _ in range(3):
+    game.train_step(make_batch())
+  watch = adversarial.Watch({'depth': game.streams['depth']}, game.discriminator, frozen=('depth',))
+  watch.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 1e-2))
+  clips, labels = make_batch()
+  clips = {'depth': clips['depth'], 'noisy_depth': 0.1 * clips['depth']}
+  depth, averages = snapshot(game.streams['depth']), [v.numpy() for v in game.discriminator.non_trainable_variables]
+  real, fake = (watch({'depth': clip})['discriminator'] for clip in clips.values())
+  fakes = tf.fill([4 * FRAMES], CLASSES)
+  expected = tf.reduce_mean(0.5 * (losses.cross_entropy(tf.repeat(labels, FRAMES), real) + losses.cross_entropy(fakes, fake)))
+  history = []
+  for _ in range(40):
+    watch.reset_metrics()
+    history.append(watch.train_step((clips, labels)))
+  assert float(history[0]['loss']) == pytest.approx(float(expected), rel=1e-5)
+  last = {name: float(value) for name, value in history[-1].items()}
+  assert last['discriminator/fake_probability_noise'] > last['discriminator/fake_probability_depth'] + 0.2
+  assert all(unchanged(game.streams['depth'], depth))
+  for before, after in zip(averages, game.discriminator.non_trainable_variables, strict=True):
+    np.testing.assert_array_equal(before, after)

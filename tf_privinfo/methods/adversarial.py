@@ -3,6 +3,7 @@
 | class    | what it does                                                                       |
 |----------|------------------------------------------------------------------------------------|
 | `Game`   | trains `hall` and the discriminator, each with an optimizer of its own             |
+| `Watch`  | trains the discriminator on, to tell clean depth from noisy depth                  |
 | `Switch` | classifies RGB and depth, and gives the discriminator's opinion on the depth       |
 """
 
@@ -66,26 +67,74 @@ class Game(two_stream.FusedStreams):
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
       scaled = d_loss / replicas, g_loss / replicas
     of_discriminator = base.gradients(tape, scaled[0], self.discriminator.trainable_variables)
-    of_hall = base.gradients(tape, scaled[1], self.stream_variables)
+    of_hall = base.gradients(tape, scaled[1], self.learned_variables)
     del tape  # a persistent one keeps every activation
     of_discriminator = base.apply_gradients(self.discriminator_optimizer, of_discriminator)
     of_hall = base.apply_gradients(self.optimizer, of_hall)
     shown = {'d_loss': d_loss, 'g_loss': g_loss,
              'gradient_norm/discriminator': tf.linalg.global_norm([g for g, _ in of_discriminator]),
-             **self._fused_loss(labels, {'hall': hall['logits']})[1]}
-    for features, outputs, is_fake in (('depth', real, False), ('hall', fake, True)):
-      shown[f'discriminator/accuracy_{features}'] = self._right(outputs, frame_labels, is_fake)
-      shown[f'discriminator/fake_probability_{features}'] = losses.fake_probability(outputs)
+             **self._fused_loss(labels, {'hall': hall['logits']})[1],
+             **_opinion('depth', real, frame_labels, False), **_opinion('hall', fake, frame_labels, True)}
     self.means['loss'].update_state(g_loss)
     return self._record(labels, base.Objective(g_loss, {'hall': hall['logits']}, shown), of_hall)
 
-  def _right(self, outputs, labels, is_fake: bool):
-    """Whether the discriminator sees through features [N]; of real ones, also whether it knows their class."""
-    if outputs.shape[-1] == 1:
-      return tf.cast((outputs[:, 0] < 0.5) == is_fake, tf.float32)
-    fake_class = outputs.shape[-1] + losses.FAKE_CLASS
-    expected = tf.fill(tf.shape(labels), fake_class) if is_fake else labels
-    return tf.cast(tf.argmax(outputs, axis=-1, output_type=tf.int32) == expected, tf.float32)
+
+class Watch(base.Method):
+  """The discriminator of a game goes on learning: features of noisy depth take the place of hallucinated ones in eq. 4.1.
+
+  Not in the thesis, which uses the discriminator of the game as it is (section
+  4.3.5). Where the game ends in an equilibrium that discriminator has no
+  opinion, and noise does not give it one.
+
+  Batch norm has the moving averages of depth features, as at test time.
+
+  Args:
+    streams: `depth`, which is frozen.
+    discriminator: of the game.
+    **kwargs: of `Method`.
+  """
+
+  classifies = False
+  learns_from_noisy_depth = True
+
+  def __init__(self, streams, discriminator: discriminators.Discriminator, **kwargs):
+    super().__init__(streams, terms=[f'discriminator/{quantity}_{features}' for quantity in (
+        'accuracy', 'fake_probability') for features in ('depth', 'noise')], **kwargs)
+    self.discriminator = discriminator
+
+  @property
+  def networks(self):
+    return {**self.streams, 'discriminator': self.discriminator}
+
+  @property
+  def learned_variables(self):
+    return self.discriminator.trainable_variables
+
+  def call(self, clips, training=False):
+    """The discriminator's outputs [B*T, C + 1] for depth."""
+    features = self.streams['depth'].end_points(clips['depth'])['features']
+    return {'discriminator': self.discriminator(features, clips['depth'].shape[1])}
+
+  def objective(self, clips, labels):
+    frame_labels = tf.repeat(labels, clips['depth'].shape[1])
+    real, fake = (self({'depth': clips[name]})['discriminator'] for name in ('depth', 'noisy_depth'))
+    terms = losses.adversarial(frame_labels, real, fake, self.discriminator.config)
+    return base.Objective(tf.reduce_mean(terms['discriminator']), {}, {
+        **_opinion('depth', real, frame_labels, False), **_opinion('noise', fake, frame_labels, True)})
+
+
+def _opinion(features: str, outputs, labels, is_fake: bool):
+  """What is shown of a discriminator's outputs: [N] each.
+
+  Its accuracy says whether it sees through fakes; of real features, also whether it knows their class.
+  """
+  if outputs.shape[-1] == 1:
+    right = (outputs[:, 0] < 0.5) == is_fake
+  else:
+    expected = tf.fill(tf.shape(labels), outputs.shape[-1] + losses.FAKE_CLASS) if is_fake else labels
+    right = tf.argmax(outputs, axis=-1, output_type=tf.int32) == expected
+  return {f'discriminator/accuracy_{features}': tf.cast(right, tf.float32),
+          f'discriminator/fake_probability_{features}': losses.fake_probability(outputs)}
 
 
 class Switch(tf.keras.Model):

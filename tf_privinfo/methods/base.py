@@ -38,9 +38,11 @@ class Method(tf.keras.Model):
   Attributes:
     classifies: whether the learning streams give logits; if not, `call` and
       `modalities` mean nothing, and there is no accuracy.
+    learns_from_noisy_depth: whether training clips have 'noisy_depth', too.
   """
 
   classifies = True
+  learns_from_noisy_depth = False
 
   def __init__(self, streams: Dict[str, tf.keras.Model], *, reads: Optional[Mapping[str, str]] = None,
                frozen: Sequence[str] = (), weight_decay: float = 0.0, terms: Sequence[str] = (), **kwargs):
@@ -92,11 +94,11 @@ class Method(tf.keras.Model):
       new_optimizer: gives one whose rate is the stage's, times the argument.
     """
     self.compile(optimizer=new_optimizer(1.0))
-    self.optimizer.build(self.stream_variables)
+    self.optimizer.build(self.learned_variables)
 
   @property
-  def stream_variables(self) -> List[tf.Variable]:
-    """What the learning streams learn."""
+  def learned_variables(self) -> List[tf.Variable]:
+    """What the loss of `objective` trains: the learning streams' variables."""
     return [variable for stream in self.learning for variable in self.streams[stream].trainable_variables]
 
   def objective(self, clips: Dict[str, tf.Tensor], labels: tf.Tensor) -> Objective:
@@ -116,10 +118,10 @@ class Method(tf.keras.Model):
     clips, labels = data
     with tf.GradientTape() as tape:
       objective = self.objective(clips, labels)
-      penalty = losses.weight_decay(self.stream_variables, self.weight_decay) if self.weight_decay else 0.0
+      penalty = losses.weight_decay(self.learned_variables, self.weight_decay) if self.weight_decay else 0.0
       loss = objective.loss + penalty
       scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
-    summed = apply_gradients(self.optimizer, gradients(tape, scaled, self.stream_variables))
+    summed = apply_gradients(self.optimizer, gradients(tape, scaled, self.learned_variables))
     self.means['loss'].update_state(loss)
     if self.weight_decay:
       self.means['loss_l2'].update_state(penalty)
