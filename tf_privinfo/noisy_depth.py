@@ -14,8 +14,9 @@ from tf_privinfo import switching
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import noise
 
-# Of table 4.6: variances, and no depth at all.
-TABLE_4_6 = ('0', '1e-3', '1e-2', '1e-1', '1', '10', 'void')
+# By which the threshold of a switch is chosen: the levels of table 4.6, and others between them, since it is between
+# two of these that the better branch changes.
+CHOICE = ('0', '1e-3', '3e-3', '1e-2', '3e-2', '1e-1', '3e-1', '1', '3', '10', 'void')
 
 
 def parse_levels(text: str) -> Dict[str, noise.DepthNoise]:
@@ -67,7 +68,7 @@ def sweep(run: runs.Run, source: catalog.Source, names: Sequence[str],
 
 
 def choose_switch(run: runs.Run, source: catalog.Source, names: Sequence[str]) -> Dict[str, Any]:
-  """Chooses the fake probability above which depth is hallucinated, on validation samples under the noise of table 4.6.
+  """Chooses the fake probability above which depth is hallucinated, on validation samples under noise.
 
   Writes `switch.json`, and real and hallucinated features for TensorBoard's
   projector.
@@ -80,7 +81,7 @@ def choose_switch(run: runs.Run, source: catalog.Source, names: Sequence[str]) -
   Returns:
     What `switch.json` holds: `threshold`, and the sweep that it was chosen by.
   """
-  levels = parse_levels(','.join(TABLE_4_6))
+  levels = parse_levels(','.join(CHOICE))
   predictions = _predict_switch(run, source, source.index(names), levels)
   right = {branch: np.array([_right(p, p.logits[branch]) for p in predictions.values()])
            for branch in ('trusted', 'hallucinated')}

@@ -254,6 +254,7 @@ _OBJECT_PRESETS = {
         'stages.joint.learning_rate': 1e-5, 'stages.joint.epochs': 10, 'stages.joint.decay_epochs': (),
         'stages.moddrop.learning_rate': 1e-4, 'stages.moddrop.epochs': 10, 'stages.moddrop.decay_epochs': (),
         'stages.game.batch_size': 16, 'stages.game.epochs': 40, 'stages.game.decay_epochs': (27.0,),
+        'stages.game.selection': 'best_validation',
         'stages.watch.epochs': 10, 'stages.watch.decay_epochs': (7.0,)},
     'tiny': {
         'clips.frame_size': 32, 'clips.crop_size': 32, 'data.rendering': 'tiny', 'data.hold_out': 0.2,
