@@ -10,6 +10,7 @@ import pathlib
 
 from absl import flags
 
+from tf_privinfo import checks
 from tf_privinfo import cli
 from tf_privinfo import recipes
 from tf_privinfo import settings
@@ -68,7 +69,7 @@ def resolve_recipe() -> recipes.Recipe:
   for field in ('epochs', 'batch_size'):
     if FLAGS[field].value is not None:
       values.update(recipes.training_stages(recipe, field, FLAGS[field].value))
-  return recipes.check(settings.override(recipe, {**values, **settings.parse_settings(FLAGS.set)}))
+  return checks.check(settings.override(recipe, {**values, **settings.parse_settings(FLAGS.set)}))
 
 
 def main() -> None:

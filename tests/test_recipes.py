@@ -2,6 +2,7 @@
 
 import pytest
 
+from tf_privinfo import checks
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo import settings
@@ -60,7 +61,7 @@ def offered():
 
 @pytest.mark.parametrize('method, dataset', offered())
 def test_stages_start_from_streams_that_earlier_stages_have(method, dataset):
-  recipe = recipes.check(make(method=method, dataset=dataset))
+  recipe = checks.check(make(method=method, dataset=dataset))
   done = {}
   for name in recipe.stages:
     stage = recipe.stages[name]
@@ -89,7 +90,7 @@ def test_games_of_chapter_4_are_those_of_the_authors():
   objects = make(method='admd', dataset='nyud')
   assert objects.network.bottleneck == 'conv7x7' and not objects.network.temporal and objects.clips.frames == 1
   assert objects.discriminator.hidden == (1024, 1024, 1024, 2048, 3076) and objects.discriminator.loss_weight == 1
-  steps = {name: round(stage.epochs * (2081 // stage.batch_size), -2) for name, stage in objects.stages.items()}
+  steps = {name: round(stage.epochs * (2091 // stage.batch_size), -2) for name, stage in objects.stages.items()}
   assert steps == {'rgb': 2000, 'depth': 2000, 'joint': 1000, 'game': 5000, 'watch': 1000, 'fused': 0}
   rates = {name: stage.learning_rate for name, stage in objects.stages.items() if stage.epochs}
   assert rates == {'rgb': 1e-4, 'depth': 1e-4, 'joint': 1e-6, 'game': 1e-6, 'watch': 1e-4}
@@ -163,7 +164,7 @@ def test_bad_overrides_say_what_is_wrong(values, words):
     {'stages.ensemble.optimizer': 'sgd'}])
 def test_recipes_that_cannot_run_are_refused(values):
   with pytest.raises(errors.UserError):
-    recipes.check(settings.override(make(), values))
+    checks.check(settings.override(make(), values))
 
 
 @pytest.mark.parametrize('values', [
@@ -174,7 +175,7 @@ def test_recipes_that_cannot_run_are_refused(values):
     {'hallucination.form': 'product'}])
 def test_two_stream_recipes_that_cannot_run_are_refused(values):
   with pytest.raises(errors.UserError, match=next(iter(values)).split('.')[-1]):
-    recipes.check(settings.override(make(method='modality_distillation'), values))
+    checks.check(settings.override(make(method='modality_distillation'), values))
 
 
 @pytest.mark.parametrize('values', [
@@ -183,7 +184,7 @@ def test_two_stream_recipes_that_cannot_run_are_refused(values):
     {'network.bottleneck': 'mean'}, {'network.bottleneck_width': '0'}])
 def test_games_that_cannot_run_are_refused(values):
   with pytest.raises(errors.UserError, match='discriminator|bottleneck'):
-    recipes.check(settings.override(make(method='admd'), values))
+    checks.check(settings.override(make(method='admd'), values))
 
 
 def test_unknown_names_list_the_known_ones():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tf_privinfo import checks
 from tf_privinfo import recipes
 from tf_privinfo import settings
 from tf_privinfo import thesis
@@ -14,7 +15,7 @@ _ROWS = [(table, name) for table, rows in thesis.TABLES.items() for name in rows
 def recipe_of(row):
   """A row's recipe; that of NW-UCLA for datasets of videos that are not there yet."""
   dataset = row.dataset if row.dataset in recipes.DATASETS else 'nwucla'
-  return recipes.check(settings.override(recipes.recipe(row.method, dataset, next(iter(row.reported))), row.settings))
+  return checks.check(settings.override(recipes.recipe(row.method, dataset, next(iter(row.reported))), row.settings))
 
 
 @pytest.mark.parametrize('table, name', _ROWS)

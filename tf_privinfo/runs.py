@@ -23,6 +23,7 @@ from typing import Any, Dict, List, Optional
 import tensorflow as tf
 
 from tf_privinfo import checkpoints
+from tf_privinfo import checks
 from tf_privinfo import configs
 from tf_privinfo import errors
 from tf_privinfo import recipes
@@ -86,7 +87,7 @@ class Run:
     path = pathlib.Path(directory) / 'recipe.yaml'
     if not path.is_file():
       raise errors.UserError(f'{directory} is not a run directory (it has no recipe.yaml).')
-    return cls(path.parent, recipes.check(recipes.from_yaml(path.read_text())))
+    return cls(path.parent, checks.check(recipes.from_yaml(path.read_text())))
 
   def stage_directory(self, stage: str) -> pathlib.Path:
     return self.directory / stage
