@@ -89,12 +89,12 @@ def choose_switch(run: runs.Run, source: catalog.Source, names: Sequence[str]) -
   threshold = switching.choose_threshold(scores, right['trusted'], right['hallucinated'])
   result = {'threshold': threshold, 'split': 'validation', 'samples': len(names),
             'levels': {level: _level(p, threshold) for level, p in predictions.items()}}
-  run.write('switch.json', result)
-  clean = next(iter(predictions.values()))
+  clean = predictions['0']
   summaries.write_projection(
       run.directory / 'tensorboard' / 'features',
       {kind: clean.logits[f'{kind}_features'] for kind in ('depth', 'hall')},
       [source.label_names[label] for label in clean.labels])
+  run.write('switch.json', result)  # last: what is there is not written again
   return result
 
 
