@@ -130,7 +130,8 @@ def same(one, other):
 # A whole run.
 
 
-@pytest.mark.parametrize('fixture, samples, validation', [('nyud_run', 6, 3), ('nwucla_run', 4, 2)])
+@pytest.mark.parametrize('fixture, samples, validation', [
+    ('nyud_run', 6, 3), pytest.param('nwucla_run', 4, 2, marks=pytest.mark.slow)])
 def test_run_has_all_stages_and_its_switch(fixture, samples, validation, request):
   """All stages finished, those that classify were evaluated; a threshold was chosen, also under the noise of table 4.6."""
   run = request.getfixturevalue(fixture)
@@ -151,7 +152,8 @@ def test_run_has_all_stages_and_its_switch(fixture, samples, validation, request
   assert void['hallucinated_share'] == void['fake_probability'] == 1 > switch['levels']['0']['fake_probability']
 
 
-@pytest.mark.parametrize('fixture, validation, width', [('nyud_run', 3, 16), ('nwucla_run', 2, 128)])
+@pytest.mark.parametrize('fixture, validation, width', [
+    ('nyud_run', 3, 16), pytest.param('nwucla_run', 2, 128, marks=pytest.mark.slow)])
 def test_projector_has_real_and_hallucinated_features(fixture, validation, width, request):
   """One row of features for each validation sample and kind, with the class and the kind beside it."""
   directory = request.getfixturevalue(fixture).directory / 'tensorboard' / 'features'
@@ -186,13 +188,14 @@ def test_the_discriminator_alone_learns_to_watch(nyud_run):
   assert 0 <= history['discriminator/fake_probability_noise'] <= 1 and not any('validation' in name for name in history)
 
 
+@pytest.mark.slow
 def test_two_streams_of_videos_are_not_trained_together(nwucla_run):
   assert nwucla_run.read('joint/finished.json') == {'weights': 'last/epoch-0', 'epochs': 0}
   for name in ('rgb', 'depth'):
     assert all(same(stream(nwucla_run, 'joint', name), stream(nwucla_run, name, name)))
 
 
-@pytest.mark.parametrize('fixture', ['nyud_run', 'nwucla_run'])
+@pytest.mark.parametrize('fixture', ['nyud_run', pytest.param('nwucla_run', marks=pytest.mark.slow)])
 def test_tensorboard_shows_both_players(fixture, request):
   """The losses of both, and whether the discriminator sees through either kind of features: the history's values."""
   run = request.getfixturevalue(fixture)
@@ -370,7 +373,7 @@ def test_evaluation_with_estimated_depth(nyud_run, nyud_dir):
 @pytest.fixture(scope='module')
 def networks(nyud_run):
   """The methods that the switch stands for, each from the checkpoint of its own stage."""
-  return {stage: nyud_run.restore_method(stage) for stage in ('joint', 'game', 'fused')}
+  return {stage: nyud_run.restore_method(stage) for stage in ('joint', 'watch', 'fused')}
 
 
 @pytest.fixture(scope='module')
@@ -392,8 +395,8 @@ def clips_of_test(nyud_run, nyud_dir):
 def branches(networks, batch):
   """What the switch chooses from, by the methods of its stages: logits of both branches, and scores by hand."""
   trusted, hallucinated = networks['joint'](batch), networks['fused']({'rgb': batch['rgb']})
-  game = networks['game']
-  outputs = game.discriminator(game.streams['depth'].end_points(batch['depth'])['features']).numpy().astype(np.float64)
+  watch = networks['watch']
+  outputs = watch.discriminator(watch.streams['depth'].end_points(batch['depth'])['features']).numpy().astype(np.float64)
   scores = np.exp(outputs[:, -1]) / np.exp(outputs).sum(axis=1)
   pixels = batch['depth'].numpy().reshape(len(scores), -1, 3)
   scores[np.ptp(pixels, axis=1).max(axis=1) == 0] = 1

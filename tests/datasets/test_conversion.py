@@ -185,22 +185,47 @@ def test_what_was_prepared_of_an_earlier_conversion_is_not_trusted(table, tmp_pa
 # What a user can get wrong.
 
 
-@pytest.mark.parametrize('flag, words', [
-    ('--columns=part:block', ['part:block', 'part=block']),
-    ('--columns=colour=rgb', ['colour=rgb', 'part, class, rgb, depth']),
-    ('--depth_range=500', ['--depth_range=500', '2 numbers']),
-    ('--depth_range=900,800', ['--depth_range=900,800', 'nearest']),
-    ('--gravity=0,down,0', ['--gravity=0,down,0', '3 numbers']),
-    ('--gravity=0,0,0', ['--gravity']),
-    ('--depth_folder=images', ['--depth_folder=images']),
-    ('--pairs=nowhere.csv', ['nowhere.csv', 'No such file']),
-    ('--encoding=grey', ['--encoding=grey', 'jet|hha']),
-])
-def test_wrong_flags(flag, words, table, tmp_path):
-  status, out, err = _run(f'--pairs={table}', f'--output={tmp_path / "out"}', '--encoding=jet', flag)
-  assert status == 1 and 'Traceback' not in err and not out, err
-  assert all(word in err for word in words), err
-  assert not (tmp_path / 'out').exists()
+# Command lines in one process, since most of the time of one goes into imports; what main prints goes to the caller.
+MANY = """
+import contextlib, io, json, sys
+from tf_privinfo import cli
+from tf_privinfo.datasets.nyud import convert
+ends = []
+for flags in json.loads(sys.argv[1]):
+  sys.argv = ['convert', *flags]
+  convert.FLAGS.unparse_flags()
+  errors = io.StringIO()
+  with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(errors):
+    try:
+      cli.run(convert.main)
+    except SystemExit as end:
+      ends.append([str(end.code), errors.getvalue()])
+    else:
+      ends.append(['0', errors.getvalue()])
+print(json.dumps(ends))
+"""
+WRONG = {
+    '--columns=part:block': ['part:block', 'part=block'],
+    '--columns=colour=rgb': ['colour=rgb', 'part, class, rgb, depth'],
+    '--depth_range=500': ['--depth_range=500', '2 numbers'],
+    '--depth_range=900,800': ['--depth_range=900,800', 'nearest'],
+    '--gravity=0,down,0': ['--gravity=0,down,0', '3 numbers'],
+    '--gravity=0,0,0': ['--gravity'],
+    '--depth_folder=images': ['--depth_folder=images'],
+    '--pairs=nowhere.csv': ['nowhere.csv', 'No such file'],
+    '--encoding=grey': ['--encoding=grey', 'jet|hha'],
+}
+
+
+def test_wrong_flags(table, tmp_path):
+  output = tmp_path / 'out'
+  lines = [[f'--pairs={table}', f'--output={output}', '--encoding=jet', flag] for flag in WRONG]
+  done = subprocess.run([sys.executable, '-c', MANY, json.dumps(lines)], check=True, capture_output=True, text=True)
+  ends = json.loads(done.stdout.splitlines()[-1])
+  for (code, printed), (flag, words) in zip(ends, WRONG.items(), strict=True):
+    assert code != '0' and 'Traceback' not in printed, (flag, printed)
+    assert all(word in code + printed for word in words), (flag, code, printed)
+  assert not output.exists()
 
 
 def test_an_output_that_cannot_be_written(table):
