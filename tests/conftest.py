@@ -1,5 +1,6 @@
 """Settings of every test process: two logical CPUs, so that distribution is tested without a GPU."""
 
+import gc
 import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
@@ -12,10 +13,22 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+# The garbage collector looks at everything that is alive, again and again while functions are traced.
+gc.collect()
+gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope='module')
-def seed():
-  """Training makes its process deterministic, which then refuses random initial weights without a seed."""
+def clean_process():
+  """A seed, since training makes its process deterministic, and random weights are then refused without one.
+
+  What a module leaves behind is removed: networks and traced functions of all
+  modules would slow the garbage collector down.
+  """
   tf.keras.utils.set_random_seed(0)
+  yield
+  tf.keras.backend.clear_session()
+  gc.collect()
 
 
 @pytest.fixture(scope='session')

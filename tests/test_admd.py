@@ -265,6 +265,7 @@ def test_autoencoder_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
     np.testing.assert_allclose(logits, expected[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_naive_game_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
   """The stages before the game are taken over, the game is played anew against one output; there is no switch."""
   run, printed = train_beside(nyud_run, 'naive_adversarial', nyud_dir)

@@ -87,6 +87,7 @@ def test_finished_run_is_not_trained_again(data_dir, tmp_path, monkeypatch):
   assert again.read('results.json')['samples'] == first['samples']
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(data_dir, tmp_path):
   """SIGKILL at three random moments: weights, optimizer, history and results are bit-identical."""
   flags = ['--method=dmcl', '--dataset=nwucla', f'--data_dir={data_dir}', '--preset=tiny', '--epochs=12',
