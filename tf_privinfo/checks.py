@@ -46,7 +46,7 @@ def _network_problems(result: recipes.Recipe):
   if isinstance(network, configs.ResNet50Config):
     if len(network.units) != 4 or min(network.units) < 2:
       yield 'network.units must be four numbers of at least 2'
-    yield from _one_of(network, 'network.', 'bottleneck', ('none', 'conv7x7', 'spatial_then_1d', 'pool_then_conv'))
+    yield from _one_of(network, 'network.', 'bottleneck', configs.BOTTLENECKS)
     if network.bottleneck_width < 1:
       yield 'network.bottleneck_width must be positive'
   elif not network.units or min(network.units) < 1:
@@ -76,8 +76,8 @@ def _hallucination_problems(config: configs.HallucinationConfig):
 
 
 def _discriminator_problems(config: configs.DiscriminatorConfig):
-  yield from _one_of(config, 'discriminator.', 'form', ('batch_norm', 'plain', 'residual'))
-  yield from _one_of(config, 'discriminator.', 'task', ('classes', 'real_or_fake'))
+  yield from _one_of(config, 'discriminator.', 'form', configs.DISCRIMINATOR_FORMS)
+  yield from _one_of(config, 'discriminator.', 'task', configs.DISCRIMINATOR_TASKS)
   if not config.hidden or min(config.hidden) < 1:
     yield 'discriminator.hidden must be positive numbers'
   elif config.form == 'residual' and (len(config.hidden) < 3 or len(set(config.hidden[:3])) > 1):

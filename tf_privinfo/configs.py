@@ -9,6 +9,12 @@ import dataclasses
 from typing import Tuple
 
 
+# What `ResNet50Config.bottleneck`, `DiscriminatorConfig.form` and `DiscriminatorConfig.task` can be.
+BOTTLENECKS = ('none', 'conv7x7', 'spatial_then_1d', 'pool_then_conv')
+DISCRIMINATOR_FORMS = ('batch_norm', 'plain', 'residual')
+DISCRIMINATOR_TASKS = ('classes', 'real_or_fake')
+
+
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
   """Which prepared form of a dataset is read.

@@ -117,9 +117,9 @@ class Run:
     return list(itertools.takewhile(
         lambda stage: other.read(f'{stage}/finished.json'), recipes.shared_stages(self.recipe, other.recipe)))
 
-  def take_stages(self, other: 'Run') -> List[str]:
-    """Copies those of `finished_stages_of` that this run has not finished, and returns their names."""
-    taken = [stage for stage in self.finished_stages_of(other) if self.read(f'{stage}/finished.json') is None]
+  def take_stages(self, other: 'Run', stages: List[str]) -> List[str]:
+    """Copies those of `stages` of another run that this run has not finished, and returns their names."""
+    taken = [stage for stage in stages if self.read(f'{stage}/finished.json') is None]
     for stage in taken:
       temporary = self.directory / f'{stage}.tmp'
       shutil.rmtree(temporary, ignore_errors=True)

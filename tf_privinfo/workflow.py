@@ -75,9 +75,10 @@ def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> N
         others += [runs.Run.open(str(path.parent))] if path.parent != run.directory else []
   else:
     others = [runs.Run.open(stages_from)]
-  other = max(others, key=lambda other: len(run.finished_stages_of(other)), default=None)
-  if other and run.finished_stages_of(other):
-    taken = run.take_stages(other)
+  offers = [(other, run.finished_stages_of(other)) for other in others]
+  other, stages = max(offers, key=lambda offer: len(offer[1]), default=(None, []))
+  if stages:
+    taken = run.take_stages(other, stages)
     if taken:
       print(f'Taken over from {other.directory}: stage {", ".join(taken)}', flush=True)
   elif stages_from != 'auto':

@@ -4,13 +4,12 @@ import dataclasses
 
 import tensorflow as tf
 
+from tf_privinfo import configs
 from tf_privinfo.configs import DiscriminatorConfig
 from tf_privinfo.errors import UserError
 from tf_privinfo.networks import layers
 from tf_privinfo.networks import resnet50
 
-FORMS = ('batch_norm', 'plain', 'residual')
-TASKS = ('classes', 'real_or_fake')
 # Of the leaky ReLUs in the form 'batch_norm'.
 SLOPE = 0.2
 
@@ -103,10 +102,10 @@ def _dense(units: int, name: str):
 
 
 def _check(config: DiscriminatorConfig):
-  if config.form not in FORMS:
-    raise UserError(f'Unknown form {config.form!r} of a discriminator: choose one of {", ".join(FORMS)}.')
-  if config.task not in TASKS:
-    raise UserError(f'Unknown task {config.task!r} of a discriminator: choose one of {", ".join(TASKS)}.')
+  if config.form not in configs.DISCRIMINATOR_FORMS:
+    raise UserError(f'Unknown form {config.form!r} of a discriminator: choose one of {", ".join(configs.DISCRIMINATOR_FORMS)}.')
+  if config.task not in configs.DISCRIMINATOR_TASKS:
+    raise UserError(f'Unknown task {config.task!r} of a discriminator: choose one of {", ".join(configs.DISCRIMINATOR_TASKS)}.')
   if config.form == 'residual' and (len(config.hidden) < 3 or len(set(config.hidden[:3])) > 1):
     raise UserError('The first three hidden layers of a residual discriminator have the same width, '
                     f'not {tuple(config.hidden)}.')

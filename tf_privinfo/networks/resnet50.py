@@ -12,6 +12,7 @@ from typing import Dict, Optional
 
 import tensorflow as tf
 
+from tf_privinfo import configs
 from tf_privinfo.configs import ResNet50Config
 from tf_privinfo.errors import UserError
 from tf_privinfo.networks import layers
@@ -23,7 +24,6 @@ CONNECTIONS = {
     'additive': lambda p, r, d: r + p * d,
     'multiplicative': lambda p, r, d: r * d,
 }
-BOTTLENECKS = ('none', 'conv7x7', 'spatial_then_1d', 'pool_then_conv')
 
 
 def kernel_initializer():
@@ -154,7 +154,7 @@ class Bottleneck(tf.keras.layers.Layer):
   h and w are those of the first maps that it gets, 7 for frames of 224 pixels.
 
   Args:
-    form: one of `BOTTLENECKS`.
+    form: one of `configs.BOTTLENECKS`.
     width: D.
     norm_momentum: of batch norm.
   """
@@ -202,8 +202,8 @@ class ResNet50(tf.keras.Model):
     super().__init__(autocast=False, **kwargs)  # the mean is subtracted in float32
     if len(config.units) != 4 or min(config.units) < 2:
       raise UserError(f'A ResNet stream has four blocks of at least two units each, not {tuple(config.units)}.')
-    if config.bottleneck not in BOTTLENECKS:
-      raise UserError(f'Unknown bottleneck {config.bottleneck!r}: choose one of {", ".join(BOTTLENECKS)}.')
+    if config.bottleneck not in configs.BOTTLENECKS:
+      raise UserError(f'Unknown bottleneck {config.bottleneck!r}: choose one of {", ".join(configs.BOTTLENECKS)}.')
     self.num_classes = num_classes
     self.config = config
     self.stem = ConvNorm(config.width, 7, 2, config.norm_momentum)
