@@ -7,7 +7,7 @@ import collections
 import concurrent.futures
 import os
 import pathlib
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 import tensorflow_datasets as tfds
 import tqdm
@@ -19,6 +19,17 @@ from tf_privinfo.datasets.preparation import alignment, frames
 # What makes a single sample unusable.
 PROBLEMS = (frames.BrokenFile, alignment.NotAlignable)
 _SHOWN_PROBLEMS = 20
+
+
+class Prepared(NamedTuple):
+  """One sample as it is stored.
+
+  Attributes:
+    example: by the names of the features; modalities are lists of encoded frames.
+    facts: what else is to be known of it, by the key of the metadata that holds it (sample's name -> fact).
+  """
+  example: Dict[str, Any]
+  facts: Mapping[str, Any]
 
 
 class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -69,8 +80,8 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Finds the samples, each with a `name`, and one sentence for each that cannot be used."""
     raise NotImplementedError
 
-  def prepare(self, sample) -> Dict[str, Any]:
-    """The example of a sample, modalities as lists of encoded frames; raises one of `PROBLEMS`; runs in threads."""
+  def prepare(self, sample) -> Prepared:
+    """Reads the native files of a sample; raises one of `PROBLEMS`; runs in threads."""
     raise NotImplementedError
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
@@ -91,15 +102,16 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _generate_examples(self, samples: List[Any], progress, last: bool) -> Iterator[Tuple[str, Dict]]:
     kept = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and TensorFlow release the GIL
-      for sample, example in zip(samples, pool.map(self._try_to_prepare, samples)):
+      for sample, prepared in zip(samples, pool.map(self._try_to_prepare, samples)):
         progress.update()
-        if isinstance(example, PROBLEMS):
-          self.info.metadata['skipped'].append(f'{sample.name}: {example}')
+        if isinstance(prepared, PROBLEMS):
+          self.info.metadata['skipped'].append(f'{sample.name}: {prepared}')
           continue
-        self.info.metadata['samples'][sample.name] = len(example[self.MODALITIES[0]])
-        self.note(sample)
+        self.info.metadata['samples'][sample.name] = len(prepared.example[self.MODALITIES[0]])
+        for key, fact in prepared.facts.items():
+          self.info.metadata.setdefault(key, {})[sample.name] = fact
         kept += 1
-        yield sample.name, example
+        yield sample.name, prepared.example
     if last or not kept:
       progress.close()
       if not self.builder_config.skip_broken:
@@ -109,11 +121,8 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       raise errors.UserError(f'Not one {self.UNIT} of {self.partition(samples[0].name)} can be used; the last problem '
                              f'is {self.info.metadata["skipped"][-1]}. Mend them or move these folders away.')
 
-  def note(self, sample) -> None:
-    """Writes into the metadata what else is to be known of a sample that was kept."""
-
   def _try_to_prepare(self, sample):
-    """Returns the example of a sample, or the one of `PROBLEMS` that was found."""
+    """Returns what `prepare` does, or the one of `PROBLEMS` that was found."""
     try:
       return self.prepare(sample)
     except PROBLEMS as problem:

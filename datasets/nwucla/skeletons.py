@@ -16,7 +16,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.datasets.preparation import alignment, frames
 
 _JOINTS = 20
 _TRACKED = 2  # NUI_SKELETON_POSITION_TRACKED
@@ -74,7 +74,7 @@ def _person(path: str, rows: List[List[float]]) -> Skeleton:
 
 
 def read_joints(paths: Sequence[Optional[str]], rgb_shape: Tuple[int, int], depth_shape: Tuple[int, int]
-                ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+                ) -> alignment.Joints:
   """Where the joints of a video are seen.
 
   Args:
@@ -82,8 +82,7 @@ def read_joints(paths: Sequence[Optional[str]], rgb_shape: Tuple[int, int], dept
     rgb_shape, depth_shape: (height, width) of the frames.
 
   Returns:
-    RGB pixels [F, 20, 2], depth pixels [F, 20, 2] as (x, y), and which are
-    tracked [F, 20] bool; the pixels of those that are not mean nothing.
+    The 20 joints of each frame.
 
   Raises:
     frames.BrokenFile: if a file cannot be understood.
@@ -95,7 +94,7 @@ def read_joints(paths: Sequence[Optional[str]], rgb_shape: Tuple[int, int], dept
       seen = tracked[frame] = skeleton.tracked
       pixels[frame, seen] = (_project(skeleton.positions[seen], rgb_shape, depth_shape) if skeleton.pixels is None
                              else skeleton.pixels[seen])
-  return pixels[..., :2], pixels[..., 2:], tracked
+  return alignment.Joints(pixels[..., :2], pixels[..., 2:], tracked)
 
 
 def _project(positions: np.ndarray, rgb_shape, depth_shape) -> np.ndarray:

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import pathlib
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import tensorflow_datasets as tfds
 
@@ -100,7 +100,7 @@ class Nyud(building.NativeBuilder):
     self.info.features['label'].names = native.classes(root, self.builder_config.depth_variant)
     return native.scan(root, self.builder_config.depth_variant)
 
-  def prepare(self, sample: native.Pair) -> Dict[str, Any]:
+  def prepare(self, sample: native.Pair) -> building.Prepared:
     rgb, depth = frames.read_picture(sample.rgb), frames.read_picture(sample.depth)
     if rgb.shape != depth.shape:
       raise frames.BrokenFile('RGB is {1}x{0}, depth {3}x{2}: the crops must have equal sizes'.format(
@@ -108,4 +108,4 @@ class Nyud(building.NativeBuilder):
     size = self.builder_config.frame_size
     encoded = {modality: frames.encode_jpeg(frames.resize_lanczos(image[None], size))
                for modality, image in (('rgb', rgb), ('depth', depth))}
-    return {**encoded, 'label': sample.label, 'sample_id': sample.name}
+    return building.Prepared({**encoded, 'label': sample.label, 'sample_id': sample.name}, {})

@@ -39,6 +39,18 @@ class Alignment:
     return (rgb_pixels - np.array(self.offset)) / self.scale
 
 
+class Joints(NamedTuple):
+  """Where the joints of a video are seen, for `estimate`.
+
+  Attributes:
+    rgb_pixels, depth_pixels: [F, J, 2] as (x, y); those of joints that are not tracked mean nothing.
+    tracked: [F, J] bool.
+  """
+  rgb_pixels: np.ndarray
+  depth_pixels: np.ndarray
+  tracked: np.ndarray
+
+
 class Box(NamedTuple):
   """A part of a frame: the centres of its first and last pixels, both included."""
   left: float

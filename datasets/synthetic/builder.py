@@ -1,7 +1,7 @@
 """TensorFlow Datasets builder of the synthetic dataset: renders it, then reads it as NW-UCLA."""
 
 from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets.nwucla import builder as multiview
+from tf_privinfo.datasets.nwucla.builder import Nwucla
 from tf_privinfo.datasets.synthetic import rendering
 from tf_privinfo.datasets.synthetic import storage
 
@@ -12,7 +12,7 @@ RENDERINGS = {
 }
 
 
-class Synthetic(multiview.Nwucla):
+class Synthetic(Nwucla):
   """Ten actions of ten subjects in three views, rendered; see `rendering`."""
 
   @classmethod

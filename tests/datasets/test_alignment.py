@@ -11,8 +11,8 @@ import tensorflow as tf
 from tests import native_files
 from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets.nwucla import builder, native, skeletons
+from tf_privinfo.datasets import catalog, videos
+from tf_privinfo.datasets.nwucla import native, skeletons
 from tf_privinfo.datasets.preparation import alignment, depth, flow, frames
 from tf_privinfo.datasets.synthetic import actions, figure, rendering
 
@@ -206,9 +206,9 @@ def test_error_in_pixels_against_the_true_cameras(rendered):
   """Over the figure it is below one pixel, and in the mean ten times less than without alignment."""
   root = rendered / 'multiview_action'
   cameras = json.loads((root / 'synthetic.json').read_text())['cameras']
-  videos, _ = native.scan(root, 'depth', with_skeletons=True)
+  found, _ = native.scan(root, 'depth', with_skeletons=True)
   errors_ = {'aligned': [], 'not aligned': []}
-  for video in videos:
+  for video in found:
     found = _alignment(video)
     pixels, true = _figure_pixels(video, cameras[video.name[5]])
     assert len(pixels) > 1000 and found.scale == pytest.approx(525 / 585, abs=.01)
@@ -288,17 +288,17 @@ def test_joints_lie_on_the_body_only_if_aligned(rendered, tmp_path):
 
 def test_without_aligned_nothing_is_new(rendered, tmp_path):
   """The same name, the same metadata, and no skeleton is needed: what was prepared before stays in use."""
-  assert builder.MultiviewConfig().name == '256px_depth_vis_opencv_dis_medium'
-  assert builder.MultiviewConfig(skip_broken=True).name == '256px_depth_vis_opencv_dis_medium_skip_broken'
-  assert builder.MultiviewConfig(aligned=True).name == '256px_depth_vis_opencv_dis_medium_aligned'
+  assert videos.VideoConfig().name == '256px_depth_vis_opencv_dis_medium'
+  assert videos.VideoConfig(skip_broken=True).name == '256px_depth_vis_opencv_dis_medium_skip_broken'
+  assert videos.VideoConfig(aligned=True).name == '256px_depth_vis_opencv_dis_medium_aligned'
   shutil.copytree(rendered / 'multiview_action', tmp_path / 'multiview_action',
                   ignore=shutil.ignore_patterns('*skeletons.txt', 'view_2', 'view_3'))
   source = _open(tmp_path, depth_variant='depth')
   assert set(source.metadata) == {'samples', 'skipped', 'cut', 'flow', 'depth_variant', 'frame_size'}
-  videos, _ = native.scan(tmp_path / 'multiview_action', 'depth')
-  assert all(video.skeletons == () for video in videos)
-  (encoded, _, _), = source.videos([videos[0].name], ('depth',)).as_numpy_iterator()
-  pictures = depth.jet(np.stack([frames.read_depth(path) for path in videos[0].depth]))
+  found, _ = native.scan(tmp_path / 'multiview_action', 'depth')
+  assert all(video.skeletons == () for video in found)
+  (encoded, _, _), = source.videos([found[0].name], ('depth',)).as_numpy_iterator()
+  pictures = depth.jet(np.stack([frames.read_depth(path) for path in found[0].depth]))
   assert list(encoded['depth']) == frames.encode_jpeg(frames.resize_bilinear(pictures, FRAME_SIZE))
 
 

@@ -1,0 +1,143 @@
+"""What the builders of all video datasets have in common: alignment, optical flow, frames of one size."""
+
+import collections
+import dataclasses
+from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from tf_privinfo import errors
+from tf_privinfo.configs import DataConfig
+from tf_privinfo.datasets import building
+from tf_privinfo.datasets.preparation import alignment, flow, frames
+
+
+class Footage(NamedTuple):
+  """What was recorded of one video.
+
+  Attributes:
+    rgb: [F, H, W, 3] uint8.
+    depth: [F, H', W', 3] uint8 pictures of depth, frame by frame those of RGB.
+    joints: of the same F frames, where the builder's config asks for alignment.
+    dropped: how many frames only one modality has; they were left out.
+  """
+  rgb: np.ndarray
+  depth: np.ndarray
+  joints: Optional[alignment.Joints] = None
+  dropped: int = 0
+
+
+@dataclasses.dataclass
+class VideoConfig(tfds.core.BuilderConfig):
+  """What is stored of each video.
+
+  Attributes:
+    frame_size: S; frames are stored as S x S, the size before cropping.
+    depth_variant: which of the dataset's `DEPTH_VARIANTS`.
+    skip_broken: keep going without the videos that cannot be read (or aligned).
+    aligned: RGB and depth are laid over each other by the skeleton's joints and cropped to what both show.
+  """
+  name: str = ''
+  frame_size: int = 256
+  depth_variant: str = 'depth_vis'
+  skip_broken: bool = False
+  aligned: bool = False
+
+  def __post_init__(self):
+    self.name = f'{self.frame_size}px_{self.depth_variant}_{flow.ENCODING.algorithm}'
+    if self.aligned:
+      self.name += '_aligned'
+    if self.skip_broken:
+      self.name += '_skip_broken'
+
+
+class VideoBuilder(building.NativeBuilder, skip_registration=True):
+  """RGB, depth and optical flow of every video, as JPEG frames of one size.
+
+  `info.metadata` holds `samples` (name -> number of frames), `skipped` (one
+  sentence each), `cut` (name -> frames left out), the flow's encoding, the
+  depth variant, `aligned` where RGB and depth are, and otherwise
+  `unlike_sizes` (name -> both sizes) if their frames differ in size.
+
+  Attributes:
+    DEPTH_VARIANTS: known values of `data.depth_variant`, the default first.
+    ACTIONS: number of an action in the samples' names -> name of the class; labels are their ranks.
+    PARTS: what `describe` counts by, of what `parse` returns.
+  """
+
+  MODALITIES = ('rgb', 'depth', 'flow')
+  UNIT, PREPARATION = 'video', 'flow, resize, encode'
+  DEPTH_VARIANTS: Tuple[str, ...]
+  ACTIONS: Mapping[int, str]
+  PARTS: Tuple[str, ...]
+
+  @staticmethod
+  def parse(name: str):
+    """The parts of a sample's name, `action` among them; see `protocols`."""
+    raise NotImplementedError
+
+  def read(self, sample) -> Footage:
+    """Reads the native files of a video; raises one of `building.PROBLEMS`; runs in threads."""
+    raise NotImplementedError
+
+  @classmethod
+  def configure(cls, config: DataConfig, frame_size: int) -> VideoConfig:
+    if config.depth_variant not in cls.DEPTH_VARIANTS:
+      raise errors.UserError(
+          f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(cls.DEPTH_VARIANTS)}.')
+    return VideoConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
+                       aligned=config.aligned)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    size = self.builder_config.frame_size
+    aligned = {'aligned': True} if self.builder_config.aligned else {}  # else the metadata are as they always were
+    image = tfds.features.Image(shape=(size, size, 3), encoding_format='jpeg')
+    return tfds.core.DatasetInfo(
+        builder=self,
+        features=tfds.features.FeaturesDict({
+            **{modality: tfds.features.Sequence(image) for modality in self.MODALITIES},
+            'label': tfds.features.ClassLabel(names=list(self.ACTIONS.values())),
+            'sample_id': tfds.features.Text(),
+        }),
+        metadata=tfds.core.MetadataDict(
+            samples={}, skipped=[], cut={}, flow=dataclasses.asdict(flow.ENCODING),
+            depth_variant=self.builder_config.depth_variant, frame_size=size, **aligned))
+
+  def describe(self, names: Sequence[str]) -> List[str]:
+    metadata, parsed = self.info.metadata, [self.parse(name) for name in names]
+    classes = collections.Counter(self.ACTIONS[name.action] for name in parsed)
+    lines = [f'{len(names)} videos, {sum(metadata["samples"].values())} frames, '
+             f'depth from {metadata["depth_variant"]}, flow by {metadata["flow"]["algorithm"]}'
+             + (', RGB and depth aligned' if metadata.get('aligned') else '')]
+    lines.append('per class: ' + ', '.join(f'{name} {count}' for name, count in classes.items()))
+    for part in self.PARTS:
+      counts = sorted(collections.Counter(getattr(name, part) for name in parsed).items())
+      lines.append(f'per {part}: ' + ', '.join(f'{value}: {count}' for value, count in counts))
+    if metadata['cut']:
+      lines.append(f'{len(metadata["cut"])} videos have modalities of different length and were cut to the shortest: '
+                   f'{building.first(metadata["cut"])}')
+    return lines
+
+  def prepare(self, sample) -> building.Prepared:
+    size = self.builder_config.frame_size
+    footage = self.read(sample)
+    rgb, depth = footage.rgb, footage.depth
+    facts = {'cut': footage.dropped} if footage.dropped else {}
+    if self.builder_config.aligned:
+      rgb, depth = alignment.overlay(rgb, depth, alignment.estimate(*footage.joints))
+    elif rgb.shape[1:3] != depth.shape[1:3]:
+      (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth.shape[1:3]
+      facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
+    images = {'rgb': rgb, 'depth': depth, 'flow': flow.encode_flow(flow.dense_flow(rgb))}
+    encoded = {m: frames.encode_jpeg(frames.resize_bilinear(images[m], size)) for m in self.MODALITIES}
+    label = self.ACTIONS[self.parse(sample.name).action]
+    return building.Prepared({**encoded, 'label': label, 'sample_id': sample.name}, facts)
+
+
+def stack(images: Sequence[np.ndarray], paths: Sequence[Any]) -> np.ndarray:
+  """The frames of a video as one array; raises `frames.BrokenFile` where they differ in size."""
+  for image, path in zip(images, paths):
+    if image.shape != images[0].shape:
+      raise frames.BrokenFile(f'{path}: {image.shape[1]}x{image.shape[0]}, unlike the first frame of the video')
+  return np.stack(images)
