@@ -1,4 +1,4 @@
-"""The switch by its definition: known answers, brute force over all thresholds, and small validation sets."""
+"""The switch: known answers, all other thresholds, and small validation sets."""
 
 import json
 
@@ -27,11 +27,10 @@ def _by_hand(scores, threshold, trusted, hallucinated):
 
 
 def test_separable_scores_are_separated_in_the_middle():
-  # Trusted depth is right on the clean level alone; the 3 samples of margin count whole levels out.
   scores = np.repeat([[0.1], [0.2], [0.8], [0.9]], 50, axis=1)
   trusted = np.repeat([[True], [True], [False], [False]], 50, axis=1)
   hallucinated = np.arange(50) < 30
-  assert switching.choose_threshold(scores, trusted, hallucinated) == pytest.approx(0.5)
+  assert switching.choose_threshold(scores, trusted, hallucinated) == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize('trusted_share, hallucinated_share, switches', [(0.9, 0.1, False), (0.1, 0.9, True)])
@@ -43,49 +42,13 @@ def test_a_branch_that_is_always_better_is_always_taken(trusted_share, hallucina
   assert np.mean((scores > threshold) == switches) > 0.95
 
 
-def test_hits_of_all_thresholds_by_hand():
-  scores = np.float32([[0.1, 0.5, 0.3], [0.5, 0.5, 1.0]])
-  trusted, hallucinated = _flags('110 100'), np.array([False, True, True])
-  np.testing.assert_array_equal(switching._candidates(scores), np.float32([0.05, 0.2, 0.4, 0.75]))
-  hits = [switching._switched_hits(s, t, hallucinated, switching._candidates(scores)) for s, t in zip(scores, trusted)]
-  np.testing.assert_array_equal(hits, [[2, 3, 2, 2], [2, 2, 2, 2]])
-
-
-def test_a_score_that_is_the_threshold_is_trusted():
-  """As it happens between neighbours in float32."""
-  score = np.nextafter(np.float32(1), np.float32(0))
-  np.testing.assert_array_equal(switching._candidates(np.array([score])), [score / 2, score])
-  for hallucinated in (False, True):
-    hits = switching._switched_hits(np.array([score]), np.array([not hallucinated]), np.array([hallucinated]),
-                                    np.array([score]))
-    assert hits == [not hallucinated]
-
-
-@pytest.mark.parametrize('seed', range(12))
-def test_no_threshold_is_better_by_more_than_the_margins(seed):
-  rng = np.random.default_rng(seed)
-  levels, samples = rng.integers(2, 6), int(rng.integers(4, 25))
-  scores, trusted, hallucinated = _sweep(rng, levels, samples)
-  if seed % 2:
-    scores = scores.round(1)  # equal scores, also 0 and 1
-  chosen = switching.choose_threshold(scores, trusted, hallucinated)
-  better = [max(sum(level), sum(hallucinated)) for level in trusted]
-
-  def judge(threshold):
-    hits = _by_hand(scores, threshold, trusted, hallucinated)
-    return max(b - h for b, h in zip(better, hits)), sum(hits)
-
-  values = sorted({0.0, 1.0, *scores.ravel().tolist()})
-  judged = [judge((low + high) / 2) for low, high in zip(values, values[1:])]
-  near_regret = [(r, hits) for r, hits in judged if r <= min(judged)[0] + 2]
-  good = [r <= min(judged)[0] + 2 and hits >= max(h for _, h in near_regret) - levels for r, hits in judged]
-  place = sum(value < chosen for value in values) - 1
-  assert good[place]
-  runs = ''.join('x' if g else ' ' for g in good).split(' ')
-  before = len(''.join('x' if g else ' ' for g in good[:place]).split(' ')[-1])
-  after = len(''.join('x' if g else ' ' for g in good[place + 1:]).split(' ')[0])
-  assert before + 1 + after == max(map(len, runs))  # the longest run
-  assert 0 <= before - after <= 1  # its middle
+@pytest.mark.parametrize('seed', range(6))
+def test_few_samples_more_are_right_with_the_best_threshold_of_all(seed):
+  """Against every threshold, sample by sample."""
+  scores, trusted, hallucinated = _sweep(np.random.default_rng(seed), 6, 40)
+  chosen = sum(_by_hand(scores, switching.choose_threshold(scores, trusted, hallucinated), trusted, hallucinated))
+  best = max(sum(_by_hand(scores, threshold, trusted, hallucinated)) for threshold in [-1.0, *scores.ravel()])
+  assert best - 4 <= chosen <= best  # of 240
 
 
 def test_hallucination_may_differ_between_levels_and_order_does_not_matter():
@@ -97,20 +60,13 @@ def test_hallucination_may_differ_between_levels_and_order_does_not_matter():
   assert switching.choose_threshold(scores, trusted, np.stack([trusted[4], *trusted[:4]])) != expected
 
 
-def test_loses_less_on_new_samples_than_the_best_threshold_of_a_small_validation_set():
-  rng, losses = np.random.default_rng(0), {'best': [], 'chosen': []}
-  for _ in range(200):
-    scores, trusted, hallucinated = _sweep(rng, 7, 40)
-    candidates = switching._candidates(scores)
-    better = np.maximum(trusted.sum(axis=1), hallucinated.sum())
-    hits = [switching._switched_hits(s, t, hallucinated, candidates) for s, t in zip(scores, trusted)]
-    best = candidates[np.argmin(np.max(better[:, np.newaxis] - hits, axis=0))]
-    chosen = switching.choose_threshold(scores, trusted, hallucinated)
-    scores, trusted, hallucinated = _sweep(rng, 7, 500)
-    for name, threshold in (('best', best), ('chosen', chosen)):
-      hits = np.where(scores > threshold, hallucinated, trusted)
-      losses[name].append(switching.regret(trusted.mean(axis=1), hallucinated.mean(), hits.mean(axis=1)).max())
-  assert np.mean(losses['chosen']) < np.mean(losses['best']) - 0.002
+def test_two_samples_do_not_decide():
+  """Of these samples alone, the most are right with a threshold above the two that are out of order."""
+  scores = np.concatenate([np.linspace(0.1, 0.4, 30), [0.6], [0.75, 0.75], np.linspace(0.8, 0.9, 30)])
+  trusted = (scores < 0.5) | (scores == 0.75)
+  hits = {threshold: sum(_by_hand([scores], threshold, [trusted], ~trusted)) for threshold in (0.5, 0.7, 0.78)}
+  assert max(hits, key=hits.get) == 0.78
+  assert 0.4 < switching.choose_threshold(scores[np.newaxis], trusted[np.newaxis], ~trusted) < 0.7
 
 
 @pytest.mark.parametrize('present', [0.0, 0.3, np.nextafter(np.float32(1), np.float32(0)), 1.0])

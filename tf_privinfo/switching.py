@@ -4,28 +4,27 @@ A sample's score is the probability that the discriminator gives to the class
 'fake' for its depth features: in [0, 1], and 1 if the sample has no depth. A
 sample whose score is above the threshold is switched: classified from rgb and
 hall ('hallucinated') in place of rgb and depth ('trusted'). L is the number of
-noise levels, N of samples, C of classes, K of candidate thresholds.
+noise levels, N of samples, C of classes.
 """
 
 from typing import Any, Dict
 
 import numpy as np
 
-# What the choice of a threshold takes for chance, in samples of the validation set.
-_REGRET_MARGIN = 2
-_ACCURACY_MARGIN = 1
+# How far the score of a new sample may be from that of a validation sample, in log-odds.
+_BLUR = 0.4
+_LARGEST_BELOW_1 = np.nextafter(np.float32(1), np.float32(0))
 
 
 def choose_threshold(scores: np.ndarray, trusted: np.ndarray, hallucinated: np.ndarray) -> float:
-  """The threshold that loses least against the better branch on a sweep of noise (section 4.3.5).
+  """The threshold with which most samples of a sweep of noise are right (section 4.3.5).
 
-  A threshold is good if its largest regret over the levels is within two
-  samples of the smallest and, among those, its mean accuracy over the levels is
-  within one sample of the highest. The middle of the longest run of good ones
-  is taken: which one is best on a small validation set is a matter of chance.
-  In simulations with 20, 40 and 100 samples it has a test regret of 1.4, 1.0
-  and 0.7 points, the best one of 2.0, 1.4 and 0.8. The length of a run counts
-  scores and is no difference of probabilities, as scores may crowd near 0 or 1.
+  That is where hallucination becomes better. Which threshold is best on a small
+  validation set is a matter of chance, so every sample is counted as if its
+  score were spread around it, by a logistic distribution in log-odds. Chosen on
+  40 and 100 samples drawn from the test sets of two runs, with 60 draws each, the
+  switch was 1.9 and 0.5 points below its better branch on the others, without the
+  spread 3.0 and 0.8.
 
   Args:
     scores: [L, N], of the same samples on every level.
@@ -35,18 +34,13 @@ def choose_threshold(scores: np.ndarray, trusted: np.ndarray, hallucinated: np.n
   Returns:
     The threshold, in [0, 1); exact in float32, the precision of the scores.
   """
-  scores = np.asarray(scores, np.float32)
-  hallucinated = np.broadcast_to(hallucinated, trusted.shape)
-  thresholds = _candidates(scores)
-  hits = np.stack([_switched_hits(*level, thresholds) for level in zip(scores, trusted, hallucinated)])  # [L, K]
-  largest = regret(trusted.sum(axis=1, keepdims=True), hallucinated.sum(axis=1, keepdims=True), hits).max(axis=0)
-  total = hits.sum(axis=0)
-
-  good = np.flatnonzero(largest <= largest.min() + _REGRET_MARGIN)
-  good = good[total[good] >= total[good].max() - _ACCURACY_MARGIN * len(scores)]
-  runs = np.split(good, np.flatnonzero(np.diff(good) > 1) + 1)
-  longest = max(runs, key=len)
-  return float(thresholds[longest[len(longest) // 2]])
+  scores = np.clip(np.asarray(scores, np.float64), 1e-7, _LARGEST_BELOW_1).ravel()
+  log_odds = np.log(scores) - np.log1p(-scores)
+  gains = (trusted.astype(int) - hallucinated).ravel()  # of trusting each sample
+  thresholds = np.linspace(log_odds.min() - 10 * _BLUR, log_odds.max() + 10 * _BLUR, 1001)
+  trusts = (1 + np.tanh((thresholds[:, np.newaxis] - log_odds) / (2 * _BLUR))) / 2
+  best = thresholds[np.argmax(trusts @ gains)]
+  return float(min(np.float32(1 / (1 + np.exp(-best))), _LARGEST_BELOW_1))
 
 
 def regret(trusted: np.ndarray, hallucinated: np.ndarray, switch: np.ndarray) -> np.ndarray:
@@ -80,19 +74,3 @@ def roc(clean_scores: np.ndarray, noisy_scores: np.ndarray) -> Dict[str, Any]:
       'thresholds': [None, *thresholds[1:].tolist()],
       'auc': float(metrics.auc(false_positives, true_positives)),
   }
-
-
-def _candidates(scores: np.ndarray) -> np.ndarray:
-  """Thresholds [K] that switch different samples: one between each two neighbours of 0, the scores and 1."""
-  edges = np.unique(np.append(scores, np.float32([0, 1])))
-  low, high = edges[:-1], edges[1:]
-  middle = (low + high) / 2
-  return np.where(middle < high, middle, low)  # Neighbours in float32 have nothing between them.
-
-
-def _switched_hits(scores: np.ndarray, trusted: np.ndarray, hallucinated: np.ndarray,
-                   thresholds: np.ndarray) -> np.ndarray:
-  """How many of the samples [N] of one level are right with each of the thresholds [K]."""
-  order = np.argsort(scores)
-  gains = np.append(0, np.cumsum(trusted[order].astype(int) - hallucinated[order]))  # of trusting the first samples
-  return hallucinated.sum() + gains[np.searchsorted(scores[order], thresholds, side='right')]
