@@ -27,7 +27,9 @@ flags.DEFINE_string('dataset', None, f'What they are trained on. {_choices(recip
 flags.DEFINE_string(
     'protocol', None, 'Which samples train and test. cross_view_V: view V tests, the two others train; cross_subject '
     '(synthetic only): odd subjects train, even ones test. Default: cross_view_1; for the methods of chapters 3 and 4 '
-    'on nwucla cross_view_3, as in the authors\' code; for objects given, their training and test folders.')
+    'on nwucla cross_view_3, as in the authors\' code; for objects given, their training and test folders. Of NTU: '
+    'cross_subject (default); ntu60 and ntu60_mini also cross_view, ntu120 also cross_setup, ntu120_mini also '
+    'cross_subject_2 and cross_subject_3, which train on other halves.')
 flags.DEFINE_string(
     'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
     'Default: data/<dataset>.')

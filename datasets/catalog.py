@@ -11,12 +11,23 @@ import tensorflow_datasets as tfds
 
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import building
+from tf_privinfo.datasets.ntu_rgbd.builder import Ntu120, Ntu60
 from tf_privinfo.datasets.nwucla.builder import Nwucla
 from tf_privinfo.datasets.nyud.builder import Nyud
 from tf_privinfo.datasets.synthetic.builder import Synthetic
 from tf_privinfo.datasets.synthetic_objects.builder import SyntheticObjects
 
-_BUILDERS = {'nwucla': Nwucla, 'nyud': Nyud, 'synthetic': Synthetic, 'synthetic_objects': SyntheticObjects}
+# The mini datasets train on less of what their whole ones prepare.
+_BUILDERS = {
+    'ntu60': Ntu60,
+    'ntu60_mini': Ntu60,
+    'ntu120': Ntu120,
+    'ntu120_mini': Ntu120,
+    'nwucla': Nwucla,
+    'nyud': Nyud,
+    'synthetic': Synthetic,
+    'synthetic_objects': SyntheticObjects,
+}
 
 
 class Source:
@@ -74,7 +85,7 @@ class Source:
 def default_data_dir(dataset: str, config: DataConfig) -> str:
   """Where a dataset is looked for (or rendered) without --data_dir."""
   suffix = '' if config.rendering == 'default' else f'_{config.rendering}'
-  return os.path.join('data', dataset + suffix)
+  return os.path.join('data', _BUILDERS[dataset].name + suffix)
 
 
 def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int) -> Source:

@@ -48,6 +48,80 @@ def _write_video(folder, rng, action, frames, width, height):
     (folder / f'frame_{number}_skeletons.txt').write_text(kinect_skeleton(rng) if number > 4 else '0\n')
 
 
+NTU_JOINTS = 25
+
+
+def write_ntu(data_dir: pathlib.Path, names, frames=9, rgb_shape=(54, 96), depth_shape=(53, 64)) -> pathlib.Path:
+  """Writes videos in the layout of NTU RGB+D: a bright square moves with the action, over noise.
+
+  Both folders of depth are written. Skeletons are in pixels of the Kinect's full
+  frames, whatever the sizes here, and nobody is in the first frame.
+
+  Returns:
+    The folder with `nturgb+d_rgb`.
+  """
+  for name in names:
+    rng, action = np.random.default_rng(list(name.encode())), int(name[-3:])
+    background = rng.integers(0, 120, (*rgb_shape, 3), np.uint8)
+    pictures, depths = [], []
+    for number in range(frames):
+      column, row = action * number % (depth_shape[1] - 10), 2 * action % (depth_shape[0] - 10)
+      pictures.append(background.copy())
+      pictures[-1][row:row + 10, column:column + 10] = 240
+      depths.append(np.zeros(depth_shape, np.uint16))
+      depths[-1][row:row + 10, column:column + 10] = 2000 + 10 * action
+    joints = kinect2_joints(rng.uniform([-.5, -.9, 3], [.5, .7, 3.3], (NTU_JOINTS, 3)))
+    skeleton = ntu_skeleton([{}] + (frames - 1) * [{'72057594037931101': joints}])
+    write_ntu_video(data_dir, name, pictures, depths, skeleton)
+    write_pngs(data_dir / 'nturgb+d_depth' / name, 'Depth', [np.where(depth, depth, 4000) for depth in depths])
+  return data_dir
+
+
+def write_ntu_video(data_dir: pathlib.Path, name, pictures, depths, skeleton) -> None:
+  """Writes one video of NTU RGB+D: pictures [H, W, 3] uint8 RGB, masked depths [H, W] uint16, text of the skeletons."""
+  rgb, skeletons = (data_dir / folder for folder in ('nturgb+d_rgb', 'nturgb+d_skeletons'))
+  for folder in (rgb, skeletons):
+    folder.mkdir(parents=True, exist_ok=True)
+  write_avi(rgb / f'{name}_rgb.avi', pictures)
+  (skeletons / f'{name}.skeleton').write_bytes(skeleton.encode())
+  write_pngs(data_dir / 'nturgb+d_depth_masked' / name, 'MDepth', depths)
+
+
+def write_avi(path: pathlib.Path, pictures) -> None:
+  """Writes pictures [H, W, 3] uint8 RGB as a video of 30 JPEG frames per second."""
+  height, width = pictures[0].shape[:2]
+  writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 30, (width, height))
+  for picture in pictures:
+    writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+  writer.release()
+
+
+def write_pngs(folder: pathlib.Path, prefix, depths) -> None:
+  folder.mkdir(parents=True)
+  for number, depth in enumerate(depths, 1):
+    cv2.imwrite(str(folder / f'{prefix}-{number:08d}.png'), depth.astype(np.uint16))
+
+
+def kinect2_joints(positions: np.ndarray, state: int = 2) -> np.ndarray:
+  """Rows [N, 12] of a skeleton file of points [N, 3] in metres (y up), through the cameras of a Kinect 2."""
+  x, y, z = positions.T
+  in_depth = 256 + 366 * x / z, 208 - 366 * y / z
+  in_rgb = 960 + 1060 * (x + .052) / z, 540 - 1060 * y / z
+  orientation = np.zeros((4, len(x)))
+  return np.stack([x, y, z, *in_depth, *in_rgb, *orientation, np.full(len(x), state)], axis=-1)
+
+
+def ntu_skeleton(frames) -> str:
+  """The text of a skeleton file: for each frame the joints [25, 12] of the people in it, by their ids."""
+  lines = [str(len(frames))]
+  for people in frames:
+    lines.append(str(len(people)))
+    for name, joints in people.items():
+      lines += [f'{name} 0 1 1 1 1 0 0.0218 -0.0567 2', str(len(joints))]
+      lines += [' '.join(f'{value:.7g}' for value in joint) for joint in joints]
+  return ''.join(line + '\r\n' for line in lines)
+
+
 def write_nyud(data_dir: pathlib.Path, classes=('chair', 'lamp', 'table'), train=4, test=2, depth='depth'
                ) -> pathlib.Path:
   """Writes crops in the layout of the NYUD objects: both modalities are nearly of one colour, the class's rank.

@@ -29,10 +29,10 @@ def test_built_wheel_holds_every_module_and_leaves_datasets_free(tmp_path):
   [wheel] = tmp_path.glob('*.whl')
   site = tmp_path / 'site'
   subprocess.run([sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--target', site, wheel], check=True)
-  installed = {path.relative_to(site).as_posix() for path in site.rglob('*.py')}
+  installed = {path.relative_to(site).as_posix() for path in site.rglob('*.*')}
   for source, target in (('tf_privinfo', 'tf_privinfo'), ('datasets', 'tf_privinfo/datasets')):
     expected = {f'{target}/{path.relative_to(command_line.ROOT / source).as_posix()}'
-                for path in (command_line.ROOT / source).rglob('*.py')}
+                for ending in ('*.py', '*.txt') for path in (command_line.ROOT / source).rglob(ending)}
     assert expected <= installed
   assert not any(name.startswith('datasets/') for name in installed)
   # Isolated from this checkout, with the dependencies of this environment.

@@ -1,0 +1,54 @@
+"""Decoding of video files."""
+
+import os
+
+import cv2
+import numpy as np
+
+from tf_privinfo.datasets.preparation import frames
+
+
+def read_video(path: str, least_width: int) -> np.ndarray:
+  """Decodes a video file, each frame made smaller at once, so that no video lies in memory at its full size.
+
+  Frames shrink by the largest integer factor that leaves them `least_width`
+  pixels wide, and not at all if they are narrower. A pixel is the mean of the
+  ones that it stands for; rows and columns that do not fill one are cropped.
+
+  Args:
+    path: of the file.
+    least_width: in pixels.
+
+  Returns:
+    [F, H, W, 3] uint8 RGB.
+
+  Raises:
+    frames.BrokenFile: if it is missing, not a video, or has fewer frames than
+      its header promises.
+  """
+  if not os.path.exists(path):
+    raise frames.BrokenFile(f'{path}: missing')
+  # One thread for each file: several files are decoded at once, and each thread would hold frames of full size.
+  capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+  try:
+    promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    images = []
+    while True:
+      decoded, image = capture.read()
+      if not decoded:
+        break
+      images.append(cv2.cvtColor(_shrink(image, least_width), cv2.COLOR_BGR2RGB))
+  finally:
+    capture.release()
+  if not images:
+    raise frames.BrokenFile(f'{path}: truncated or not a video')
+  if len(images) < promised:
+    raise frames.BrokenFile(f'{path}: truncated, only {len(images)} of {promised} frames can be decoded')
+  return np.stack(images)
+
+
+def _shrink(image: np.ndarray, least_width: int) -> np.ndarray:
+  height, width = image.shape[:2]
+  factor = max(1, width // least_width)
+  height, width = height // factor, width // factor
+  return cv2.resize(image[:height * factor, :width * factor], (width, height), interpolation=cv2.INTER_AREA)
