@@ -1,43 +1,59 @@
-"""What the builders of all datasets have in common: native files are checked, prepared in threads, the broken listed.
+"""What the builders of all datasets have in common: native files are checked and prepared, on all cores or on Beam.
 
-A dataset adds one subclass of `NativeBuilder`, in a module of its own, and a line in `catalog`.
+A dataset adds one subclass of `NativeBuilder`, in a module of its own, and a line in `catalog`. Preparing has two steps:
+first every sample becomes a file of its own (see `samples`), then TFDS writes these into its records. A process that is
+killed, or stops at a broken sample, is resumed from the files.
 """
 
 import collections
 import concurrent.futures
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import io
+import json
 import os
 import pathlib
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+import shutil
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 import tqdm
 
 from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
+from tf_privinfo.datasets import samples
 from tf_privinfo.datasets.preparation import alignment, frames
 
+# To be raised with every change of what is stored of a sample: data of another version are refused.
+PREPARATION_VERSION = 1
 # What makes a single sample unusable.
 PROBLEMS = (frames.BrokenFile, alignment.NotAlignable)
 _SHOWN_PROBLEMS = 20
+# What TensorFlow makes of a full disk, a file that may not grow, and a folder that may not be written.
+_FAILED_WRITES = (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.PermissionDeniedError)
 
 
 class Prepared(NamedTuple):
   """One sample as it is stored.
 
   Attributes:
-    example: by the names of the features; modalities are lists of encoded frames.
+    example: by the names of the features; modalities are lists of encoded frames, all else is text.
     facts: what else is to be known of it, by the key of the metadata that holds it (sample's name -> fact).
   """
-  example: Dict[str, Any]
+  example: samples.Example
   facts: Mapping[str, Any]
 
 
 class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """Builds a dataset from native files on disk.
 
-  `info.metadata` holds at least `samples` (name -> number of frames) and
-  `skipped` (one sentence for each sample that cannot be used). The builder's
-  config has `skip_broken`.
+  `info.metadata` is the manifest. It holds at least `samples` (name -> number
+  of frames), `skipped` (one sentence for each sample that cannot be used),
+  `preparation_version`, and `files` (name of a record file -> `bytes`,
+  `sha256`). The builder's config has `skip_broken`.
 
   Attributes:
     MODALITIES: what each sample offers.
@@ -77,67 +93,253 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     raise NotImplementedError
 
   def scan(self, root: pathlib.Path) -> Tuple[List[Any], List[str]]:
-    """Finds the samples, each with a `name`, and one sentence for each that cannot be used."""
+    """Finds the samples, each as in `samples.locate`, and one sentence for each that cannot be used."""
     raise NotImplementedError
 
   def prepare(self, sample) -> Prepared:
-    """Reads the native files of a sample; raises one of `PROBLEMS`; runs in threads."""
+    """Reads the native files of a sample; raises one of `PROBLEMS`; runs in threads or on other machines."""
     raise NotImplementedError
 
-  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-    root = self.find_root(dl_manager.manual_dir)
-    samples, problems = self.scan(root)
+  def inspect(self, sample) -> int:
+    """Reads the native files of a sample like `prepare`, raises what it would, and returns the number of frames."""
+    return len(self.prepare(sample).example[self.MODALITIES[0]])
+
+  def build(self, native_dir: str, beam_options: Optional[Sequence[str]] = None) -> None:
+    """Prepares the dataset, unless that was done.
+
+    While it runs, it takes twice the space of the result. Other processes that
+    want the same wait for it.
+
+    Args:
+      native_dir: as for `find_root`.
+      beam_options: of Apache Beam, such as --runner=FlinkRunner: samples are
+        prepared and records written by its workers, which see `native_dir` and
+        the prepared data under the same paths. None: all cores of this machine.
+
+    Raises:
+      UserError: if native files are missing or broken, or nothing can be
+        written. What has been prepared is kept for the next time.
+    """
+    if not self.data_path.exists():
+      self.find_root(native_dir)  # before anything is written
+    elif not self._samples_folder.exists():
+      return
+    with _clear_failures(self._samples_folder.parent), _only_process(self._samples_folder.with_suffix('.lock')):
+      if not self.data_path.exists():
+        for path in pathlib.Path(self.data_dir).parent.glob('incomplete.*'):  # of a killed process
+          shutil.rmtree(path)
+        self._write(self._prepare_samples(native_dir, beam_options), beam_options)
+      shutil.rmtree(self._samples_folder, ignore_errors=True)
+
+  def verify(self, checksums: bool = False) -> None:
+    """Raises `UserError` unless the prepared data are whole: the files' sizes, and on demand what is in them."""
+    anew = f'remove {self.data_dir} and run the same command again, to prepare the data anew'
+    version = self.info.metadata.get('preparation_version', 1)  # it was not noted at first, and neither were the files
+    if version != PREPARATION_VERSION:
+      raise errors.UserError(f'The data were prepared by version {version} of the preparation, and this is version '
+                             f'{PREPARATION_VERSION}: {anew}.')
+    problems = [] if self.info.metadata['samples'] else ['the metadata are missing']
+    for name, expected in self.info.metadata.get('files', {}).items():
+      path = pathlib.Path(self.data_dir, name)
+      size = path.stat().st_size if path.exists() else None
+      if size != expected['bytes']:
+        problems.append(f'{name} is missing' if size is None else f'{name} has {size} bytes, not {expected["bytes"]}')
+      elif checksums and _sha256(path) != expected['sha256']:
+        problems.append(f'{name} has changed')
+    if problems:
+      raise errors.UserError(f'The prepared data are damaged ({first(problems)}): {anew}.')
+
+  def check(self, native_dir: str) -> List[str]:
+    """Reads all native files and writes nothing; returns one sentence for each sample that cannot be used.
+
+    The metadata tell of the other samples what they would if these were prepared.
+    """
+    found, problems = self.scan(self.find_root(native_dir))
+
+    def inspect(sample):
+      try:
+        return self.inspect(sample)
+      except PROBLEMS as problem:
+        return f'{sample.name}: {problem}'
+
+    results = list(_in_threads(inspect, found, desc=f'Reading {self.UNIT}s', unit=self.UNIT))
+    self.info.metadata['samples'] = {
+        sample.name: result for sample, result in zip(found, results) if isinstance(result, int)}
+    return problems + [result for result in results if isinstance(result, str)]
+
+  @property
+  def _samples_folder(self) -> pathlib.Path:
+    """Of the prepared samples; with and without broken ones they are the same."""
+    folder = pathlib.Path(self.data_dir).parent
+    return folder.with_name(folder.name.removesuffix('_skip_broken') + '.samples')
+
+  def _prepare_samples(self, native_dir: str, beam_options: Optional[Sequence[str]]) -> List[samples.Record]:
+    """Prepares all samples that are not there yet, fills the metadata, and returns the usable ones by name."""
+    root = self.find_root(native_dir)
+    found, problems = self.scan(root)
     if not self.builder_config.skip_broken:
       self._stop_if_any(problems)
-    if not samples:
-      raise errors.UserError(f'No {self.UNIT} under {root} can be used.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}')
-    self.info.metadata['skipped'].extend(problems)
-    partitions = collections.defaultdict(list)
-    for sample in samples:
-      partitions[self.partition(sample.name)].append(sample)
-    progress = tqdm.tqdm(total=len(samples), desc=f'Preparing {self.UNIT}s ({self.PREPARATION})', unit=self.UNIT)
-    return {name: self._generate_examples(members, progress, last=name == max(partitions))
-            for name, members in sorted(partitions.items())}
+    records = [record for record in _in_threads(self._find, found) if record]
+    if records:
+      print(f'{len(records)} of {len(found)} {self.UNIT}s were prepared before.', flush=True)
+    there = {record.name for record in records}
+    missing = [sample for sample in found if sample.name not in there]
+    if beam_options is None:
+      records += _in_threads(self._prepare_once, missing, desc=f'Preparing {self.UNIT}s ({self.PREPARATION})',
+                             unit=self.UNIT, total=len(found), initial=len(there))
+    elif missing:
+      records += _on_beam(self._prepare_once, missing, beam_options, self._samples_folder)
+    problems += [f'{record.name}: {record.problem}' for record in records if record.problem]
+    if not self.builder_config.skip_broken:
+      self._stop_if_any(problems)
+    records = sorted(record for record in records if not record.problem)
+    if not records:
+      raise errors.UserError(f'No {self.UNIT} under {root} can be used'
+                             + (f'; the last problem is {problems[-1]}' if problems else '')
+                             + f'.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}')
+    self._fill_metadata(records, problems)
+    return records
 
-  def _generate_examples(self, samples: List[Any], progress, last: bool) -> Iterator[Tuple[str, Dict]]:
-    kept = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and TensorFlow release the GIL
-      for sample, prepared in zip(samples, pool.map(self._try_to_prepare, samples)):
-        progress.update()
-        if isinstance(prepared, PROBLEMS):
-          self.info.metadata['skipped'].append(f'{sample.name}: {prepared}')
-          continue
-        self.info.metadata['samples'][sample.name] = len(prepared.example[self.MODALITIES[0]])
-        for key, fact in prepared.facts.items():
-          self.info.metadata.setdefault(key, {})[sample.name] = fact
-        kept += 1
-        yield sample.name, prepared.example
-    if last or not kept:
-      progress.close()
-      if not self.builder_config.skip_broken:
-        # Only now, so that one run lists every broken file; nothing was kept yet.
-        self._stop_if_any(self.info.metadata['skipped'])
-    if not kept:  # TFDS stores no empty split
-      raise errors.UserError(f'Not one {self.UNIT} of {self.partition(samples[0].name)} can be used; the last problem '
-                             f'is {self.info.metadata["skipped"][-1]}. Mend them or move these folders away.')
+  def _fill_metadata(self, records: Sequence[samples.Record], problems: Sequence[str]) -> None:
+    metadata = self.info.metadata
+    metadata['samples'] = {record.name: record.frames for record in records}
+    metadata['skipped'] = list(problems)
+    metadata['preparation_version'] = PREPARATION_VERSION
+    for record in records:
+      for key, fact in record.facts.items():
+        metadata.setdefault(key, {})[record.name] = fact
 
-  def _try_to_prepare(self, sample):
-    """Returns what `prepare` does, or the one of `PROBLEMS` that was found."""
+  def _locate(self, sample) -> pathlib.Path:
+    return samples.locate(self._samples_folder, sample, (PREPARATION_VERSION, str(self.version)))
+
+  def _find(self, sample) -> Optional[samples.Record]:
+    return samples.find(sample.name, self._locate(sample))
+
+  def _prepare_once(self, sample) -> samples.Record:
+    """Prepares a sample and keeps it."""
     try:
-      return self.prepare(sample)
+      example, facts = self.prepare(sample)
     except PROBLEMS as problem:
-      return problem
+      return samples.Record(sample.name, problem=str(problem))
+    record = samples.Record(sample.name, str(self._locate(sample)), len(example[self.MODALITIES[0]]), facts)
+    samples.write(record, example)
+    return record
+
+  def _write(self, records: Sequence[samples.Record], beam_options: Optional[Sequence[str]]) -> None:
+    """Writes the records of TFDS, into a temporary folder that is renamed at the end."""
+    config = tfds.download.DownloadConfig()
+    if beam_options is not None:
+      config = dataclasses.replace(config, beam_options=_pipeline_options(beam_options))
+    self._records, self._on_beam = records, beam_options is not None
+    tfds.disable_progress_bar()  # it has one for each partition
+    with tqdm.tqdm(total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam) as self._progress:
+      with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
+        self.download_and_prepare(download_config=config)
+
+  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    del dl_manager
+    partitions = collections.defaultdict(list)
+    for record in self._records:
+      partitions[self.partition(record.name)].append((record.name, record.path))
+    return {name: self._generate_examples(members) for name, members in sorted(partitions.items())}
+
+  def _generate_examples(self, members: Sequence[Tuple[str, str]]):
+    """(key, example) of prepared samples by name and path: pairs, or the Beam transform that gives them."""
+    if self._on_beam:
+      import apache_beam as beam
+      return beam.Create(members) | beam.Reshuffle() | beam.MapTuple(lambda name, path: (name, samples.read(path)))
+    return self._read_here(members)
+
+  def _read_here(self, members: Sequence[Tuple[str, str]]) -> Iterator[Tuple[str, samples.Example]]:
+    for name, path in members:
+      yield name, samples.read(path)
+      self._progress.update()
+
+  def _download_and_prepare(self, dl_manager, download_config=None) -> None:
+    """As TFDS does, and notes what was written before the folder gets its final name."""
+    super()._download_and_prepare(dl_manager, download_config)
+    paths = sorted(pathlib.Path(self.data_dir).glob('*.tfrecord*'))
+    sums = _in_threads(_sha256, paths, desc='Computing checksums', unit='file', delay=1)
+    self.info.metadata['files'] = {
+        path.name: {'bytes': path.stat().st_size, 'sha256': checksum} for path, checksum in zip(paths, sums)}
 
   def _stop_if_any(self, problems: List[str]) -> None:
-    if not problems:
-      return
-    shown = '\n  '.join(problems[:_SHOWN_PROBLEMS])
-    rest = len(problems) - _SHOWN_PROBLEMS
-    raise errors.UserError(
-        f'{len(problems)} {self.UNIT}s cannot be used; mend them, or pass --skip_broken to go on without them:'
-        f'\n  {shown}' + (f'\n  ... and {rest} more' if rest > 0 else ''))
+    if problems:
+      raise errors.UserError(f'{len(problems)} {self.UNIT}s cannot be used; mend them, or pass --skip_broken to go on '
+                             f'without them:\n  {listed(problems)}')
+
+
+def listed(problems: Sequence[str]) -> str:
+  """Problems line by line, if they are not too many."""
+  rest = len(problems) - _SHOWN_PROBLEMS
+  return '\n  '.join(problems[:_SHOWN_PROBLEMS]) + (f'\n  ... and {rest} more' if rest > 0 else '')
 
 
 def first(items, count: int = 5) -> str:
   """The first items of a list that may be long, for a line of text."""
   return '; '.join(list(items)[:count]) + ('; ...' if len(items) > count else '')
+
+
+def _in_threads(function: Callable, items: Sequence[Any], **progress) -> Iterator[Any]:
+  """The results in order; OpenCV and TensorFlow release the GIL. `progress`: of the bar, none without."""
+  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    results = pool.map(function, items)
+    yield from tqdm.tqdm(results, **{'total': len(items), **progress}) if progress else results
+
+
+def _pipeline_options(beam_options: Sequence[str]):
+  try:
+    from apache_beam.options import pipeline_options
+  except ImportError:
+    raise errors.UserError("Apache Beam is not installed: run pip install -c constraints.txt -e '.[beam]'.") from None
+  return pipeline_options.PipelineOptions(list(beam_options))
+
+
+def _on_beam(function: Callable[[Any], samples.Record], items: Sequence[Any], beam_options: Sequence[str],
+             folder: pathlib.Path) -> List[samples.Record]:
+  """The records of all items, which Beam's workers leave in a file of `folder`."""
+  options = _pipeline_options(beam_options)
+  import apache_beam as beam
+  path = folder / 'records.json'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with beam.Pipeline(options=options) as pipeline:
+    _ = (pipeline | beam.Create(items) | beam.Reshuffle() | beam.Map(function) | beam.Map(json.dumps)
+         | beam.io.WriteToText(str(path), shard_name_template=''))
+  return [samples.Record(*json.loads(line)) for line in path.read_text().splitlines()]
+
+
+@contextlib.contextmanager
+def _only_process(path: pathlib.Path) -> Iterator[None]:
+  """Holds the lock of a file, which ends with the process; waits while another process has it."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open(path, 'w', encoding='ascii') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      print('Another process is preparing these data: waiting for it.', flush=True)
+      fcntl.flock(file, fcntl.LOCK_EX)
+    yield
+
+
+@contextlib.contextmanager
+def _clear_failures(folder: pathlib.Path) -> Iterator[None]:
+  """What the machine got wrong, such as a full disk, becomes a `UserError`, whatever TFDS made of it."""
+  try:
+    yield
+  except Exception as error:  # pylint: disable=broad-except
+    cause = error
+    while cause and not isinstance(cause, _FAILED_WRITES) and not getattr(cause, 'errno', None):
+      cause = cause.__cause__
+    if not cause:
+      raise
+    if isinstance(cause, OSError):
+      text = f'{cause.filename or folder}: {cause.strerror}'
+    else:
+      text = f'{folder}: {cause.message}'
+    raise errors.UserError(f'{text}. Mend that and run the same command again: it goes on from what has been '
+                           'prepared.') from None
+
+
+def _sha256(path: pathlib.Path) -> str:
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()

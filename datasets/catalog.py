@@ -1,14 +1,14 @@
 """Opens a dataset by name: renders or finds the native files, prepares them once, reads videos."""
 
-import contextlib
-import io
 import os
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from google.protobuf import json_format
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import building
 from tf_privinfo.datasets.ntu_rgbd.builder import Ntu120, Ntu60
@@ -37,7 +37,9 @@ class Source:
     names: all sample names.
     label_names: class names in the order of the labels.
     modalities: what each sample offers.
-    metadata: the manifest: samples, what was skipped, and what else the dataset tells.
+    unit: what a sample is, for messages.
+    metadata: the manifest: samples, what was skipped, the files, and what else the dataset tells.
+    directory: where the prepared form is.
   """
 
   def __init__(self, builder: building.NativeBuilder):
@@ -46,6 +48,8 @@ class Source:
     self.names: List[str] = sorted(self.metadata['samples'])
     self.label_names: List[str] = builder.info.features['label'].names
     self.modalities = builder.MODALITIES
+    self.unit = builder.UNIT
+    self.directory: str = builder.data_dir
 
   def videos(self, names: Sequence[str], modalities: Sequence[str]) -> tf.data.Dataset:
     """The encoded videos `names`: ({modality: [F] JPEG bytes}, label int32, sample id), in a fixed order.
@@ -77,7 +81,7 @@ class Source:
     """What was kept and what was skipped."""
     lines = self._builder.describe(self.names)
     if self.metadata['skipped']:
-      lines.append(f'{len(self.metadata["skipped"])} {self._builder.UNIT}s were skipped: '
+      lines.append(f'{len(self.metadata["skipped"])} {self.unit}s were skipped: '
                    f'{building.first(self.metadata["skipped"])}')
     return '\n'.join(lines)
 
@@ -88,31 +92,70 @@ def default_data_dir(dataset: str, config: DataConfig) -> str:
   return os.path.join('data', _BUILDERS[dataset].name + suffix)
 
 
-def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int) -> Source:
-  """Opens a dataset, preparing it first where that was not done yet.
+def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: int) -> building.NativeBuilder:
+  """The builder of one form of a dataset, which may be prepared or not; arguments as in `open_dataset`.
 
-  The prepared form lies in `<data_dir>/prepared`, beside the native files. It
-  is written to a temporary folder and renamed, so a killed preparation starts
-  anew and a finished one is never repeated.
+  The prepared form lies in `<data_dir>/prepared`, beside the native files.
+  """
+  builder_class = _BUILDERS[dataset]
+  builder_config = builder_class.configure(config, frame_size)
+  prepared = os.path.join(data_dir, 'prepared')
+  try:
+    builder = builder_class(data_dir=prepared, config=builder_config)
+    _ = builder.info.metadata  # read when it is first asked for
+    return builder
+  except (ValueError, json_format.ParseError) as error:
+    raise errors.UserError(
+        f'The metadata of the data prepared in {os.path.join(prepared, builder_class.name, builder_config.name)} '
+        f'cannot be read ({error}): remove this folder and run the same command again, to prepare the data anew.'
+    ) from None
+
+
+def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
+                 beam_options: Optional[Sequence[str]] = None) -> Source:
+  """Opens a dataset, preparing it first where that was not done yet.
 
   Args:
     dataset: its name, as in `recipes.DATASETS`.
     data_dir: the folder of the native files.
     config: which form.
     frame_size: side of the stored frames in pixels.
+    beam_options: as in `building.NativeBuilder.build`.
 
   Raises:
-    UserError: if the data are missing, broken or cannot be written.
+    UserError: if the data are missing, broken or cannot be written, or the
+      prepared ones are damaged.
   """
-  builder_class = _BUILDERS[dataset]
-  builder_config = builder_class.configure(config, frame_size)
-  builder_class.provide(data_dir, config)
-  builder = builder_class(data_dir=os.path.join(data_dir, 'prepared'), config=builder_config)
-  if not builder.data_path.exists():
-    builder.find_root(data_dir)
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads; the builder has a bar of its own
-      builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=data_dir))
+  builder = make_builder(dataset, data_dir, config, frame_size)
+  builder.provide(data_dir, config)
+  builder.build(data_dir, beam_options)
+  builder.verify()
   source = Source(builder)
   print(f'{dataset}: {source.describe()}')
   return source
+
+
+def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int) -> Tuple[Source, List[str]]:
+  """Reads all of a dataset and writes nothing: the prepared form where there is one, else the native files.
+
+  Args:
+    As of `open_dataset`.
+
+  Returns:
+    The samples that are or can be prepared; one sentence for each that cannot.
+
+  Raises:
+    UserError: if the data are missing, or the prepared ones are damaged.
+  """
+  builder = make_builder(dataset, data_dir, config, frame_size)
+  problems = []
+  if builder.data_path.exists():
+    builder.verify(checksums=True)
+  elif os.path.isdir(data_dir):
+    problems = builder.check(data_dir)
+  else:
+    raise errors.UserError(f'There is no folder {data_dir}: pass another --data_dir. Synthetic data are rendered by the '
+                           'same command without --check.')
+  source = Source(builder)
+  print(f'{dataset}: {source.describe()}')
+  return source, problems

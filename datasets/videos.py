@@ -129,10 +129,18 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
     elif rgb.shape[1:3] != depth.shape[1:3]:
       (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth.shape[1:3]
       facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
-    images = {'rgb': rgb, 'depth': depth, 'flow': flow.encode_flow(flow.dense_flow(rgb))}
-    encoded = {m: frames.encode_jpeg(frames.resize_bilinear(images[m], size)) for m in self.MODALITIES}
+    images = {'rgb': rgb, 'depth': depth, 'flow': map(flow.encode_flow, flow.frame_by_frame(rgb))}
+    # One frame after the other: the flow of a video of NTU in full size takes more than a gigabyte.
+    encoded = {m: [jpeg for image in images[m] for jpeg in frames.encode_jpeg(frames.resize_bilinear(image[None], size))]
+               for m in self.MODALITIES}
     label = self.ACTIONS[self.parse(sample.name).action]
     return building.Prepared({**encoded, 'label': label, 'sample_id': sample.name}, facts)
+
+  def inspect(self, sample) -> int:
+    footage = self.read(sample)
+    if self.builder_config.aligned:
+      alignment.crop_boxes(alignment.estimate(*footage.joints), footage.rgb.shape[1:3], footage.depth.shape[1:3])
+    return len(footage.rgb)
 
 
 def stack(images: Sequence[np.ndarray], paths: Sequence[Any]) -> np.ndarray:

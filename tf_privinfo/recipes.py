@@ -278,6 +278,16 @@ _THESIS_VARIANT = {
 _THESIS_LEARNING_RATE = 1e-3 / 1.28e-3
 
 
+def methods(dataset: str) -> List[str]:
+  """The methods that a dataset has recipes of."""
+  return list(_OBJECT_STAGES if dataset in _OBJECTS else _VIDEO_STAGES)
+
+
+def default_preset(dataset: str) -> str:
+  """What a laptop trains, where data are rendered; otherwise the thesis' sizes."""
+  return 'small' if dataset.startswith('synthetic') else 'paper'
+
+
 def recipe(method: str, dataset: str, protocol: str, preset: str = 'paper', variant: str = 'code',
            seed: int = 0) -> Recipe:
   """The recipe of a method on a dataset; raises `UserError` for unknown names."""

@@ -1,6 +1,8 @@
 """Dense optical flow and its encoding as 3-channel images."""
 
 import dataclasses
+import itertools
+from typing import Iterator
 
 import cv2
 import numpy as np
@@ -25,22 +27,29 @@ class FlowEncoding:
 ENCODING = FlowEncoding()
 
 
-def dense_flow(images: np.ndarray) -> np.ndarray:
-  """Optical flow from each frame to the next: RGB [T, H, W, 3] uint8 -> [T, H, W, 2] float32, in pixels.
+def frame_by_frame(images: np.ndarray) -> Iterator[np.ndarray]:
+  """Optical flow [H, W, 2] float32, in pixels, of each of the frames [T, H, W, 3] uint8 to the next.
 
   The last frame repeats the flow of the one before it (zero for a single
   frame), so that flow has as many frames as RGB.
   """
-  greys = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
+  greys = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images)
   # Not shared between videos: the algorithm object keeps state and is not safe in threads.
   algorithm = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-  flows = [algorithm.calc(first, second, None) for first, second in zip(greys, greys[1:])]
-  flows.append(flows[-1] if flows else np.zeros((*greys[0].shape, 2), np.float32))
-  return np.stack(flows)
+  motion = np.zeros((*images.shape[1:3], 2), np.float32)
+  for first, second in itertools.pairwise(greys):
+    motion = algorithm.calc(first, second, None)
+    yield motion
+  yield motion
+
+
+def dense_flow(images: np.ndarray) -> np.ndarray:
+  """The same of all frames at once: RGB [T, H, W, 3] uint8 -> [T, H, W, 2] float32."""
+  return np.stack(list(frame_by_frame(images)))
 
 
 def encode_flow(flow: np.ndarray, encoding: FlowEncoding = ENCODING) -> np.ndarray:
-  """Encodes flow [T, H, W, 2] in pixels as images [T, H, W, 3] uint8 (see `FlowEncoding`)."""
-  scaled = np.clip(flow / (encoding.bound * flow.shape[2]), -1, 1)
+  """Encodes flow [..., H, W, 2] in pixels as images [..., H, W, 3] uint8 (see `FlowEncoding`)."""
+  scaled = np.clip(flow / (encoding.bound * flow.shape[-2]), -1, 1)
   magnitude = np.minimum(np.linalg.norm(scaled, axis=-1, keepdims=True), 1)
   return np.rint(np.concatenate([128 + 127 * scaled, 255 * magnitude], axis=-1)).astype(np.uint8)

@@ -294,7 +294,8 @@ def test_without_aligned_nothing_is_new(rendered, tmp_path):
   shutil.copytree(rendered / 'multiview_action', tmp_path / 'multiview_action',
                   ignore=shutil.ignore_patterns('*skeletons.txt', 'view_2', 'view_3'))
   source = _open(tmp_path, depth_variant='depth')
-  assert set(source.metadata) == {'samples', 'skipped', 'cut', 'flow', 'depth_variant', 'frame_size'}
+  assert set(source.metadata) == {
+      'samples', 'skipped', 'cut', 'flow', 'depth_variant', 'frame_size', 'preparation_version', 'files'}
   found, _ = native.scan(tmp_path / 'multiview_action', 'depth')
   assert all(video.skeletons == () for video in found)
   (encoded, _, _), = source.videos([found[0].name], ('depth',)).as_numpy_iterator()

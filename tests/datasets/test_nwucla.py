@@ -1,5 +1,6 @@
 """NW-UCLA from native files to encoded videos, through the catalog."""
 
+import hashlib
 import pathlib
 import shutil
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from tests import native_files
 from tf_privinfo import errors
 from tf_privinfo.configs import ClipConfig, DataConfig
-from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets import building, catalog
 from tf_privinfo.datasets.nwucla import native
 from tf_privinfo.datasets.preparation import depth, flow
 
@@ -65,7 +66,7 @@ def _prepared_files(directory):
 # What is prepared.
 
 
-def test_names_labels_and_metadata(source):
+def test_names_labels_and_metadata(source, data_dir):
   assert source.names == NAMES
   assert source.label_names == list(native.ACTIONS.values()) and len(source.label_names) == 10
   ids, labels = source.index(NAMES)
@@ -78,6 +79,11 @@ def test_names_labels_and_metadata(source):
   assert metadata['depth_variant'] == 'depth_vis'
   assert metadata['frame_size'] == FRAME_SIZE
   assert not metadata['skipped'] and not metadata['cut']
+  assert metadata['preparation_version'] == building.PREPARATION_VERSION
+  files = {path.name: path for path in _prepared_files(data_dir) if 'tfrecord' in path.name}
+  assert len(files) == 6 and metadata['files'] == {
+      name: {'bytes': path.stat().st_size, 'sha256': hashlib.sha256(path.read_bytes()).hexdigest()}
+      for name, path in files.items()}
 
 
 def test_frames_are_in_the_order_of_their_numbers(source, data_dir):
@@ -161,11 +167,11 @@ def test_only_the_modalities_asked_for_are_delivered(source):
 def test_only_the_files_of_the_samples_are_opened(source, data_dir, tmp_path):
   """The training set of cross view 3 is read without the files of view 3, which are gone."""
   shutil.copytree(data_dir, tmp_path / 'copy')
+  opened = _open(tmp_path / 'copy')
   gone = [path for path in _prepared_files(tmp_path / 'copy') if 'view_3' in path.name]
   assert gone
   for path in gone:
     path.unlink()
-  opened = _open(tmp_path / 'copy')
   names = [name for name in NAMES if not name.startswith('view_3')]
   assert sorted(sample_id.decode() for _, _, sample_id in opened.videos(names, ('rgb',)).as_numpy_iterator()) == names
   with pytest.raises(tf.errors.NotFoundError):
@@ -263,12 +269,18 @@ def test_a_view_and_subject_without_one_readable_video(own_files):
   with pytest.raises(errors.UserError) as error:
     _open(directory)
   assert all(name in str(error.value) for name in names) and '--skip_broken' in str(error.value)
-  with pytest.raises(errors.UserError, match='Not one video of view_2_subject_01 can be used') as error:
+  rest = _open(directory, skip_broken=True)
+  assert rest.names == [name for name in NAMES if name not in names] == sorted(rest.index(rest.names)[0])
+  assert len(rest.metadata['skipped']) == 2
+
+
+def test_no_readable_video_at_all(own_files):
+  directory, _ = own_files
+  for name in NAMES:
+    _truncate(directory / 'multiview_action' / name / 'frame_6_rgb.jpg')
+  with pytest.raises(errors.UserError, match='No video under .* can be used.*frame_6_rgb.jpg'):
     _open(directory, skip_broken=True)
-  assert 'frame_6_rgb.jpg' in str(error.value) and 'move these folders away' in str(error.value)
-  for name in names:
-    shutil.rmtree(directory / 'multiview_action' / name)
-  assert len(_open(directory, skip_broken=True).names) == len(NAMES) - 2
+  assert not _prepared_files(directory)
 
 
 def test_skip_broken_in_16_bit_depth(own_files):

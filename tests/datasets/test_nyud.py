@@ -12,7 +12,7 @@ import tensorflow as tf
 from tests import native_files
 from tf_privinfo import errors
 from tf_privinfo.configs import ClipConfig, DataConfig
-from tf_privinfo.datasets import catalog, clips, protocols
+from tf_privinfo.datasets import building, catalog, clips, protocols
 from tf_privinfo.datasets.nyud import builder, native
 from tf_privinfo.datasets.preparation import frames
 
@@ -62,8 +62,11 @@ def test_names_labels_and_metadata(source):
   ids, labels = source.index(source.names)
   assert len(ids) == 18 and sorted(ids) == source.names
   assert dict(zip(ids, labels)) == {name: CLASSES.index(name.split('/')[1]) for name in source.names}
-  assert source.manifest() == {'label_names': CLASSES, 'samples': dict.fromkeys(source.names, 1), 'skipped': [],
-                               'depth_variant': 'depth', 'frame_size': FRAME_SIZE}
+  manifest = source.manifest()
+  assert set(manifest.pop('files')) == {f'nyud-{part}.tfrecord-00000-of-00001' for part in native.PARTS}
+  assert manifest == {
+      'label_names': CLASSES, 'samples': dict.fromkeys(source.names, 1), 'skipped': [], 'depth_variant': 'depth',
+      'frame_size': FRAME_SIZE, 'preparation_version': building.PREPARATION_VERSION}
 
 
 def test_pairs_hold_the_images_of_their_names(source, data_dir):
@@ -162,11 +165,12 @@ def test_small_classes_hold_out_one_sample_each_or_none_if_so_asked():
 
 def test_training_opens_no_file_of_the_test_set(source, data_dir, tmp_path):
   shutil.copytree(data_dir, tmp_path / 'copy')
+  opened = _open(tmp_path / 'copy')
   gone = [path for path in (tmp_path / 'copy' / 'prepared').rglob('*-test.tfrecord*')]
   assert gone
   for path in gone:
     path.unlink()
-  opened, split = _open(tmp_path / 'copy'), protocols.split('nyud', 'given', source.names, .3)
+  split = protocols.split('nyud', 'given', source.names, .3)
   assert split.validation
   assert len(opened.index(split.train + split.validation)[0]) == 12
   with pytest.raises(tf.errors.NotFoundError):

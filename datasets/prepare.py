@@ -1,0 +1,84 @@
+"""Prepares a dataset for training: reads its native files, computes optical flow, stores frames of one size.
+
+  python -m tf_privinfo.datasets.prepare --dataset=nwucla --data_dir=/data/nwucla
+
+train_main.py does the same when it first meets a dataset. Which form of the data is prepared is said as it is there:
+by method, preset and --set. A killed preparation is resumed by the same command.
+"""
+
+import os
+import shlex
+
+from absl import flags
+
+from tf_privinfo import checks
+from tf_privinfo import cli
+from tf_privinfo import errors
+from tf_privinfo import recipes
+from tf_privinfo import settings
+from tf_privinfo.datasets import protocols
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum('dataset', None, list(recipes.DATASETS), 'What is prepared.', required=True)
+flags.DEFINE_string(
+    'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
+    'Default: data/<dataset>.')
+flags.DEFINE_string(
+    'method', None, 'The method that will be trained: chapter 5 reads RGB, depth and flow as they are recorded, the '
+    'others RGB and depth laid over each other. Default: dmcl; for objects, where all read the same, any.')
+flags.DEFINE_string('preset', None, 'As for training. Default: small for synthetic data, otherwise paper.')
+flags.DEFINE_multi_string(
+    'set', [], 'Any field of the recipe, as for training; those of the data matter, as in --set data.depth_variant=depth.')
+flags.DEFINE_integer('frame_size', None, "Side of the stored frames in pixels. Default: the recipe's.", lower_bound=1)
+flags.DEFINE_bool('skip_broken', False, 'Leave out the samples that cannot be read, and list them.')
+flags.DEFINE_bool(
+    'check', False, 'Write nothing. Of data that have been prepared, compare the checksums of all files; of others, read '
+    'all native files and list all problems. The exit status is 1 if there are any.')
+flags.DEFINE_string(
+    'beam_options', None, 'Prepare on Apache Beam, with these options of the pipeline, such as "--runner=FlinkRunner '
+    '--flink_master=HOST:8081". Every worker must see --data_dir under the same path.')
+
+
+def resolve_recipe() -> recipes.Recipe:
+  """A recipe that reads the form of the data that the flags ask for."""
+  dataset = FLAGS.dataset
+  recipe = recipes.recipe(FLAGS.method or recipes.methods(dataset)[0], dataset, protocols.resolve(dataset, None),
+                          FLAGS.preset or recipes.default_preset(dataset))
+  values = settings.parse_settings(FLAGS.set)
+  if FLAGS.frame_size:
+    values['clips.frame_size'] = FLAGS.frame_size
+    values.setdefault('clips.crop_size', min(FLAGS.frame_size, recipe.clips.crop_size))
+  return checks.check(settings.override(recipe, {'data.skip_broken': FLAGS.skip_broken, **values}))
+
+
+def table(dataset: str, source, hold_out: float) -> str:
+  """How many samples of a `catalog.Source` each protocol trains, validates and tests with, and what they take."""
+  lines = [f'{"protocol":<20}{"train":>8}{"validate":>10}{"test":>8}']
+  for name, protocol in protocols.PROTOCOLS[dataset].items():
+    train, validation, test = map(len, protocol(source.names, hold_out))
+    lines.append(f'{name:<20}{train:>8}{validation:>10}{test:>8}')
+  files = source.metadata.get('files', {})
+  stored = f'; {sum(file["bytes"] for file in files.values()) / 1e6:.1f} MB in {len(files)} files' if files else ''
+  return '\n'.join([*lines, f'modalities: {", ".join(source.modalities)}{stored}'])
+
+
+def main() -> None:
+  recipe = resolve_recipe()
+  from tf_privinfo.datasets import catalog  # TensorFlow takes seconds to import: flags are checked first
+
+  data_dir = FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data)
+  form = recipe.dataset, data_dir, recipe.data, recipe.clips.frame_size
+  if FLAGS.check:
+    source, problems = catalog.check_dataset(*form)
+  else:
+    beam_options = None if FLAGS.beam_options is None else shlex.split(FLAGS.beam_options)
+    source, problems = catalog.open_dataset(*form, beam_options=beam_options), []
+  print(table(recipe.dataset, source, recipe.data.hold_out))
+  if problems:
+    raise errors.UserError('\n  '.join([f'{len(problems)} {source.unit}s cannot be used:', *problems]))
+  print(f'Everything is in {source.directory}' if os.path.isdir(source.directory) else
+        'Everything can be read: run the same command without --check to prepare it.')
+
+
+if __name__ == '__main__':
+  cli.run(main)
