@@ -15,8 +15,9 @@ import io
 import json
 import os
 import pathlib
+import shlex
 import shutil
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -179,8 +180,10 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     found, problems = self.scan(root)
     if not self.builder_config.skip_broken:
       self._stop_if_any(problems)
-    records = [record for record in _in_threads(self._find, found) if record]
-    if records:
+    records = []
+    if self._samples_folder.exists():
+      earlier = _in_threads(self._find, found, desc='Looking for earlier work', unit=self.UNIT, delay=1)
+      records = [record for record in earlier if record]
       print(f'{len(records)} of {len(found)} {self.UNIT}s were prepared before.', flush=True)
     there = {record.name for record in records}
     missing = [sample for sample in found if sample.name not in there]
@@ -192,7 +195,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     problems += [f'{record.name}: {record.problem}' for record in records if record.problem]
     if not self.builder_config.skip_broken:
       self._stop_if_any(problems)
-    records = sorted(record for record in records if not record.problem)
+    records = sorted((record for record in records if not record.problem), key=lambda record: record.name)
     if not records:
       raise errors.UserError(f'No {self.UNIT} under {root} can be used'
                              + (f'; the last problem is {problems[-1]}' if problems else '')
@@ -217,11 +220,12 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _prepare_once(self, sample) -> samples.Record:
     """Prepares a sample and keeps it."""
+    path = self._locate(sample)  # of the files as they are before they are read
     try:
       example, facts = self.prepare(sample)
     except PROBLEMS as problem:
       return samples.Record(sample.name, problem=str(problem))
-    record = samples.Record(sample.name, str(self._locate(sample)), len(example[self.MODALITIES[0]]), facts)
+    record = samples.Record(sample.name, str(path), len(example[self.MODALITIES[0]]), facts)
     samples.write(record, example)
     return record
 
@@ -229,7 +233,8 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Writes the records of TFDS, into a temporary folder that is renamed at the end."""
     config = tfds.download.DownloadConfig()
     if beam_options is not None:
-      config = dataclasses.replace(config, beam_options=_pipeline_options(beam_options))
+      options = _import_beam().options.pipeline_options.PipelineOptions(list(beam_options))
+      config = dataclasses.replace(config, beam_options=options)
     self._records, self._on_beam = records, beam_options is not None
     tfds.disable_progress_bar()  # it has one for each partition
     with tqdm.tqdm(total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam) as self._progress:
@@ -246,11 +251,11 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _generate_examples(self, members: Sequence[Tuple[str, str]]):
     """(key, example) of prepared samples by name and path: pairs, or the Beam transform that gives them."""
     if self._on_beam:
-      import apache_beam as beam
+      beam = _import_beam()
       return beam.Create(members) | beam.Reshuffle() | beam.MapTuple(lambda name, path: (name, samples.read(path)))
-    return self._read_here(members)
+    return self._read(members)
 
-  def _read_here(self, members: Sequence[Tuple[str, str]]) -> Iterator[Tuple[str, samples.Example]]:
+  def _read(self, members: Sequence[Tuple[str, str]]) -> Iterator[Tuple[str, samples.Example]]:
     for name, path in members:
       yield name, samples.read(path)
       self._progress.update()
@@ -265,14 +270,11 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _stop_if_any(self, problems: List[str]) -> None:
     if problems:
-      raise errors.UserError(f'{len(problems)} {self.UNIT}s cannot be used; mend them, or pass --skip_broken to go on '
-                             f'without them:\n  {listed(problems)}')
-
-
-def listed(problems: Sequence[str]) -> str:
-  """Problems line by line, if they are not too many."""
-  rest = len(problems) - _SHOWN_PROBLEMS
-  return '\n  '.join(problems[:_SHOWN_PROBLEMS]) + (f'\n  ... and {rest} more' if rest > 0 else '')
+      shown = '\n  '.join(problems[:_SHOWN_PROBLEMS])
+      rest = len(problems) - _SHOWN_PROBLEMS
+      raise errors.UserError(
+          f'{len(problems)} {self.UNIT}s cannot be used; mend them, or pass --skip_broken to go on without them:'
+          f'\n  {shown}' + (f'\n  ... and {rest} more (--check lists all)' if rest > 0 else ''))
 
 
 def first(items, count: int = 5) -> str:
@@ -280,29 +282,31 @@ def first(items, count: int = 5) -> str:
   return '; '.join(list(items)[:count]) + ('; ...' if len(items) > count else '')
 
 
-def _in_threads(function: Callable, items: Sequence[Any], **progress) -> Iterator[Any]:
-  """The results in order; OpenCV and TensorFlow release the GIL. `progress`: of the bar, none without."""
+def _in_threads(function: Callable, items: Sequence[Any], **bar) -> Iterator[Any]:
+  """The results in order, with a progress bar; OpenCV and TensorFlow release the GIL."""
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    results = pool.map(function, items)
-    yield from tqdm.tqdm(results, **{'total': len(items), **progress}) if progress else results
+    yield from tqdm.tqdm(pool.map(function, items), **{'total': len(items), **bar})
 
 
-def _pipeline_options(beam_options: Sequence[str]):
+def _import_beam():
   try:
-    from apache_beam.options import pipeline_options
+    import apache_beam  # an extra, which takes seconds to import
   except ImportError:
     raise errors.UserError("Apache Beam is not installed: run pip install -c constraints.txt -e '.[beam]'.") from None
-  return pipeline_options.PipelineOptions(list(beam_options))
+  return apache_beam
 
 
 def _on_beam(function: Callable[[Any], samples.Record], items: Sequence[Any], beam_options: Sequence[str],
              folder: pathlib.Path) -> List[samples.Record]:
   """The records of all items, which Beam's workers leave in a file of `folder`."""
-  options = _pipeline_options(beam_options)
-  import apache_beam as beam
+  beam = _import_beam()
   path = folder / 'records.json'
   path.parent.mkdir(parents=True, exist_ok=True)
-  with beam.Pipeline(options=options) as pipeline:
+  try:
+    pipeline = beam.Pipeline(argv=list(beam_options))
+  except ValueError as error:
+    raise errors.UserError(f'Apache Beam cannot run with --beam_options={shlex.join(beam_options)}: {error}') from None
+  with pipeline:
     _ = (pipeline | beam.Create(items) | beam.Reshuffle() | beam.Map(function) | beam.Map(json.dumps)
          | beam.io.WriteToText(str(path), shard_name_template=''))
   return [samples.Record(*json.loads(line)) for line in path.read_text().splitlines()]

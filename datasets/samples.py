@@ -40,11 +40,11 @@ def locate(folder: pathlib.Path, sample, version) -> pathlib.Path:
 
   Args:
     folder: of the prepared samples of one form.
-    sample: a dataclass with a `name`; its other texts are the paths of the native files.
+    sample: a dataclass with a `name`; its other texts are the paths of native files or folders.
     version: of the preparation.
 
   Returns:
-    A path that changes with name, size and time of every native file.
+    A path that changes with name, size and time of each of them.
   """
   digest = hashlib.sha256(f'{version}\n'.encode())
   for value in _leaves(dataclasses.astuple(sample)):
