@@ -53,8 +53,8 @@ def main() -> None:
           f'| {", ".join(f"{value:.2f}" for value in megabytes)} | {total * seconds / 3600:.0f} '
           f'| {total * sum(megabytes) / 1e3:.0f} |', flush=True)
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20
-  print(f'{len(chosen)} of {len(found)} samples, {sum(len(e[builder.MODALITIES[0]]) for e in examples) / len(chosen):.0f} '
-        f'frames each; peak memory {peak:.1f} GiB')
+  frames = sum(len(example[builder.MODALITIES[0]]) for example in examples) / len(chosen)
+  print(f'{len(chosen)} of {len(found)} samples, {frames:.0f} frames each; peak memory {peak:.1f} GiB')
 
 
 if __name__ == '__main__':

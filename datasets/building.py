@@ -1,8 +1,8 @@
 """What the builders of all datasets have in common: native files are checked and prepared, on all cores or on Beam.
 
-A dataset adds one subclass of `NativeBuilder`, in a module of its own, and a line in `catalog`. Preparing has two steps:
-first every sample becomes a file of its own (see `samples`), then TFDS writes these into its records. A process that is
-killed, or stops at a broken sample, is resumed from the files.
+A dataset adds one subclass of `NativeBuilder`, in a module of its own, and a line in `catalog`. Preparing has two
+steps: first every sample becomes a file of its own (see `samples`), then TFDS writes these into its records. A process
+that is killed, or stops at a broken sample, is resumed from the files.
 """
 
 import collections
@@ -237,9 +237,9 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       config = dataclasses.replace(config, beam_options=options)
     self._records, self._on_beam = records, beam_options is not None
     tfds.disable_progress_bar()  # it has one for each partition
-    with tqdm.tqdm(total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam) as self._progress:
-      with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
-        self.download_and_prepare(download_config=config)
+    self._progress = tqdm.tqdm(total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam)
+    with self._progress, contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
+      self.download_and_prepare(download_config=config)
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     del dl_manager

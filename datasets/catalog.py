@@ -154,8 +154,8 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
   elif os.path.isdir(data_dir):
     problems = builder.check(data_dir)
   else:
-    raise errors.UserError(f'There is no folder {data_dir}: pass another --data_dir. Synthetic data are rendered by the '
-                           'same command without --check.')
+    raise errors.UserError(f'There is no folder {data_dir}: pass another --data_dir. Synthetic data are rendered by '
+                           'the same command without --check.')
   source = Source(builder)
   print(f'{dataset}: {source.describe()}')
   return source, problems

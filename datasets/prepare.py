@@ -28,12 +28,12 @@ flags.DEFINE_string(
     'others RGB and depth laid over each other. Default: dmcl; for objects, where all read the same, any.')
 flags.DEFINE_string('preset', None, 'As for training. Default: small for synthetic data, otherwise paper.')
 flags.DEFINE_multi_string(
-    'set', [], 'Any field of the recipe, as for training; those of the data matter, as in --set data.depth_variant=depth.')
+    'set', [], 'Any field of the recipe, as for training; those of the data matter: --set data.depth_variant=depth.')
 flags.DEFINE_integer('frame_size', None, "Side of the stored frames in pixels. Default: the recipe's.", lower_bound=1)
 flags.DEFINE_bool('skip_broken', False, 'Leave out the samples that cannot be read, and list them.')
 flags.DEFINE_bool(
-    'check', False, 'Write nothing. Of data that have been prepared, compare the checksums of all files; of others, read '
-    'all native files and list all problems. The exit status is 1 if there are any.')
+    'check', False, 'Write nothing. Of data that have been prepared, compare the checksums of all files; of others, '
+    'read all native files and list all problems. The exit status is 1 if there are any.')
 flags.DEFINE_string(
     'beam_options', None, 'Prepare on Apache Beam, with these options of the pipeline, such as "--runner=FlinkRunner '
     '--flink_master=HOST:8081". Every worker must see --data_dir under the same path.')

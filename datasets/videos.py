@@ -130,8 +130,8 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
       (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth.shape[1:3]
       facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
     images = {'rgb': rgb, 'depth': depth, 'flow': map(flow.encode_flow, flow.frame_by_frame(rgb))}
-    # One frame after the other: the flow of a video of NTU in full size takes more than a gigabyte.
-    encoded = {m: [jpeg for image in images[m] for jpeg in frames.encode_jpeg(frames.resize_bilinear(image[None], size))]
+    # One frame after the other: as float, a long video would take gigabytes, on each core.
+    encoded = {m: [frames.encode_jpeg(frames.resize_bilinear(image[None], size))[0] for image in images[m]]
                for m in self.MODALITIES}
     label = self.ACTIONS[self.parse(sample.name).action]
     return building.Prepared({**encoded, 'label': label, 'sample_id': sample.name}, facts)
