@@ -66,7 +66,8 @@ def main() -> None:
   recipe = resolve_recipe()
   from tf_privinfo.datasets import catalog  # TensorFlow takes seconds to import: flags are checked first
 
-  data_dir = FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data)
+  # Workers of Beam are started elsewhere.
+  data_dir = os.path.abspath(FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data))
   form = recipe.dataset, data_dir, recipe.data, recipe.clips.frame_size
   if FLAGS.check:
     source, problems = catalog.check_dataset(*form)
