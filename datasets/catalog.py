@@ -15,8 +15,15 @@ from tf_privinfo.datasets.nwucla.builder import Nwucla
 from tf_privinfo.datasets.nyud.builder import Nyud
 from tf_privinfo.datasets.synthetic.builder import Synthetic
 from tf_privinfo.datasets.synthetic_objects.builder import SyntheticObjects
+from tf_privinfo.datasets.uwa3dii.builder import Uwa3dii
 
-_BUILDERS = {'nwucla': Nwucla, 'nyud': Nyud, 'synthetic': Synthetic, 'synthetic_objects': SyntheticObjects}
+_BUILDERS = {
+    'nwucla': Nwucla,
+    'nyud': Nyud,
+    'synthetic': Synthetic,
+    'synthetic_objects': SyntheticObjects,
+    'uwa3dii': Uwa3dii,
+}
 
 
 class Source:

@@ -58,12 +58,14 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
   `info.metadata` holds `samples` (name -> number of frames), `skipped` (one
   sentence each), `cut` (name -> frames left out), the flow's encoding, the
   depth variant, `aligned` where RGB and depth are, and otherwise
-  `unlike_sizes` (name -> both sizes) if their frames differ in size.
+  `unlike_sizes` (name -> both sizes) if their frames differ in size and could be
+  aligned.
 
   Attributes:
     DEPTH_VARIANTS: known values of `data.depth_variant`, the default first.
     ACTIONS: number of an action in the samples' names -> name of the class; labels are their ranks.
     PARTS: what `describe` counts by, of what `parse` returns.
+    ALIGNABLE: whether `read` can give joints.
   """
 
   MODALITIES = ('rgb', 'depth', 'flow')
@@ -71,6 +73,7 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
   DEPTH_VARIANTS: Tuple[str, ...]
   ACTIONS: Mapping[int, str]
   PARTS: Tuple[str, ...]
+  ALIGNABLE = True
 
   @staticmethod
   def parse(name: str):
@@ -86,6 +89,9 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
     if config.depth_variant not in cls.DEPTH_VARIANTS:
       raise errors.UserError(
           f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(cls.DEPTH_VARIANTS)}.')
+    if config.aligned and not cls.ALIGNABLE:
+      raise errors.UserError('RGB and depth of this dataset cannot be aligned, since it does not tell where joints are '
+                             'in both: leave data.aligned false.')
     return VideoConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
                        aligned=config.aligned)
 
@@ -126,7 +132,7 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
     facts = {'cut': footage.dropped} if footage.dropped else {}
     if self.builder_config.aligned:
       rgb, depth = alignment.overlay(rgb, depth, alignment.estimate(*footage.joints))
-    elif rgb.shape[1:3] != depth.shape[1:3]:
+    elif self.ALIGNABLE and rgb.shape[1:3] != depth.shape[1:3]:
       (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth.shape[1:3]
       facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
     images = {'rgb': rgb, 'depth': depth, 'flow': flow.encode_flow(flow.dense_flow(rgb))}

@@ -30,11 +30,16 @@ _MULTIPLE_CHOICE = ('dmcl', 'smcl', 'cmcl', 'independent', 'random_teacher')
 DATASETS = {
     'synthetic': 'rendered on first use, needs no download',
     'nwucla': 'Northwestern-UCLA Multiview Action3D',
+    'uwa3dii': 'UWA3D Multiview Activity II',
     'synthetic_objects': 'objects, rendered on first use',
     'nyud': 'NYU Depth v2 objects, or other RGB and depth crops in their folders',
 }
 # Single frames of objects; the others are videos of actions.
 _OBJECTS = ('synthetic_objects', 'nyud')
+# Videos without 8-bit pictures of depth, and without joints to align RGB and depth by.
+_RAW_DEPTH, _NO_JOINTS = ('uwa3dii',), ('uwa3dii',)
+# Where the authors' code of chapters 3 and 4 validates on nothing (FIDELITY B 6).
+_NO_VALIDATION = ('nwucla', 'uwa3dii')
 PRESETS = {
     'paper': "the thesis' sizes",
     'small': 'a CPU trains it in minutes',
@@ -290,20 +295,21 @@ def recipe(method: str, dataset: str, protocol: str, preset: str = 'paper', vari
 
 
 def _multiple_choice_recipe(result: Recipe) -> Recipe:
-  result = _apply(result, _MULTIPLE_CHOICE_PRESETS[result.preset])
+  data = configs.DataConfig('depth' if result.dataset in _RAW_DEPTH else 'depth_vis')
+  result = _apply(dataclasses.replace(result, data=data), _MULTIPLE_CHOICE_PRESETS[result.preset])
   rate = result.stages['ensemble'].learning_rate * _THESIS_LEARNING_RATE
   return _thesis_variant(result, {'clips.crop_shift': 0.5, 'stages.ensemble.learning_rate': rate})
 
 
 def _two_stream_recipe(result: Recipe) -> Recipe:
   """Videos of chapters 3 and 4."""
-  # The code validates on NTU alone (FIDELITY B 6), but the switch is chosen on validation samples.
-  hold_out = 0.1 if result.discriminator else 0.0 if result.dataset == 'nwucla' else result.data.hold_out
+  # The switch is chosen on validation samples.
+  hold_out = 0.1 if result.discriminator else 0.0 if result.dataset in _NO_VALIDATION else result.data.hold_out
   bottleneck = 'pool_then_conv' if result.discriminator else 'none'
   result = dataclasses.replace(
       result, clips=_TWO_STREAM_CLIPS, network=configs.ResNet50Config(bottleneck=bottleneck),
       # Depth is coded with the jet colour map (section 3.2.3).
-      data=configs.DataConfig('depth', aligned=True, hold_out=hold_out))
+      data=configs.DataConfig('depth', aligned=result.dataset not in _NO_JOINTS, hold_out=hold_out))
   return _thesis_variant(_apply(result, _VIDEO_PRESETS[result.preset]), {
       'clips.sampling': 'uniform', 'discriminator.form': 'plain', 'discriminator.hidden': (2048, 1024),
       'discriminator.loss_weight': 1.0})
