@@ -65,6 +65,10 @@ class Source:
     pairs = [(sample_id.decode(), label) for _, label, sample_id in self.videos(names, ()).as_numpy_iterator()]
     return [sample_id for sample_id, _ in pairs], np.array([label for _, label in pairs])
 
+  def label_of(self, name: str) -> str:
+    """The name of the class of a sample; no file is read."""
+    return self._builder.label_of(name)
+
   def manifest(self) -> Dict[str, Any]:
     """What a run must know of its dataset, ready for JSON."""
     return {'label_names': self.label_names, **self.metadata}

@@ -95,6 +95,10 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
     return VideoConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
                        aligned=config.aligned)
 
+  @classmethod
+  def label_of(cls, name: str) -> str:
+    return cls.ACTIONS[cls.parse(name).action]
+
   def _info(self) -> tfds.core.DatasetInfo:
     size = self.builder_config.frame_size
     aligned = {'aligned': True} if self.builder_config.aligned else {}  # else the metadata are as they always were
@@ -112,7 +116,7 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
 
   def describe(self, names: Sequence[str]) -> List[str]:
     metadata, parsed = self.info.metadata, [self.parse(name) for name in names]
-    classes = collections.Counter(self.ACTIONS[name.action] for name in parsed)
+    classes = collections.Counter(map(self.label_of, names))
     lines = [f'{len(names)} videos, {sum(metadata["samples"].values())} frames, '
              f'depth from {metadata["depth_variant"]}, flow by {metadata["flow"]["algorithm"]}'
              + (', RGB and depth aligned' if metadata.get('aligned') else '')]
@@ -137,8 +141,7 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
       facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
     images = {'rgb': rgb, 'depth': depth, 'flow': flow.encode_flow(flow.dense_flow(rgb))}
     encoded = {m: frames.encode_jpeg(frames.resize_bilinear(images[m], size)) for m in self.MODALITIES}
-    label = self.ACTIONS[self.parse(sample.name).action]
-    return building.Prepared({**encoded, 'label': label, 'sample_id': sample.name}, facts)
+    return building.Prepared({**encoded, 'label': self.label_of(sample.name), 'sample_id': sample.name}, facts)
 
 
 def stack(images: Sequence[np.ndarray], paths: Sequence[Any]) -> np.ndarray:

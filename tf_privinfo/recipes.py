@@ -35,7 +35,7 @@ DATASETS = {
     'nyud': 'NYU Depth v2 objects, or other RGB and depth crops in their folders',
 }
 # Single frames of objects; the others are videos of actions.
-_OBJECTS = ('synthetic_objects', 'nyud')
+OBJECTS = ('synthetic_objects', 'nyud')
 # Videos without 8-bit pictures of depth, and without joints to align RGB and depth by.
 _RAW_DEPTH, _NO_JOINTS = ('uwa3dii',), ('uwa3dii',)
 # Where the authors' code of chapters 3 and 4 validates on nothing (FIDELITY B 6).
@@ -284,14 +284,14 @@ def recipe(method: str, dataset: str, protocol: str, preset: str = 'paper', vari
     if value not in known:
       raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
   stages, sections = (
-      (_OBJECT_STAGES, _OBJECT_SECTIONS) if dataset in _OBJECTS else (_VIDEO_STAGES, _VIDEO_SECTIONS))
+      (_OBJECT_STAGES, _OBJECT_SECTIONS) if dataset in OBJECTS else (_VIDEO_STAGES, _VIDEO_SECTIONS))
   if method not in stages:
     raise errors.UserError(f'--method={method} is not one for {dataset}: choose one of {", ".join(stages)}.')
   result = Recipe(method, dataset, protocol, preset, variant, seed, stages=stages[method], **sections.get(method, {}))
   if method in _MULTIPLE_CHOICE:
     return _multiple_choice_recipe(result)
   result = dataclasses.replace(result, modalities=_MODALITIES.get(method, ('rgb', 'depth')))
-  return _object_recipe(result) if dataset in _OBJECTS else _two_stream_recipe(result)
+  return _object_recipe(result) if dataset in OBJECTS else _two_stream_recipe(result)
 
 
 def _multiple_choice_recipe(result: Recipe) -> Recipe:
