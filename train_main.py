@@ -61,7 +61,7 @@ flags.DEFINE_integer('num_gpus', -1, 'How many GPUs to use; -1: all, 0: none.', 
 
 def resolve_recipe() -> recipes.Recipe:
   """The recipe that the flags ask for."""
-  preset = FLAGS.preset or ('small' if FLAGS.dataset.startswith('synthetic') else 'paper')
+  preset = FLAGS.preset or recipes.default_preset(FLAGS.dataset)
   recipe = recipes.recipe(FLAGS.method, FLAGS.dataset, FLAGS.protocol, preset, FLAGS.variant, FLAGS.seed)
   protocol = FLAGS.protocol or recipes.default_protocol(recipe.method, recipe.dataset)
   recipe = dataclasses.replace(recipe, protocol=protocols.resolve(recipe.dataset, protocol))

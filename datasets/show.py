@@ -34,8 +34,8 @@ flags.DEFINE_string('data_dir', None, 'Folder of the native files, as in train_m
 flags.DEFINE_string('out', None, 'Folder to write the sheets to.', required=True)
 flags.DEFINE_integer('count', 10, 'How many samples.', lower_bound=1)
 flags.DEFINE_string(
-    'method', None, "Whose recipe, as in train_main.py. Default: dmcl for videos, admd for objects. The other chapters' "
-    'recipes of videos read RGB and depth aligned, as --method=modality_distillation does.')
+    'method', None, 'Whose recipe, as in train_main.py. Default: dmcl for videos, admd for objects. Those of chapters '
+    '3 and 4, such as modality_distillation, read RGB and depth of videos aligned.')
 flags.DEFINE_string('protocol', None, 'Whose training set, as in train_main.py. Default: that of the recipe.')
 flags.DEFINE_string('preset', None, 'Sizes, as in train_main.py. Default: small for synthetic data, otherwise paper.')
 flags.DEFINE_multi_string('set', [], 'Any field of the recipe, as in train_main.py: --set data.depth_variant=depth.')
@@ -161,7 +161,7 @@ def contact_sheet(title: str, shown: Mapping[str, Mapping[str, np.ndarray]]) -> 
 def resolve_recipe() -> recipes.Recipe:
   """The recipe that the flags ask for."""
   method = FLAGS.method or ('admd' if FLAGS.dataset in recipes.OBJECTS else 'dmcl')
-  preset = FLAGS.preset or ('small' if FLAGS.dataset.startswith('synthetic') else 'paper')
+  preset = FLAGS.preset or recipes.default_preset(FLAGS.dataset)
   recipe = recipes.recipe(method, FLAGS.dataset, FLAGS.protocol, preset, seed=FLAGS.seed)
   protocol = protocols.resolve(recipe.dataset, FLAGS.protocol or recipes.default_protocol(method, recipe.dataset))
   return checks.check(settings.override(

@@ -334,6 +334,11 @@ def default_protocol(method: str, dataset: str) -> Optional[str]:
   return 'cross_view_3' if dataset == 'nwucla' and method not in _MULTIPLE_CHOICE else None
 
 
+def default_preset(dataset: str) -> str:
+  """What a CPU trains where nothing is to be reproduced, otherwise the thesis' sizes."""
+  return 'small' if dataset.startswith('synthetic') else 'paper'
+
+
 def _thesis_variant(result: Recipe, more: Mapping[str, Any]) -> Recipe:
   return _apply(result, {**_THESIS_VARIANT, **more}) if result.variant == 'thesis' else result
 
