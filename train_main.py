@@ -26,7 +26,8 @@ flags.DEFINE_string('method', None, f'How the streams are trained. {_choices(rec
 flags.DEFINE_string('dataset', None, f'What they are trained on. {_choices(recipes.DATASETS)}.', required=True)
 flags.DEFINE_string(
     'protocol', None, 'Which samples train and test. cross_view_V: view V tests, the two others train; cross_subject '
-    '(synthetic only): odd subjects train, even ones test. Default: cross_view_1; for the methods of chapters 3 and 4 '
+    '(synthetic only): odd subjects train, even ones test; of uwa3dii also cross_view_12_34 and so on: two '
+    'views train and two test. Default: cross_view_1; of uwa3dii cross_view_4; for the methods of chapters 3 and 4 '
     'on nwucla cross_view_3, as in the authors\' code; for objects given, their training and test folders. Of NTU: '
     'cross_subject (default); ntu60 and ntu60_mini also cross_view, ntu120 also cross_setup, ntu120_mini also '
     'cross_subject_2 and cross_subject_3, which train on other halves.')

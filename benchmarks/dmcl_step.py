@@ -1,4 +1,4 @@
-"""Speed and memory of a DMCL training step and speed of its input, on this machine.
+"""Speed and memory of a DMCL training step on this machine.
 
   python benchmarks/dmcl_step.py
 
@@ -14,14 +14,11 @@ process for each. Before anything is timed, the two networks are shown to
 compute the same. One video of a step is a clip of each of the three modalities.
 """
 
-import datetime
 import os
 import pathlib
-import platform
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 
@@ -32,26 +29,19 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from absl import app
 from absl import flags
 from absl import logging
-import cv2
-import keras
 import numpy as np
 import tensorflow as tf
 
 from benchmarks import reference_r2plus1d
-from tests import native_files
+from benchmarks import turns
 from tf_privinfo import optimizers
-from tf_privinfo.configs import ClipConfig, DataConfig, R2Plus1DConfig
-from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import clips
+from tf_privinfo.configs import R2Plus1DConfig
 from tf_privinfo.methods import multiple_choice
 from tf_privinfo.networks import r2plus1d
 
 VARIANTS = ('tf_privinfo', 'conv3d', 'bfloat16')
-PIPELINE = 'input pipeline'
 MODALITIES = ('rgb', 'depth', 'flow')
 NUM_CLASSES, FRAMES = 10, 8
-# Of the videos of the input pipeline; the first epoch is not timed.
-EPOCHS = 3
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer(
@@ -81,26 +71,6 @@ def build_step(variant: str):
       loss = train_step(batch)['loss']
     assert np.isfinite(loss)  # also waits for the last step
     return FLAGS.batch_size * FLAGS.steps / (time.perf_counter() - start)
-
-  return run
-
-
-def build_pipeline(directory: str):
-  """A function that reads a small dataset, prepared from 320x240 JPEG files, and returns videos per second."""
-  native_files.write_nwucla(
-      pathlib.Path(directory), views=(1, 2), actions=(1, 2, 3, 4), subjects=4, frames=24, width=320, height=240)
-  config = ClipConfig(frames=FRAMES, frame_size=FLAGS.size * 8 // 7, crop_size=FLAGS.size)
-  source = catalog.open_dataset('nwucla', directory, DataConfig(), config.frame_size)
-  batches = clips.training_clips(
-      source.videos(source.names, MODALITIES), config, seed=0, epochs=range(EPOCHS), batch_size=FLAGS.batch_size)
-  per_epoch = len(source.names) // FLAGS.batch_size
-
-  def run():
-    iterator = iter(batches)
-    for _ in range(per_epoch):
-      next(iterator)
-    start = time.perf_counter()
-    return FLAGS.batch_size * sum(1 for _ in iterator) / (time.perf_counter() - start)
 
   return run
 
@@ -138,50 +108,12 @@ def print_peak_memory(variant: str) -> None:
   print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def measure(runs):
-  """Videos per second {name: [repeats]}; all variants in every repeat, after one turn that is not timed."""
-  rates = {name: [] for name in runs}
-  for repeat in range(FLAGS.repeats + 1):
-    for name, run in runs.items():
-      rate = run()
-      print(f'  repeat {repeat}, {name}: {rate:.3g} videos/s' + ('' if repeat else ' (not counted)'), flush=True)
-      if repeat:
-        rates[name].append(rate)
-  return {name: np.array(values) for name, values in rates.items()}
-
-
-def describe_machine() -> str:
-  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
-  names = [line.split(':')[1].strip() for line in lines if line.startswith('model name')]
-  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
-  gpus = [tf.config.experimental.get_device_details(gpu).get('device_name', 'GPU')
-          for gpu in tf.config.list_physical_devices('GPU')]
-  return '\n'.join([
-      f'{datetime.date.today()}: {len(os.sched_getaffinity(0))} logical CPUs ({(names or [platform.machine()])[0]}), '
-      f'{memory:.0f} GiB, {", ".join(gpus) or "no GPU"}, load average {os.getloadavg()[0]:.1f}',
-      f'Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, '
-      f'NumPy {np.__version__}, OpenCV {cv2.__version__}',
-      f'{FLAGS.batch_size} videos per step, {FRAMES} frames of {FLAGS.size}x{FLAGS.size}, width {FLAGS.width}, '
-      f'{FLAGS.steps} steps x {FLAGS.repeats} repeats; commit {_commit()}'])
-
-
-def _commit() -> str:
-  git = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=pathlib.Path(__file__).parent,
-                       capture_output=True, text=True)
-  return git.stdout.strip() or 'unknown'
-
-
 def print_table(rates, memory) -> None:
   """Rates and paired ratios to conv3d as median (min - max), and memory with its ratio."""
-  def spread(values):
-    return f'{np.median(values):.3g} ({values.min():.3g} - {values.max():.3g})'
-
   print(f'\n{"":16}{"videos/s":26}{"ratio to conv3d":26}{"peak GiB":10}{"ratio":8}')
   for name, values in rates.items():
-    size = f'{memory[name]:<10.2f}{memory[name] / memory["conv3d"]:<8.2f}' if name in memory else ''
-    print(f'{name:16}{spread(values):26}{spread(values / rates["conv3d"]):26}{size}'.rstrip())
-  print(f'The input pipeline delivers {spread(rates[PIPELINE] / rates["tf_privinfo"])} times '
-        'what the float32 step takes.')
+    size = f'{memory[name]:<10.2f}{memory[name] / memory["conv3d"]:<8.2f}'
+    print(f'{name:16}{turns.spread(values):26}{turns.spread(values / rates["conv3d"]):26}{size}'.rstrip())
 
 
 def main(_) -> None:
@@ -189,13 +121,14 @@ def main(_) -> None:
   if FLAGS.memory_of:
     print_peak_memory(FLAGS.memory_of)
     return
-  machine = describe_machine()
+  machine = '\n'.join([
+      turns.describe_machine(),
+      f'{FLAGS.batch_size} videos per step, {FRAMES} frames of {FLAGS.size}x{FLAGS.size}, width {FLAGS.width}, '
+      f'{FLAGS.steps} steps x {FLAGS.repeats} repeats'])
   print(machine, flush=True)
   check_reference()
   memory = {variant: peak_memory(variant) for variant in VARIANTS}
-  with tempfile.TemporaryDirectory() as directory:
-    runs = {variant: build_step(variant) for variant in VARIANTS}
-    rates = measure({**runs, PIPELINE: build_pipeline(directory)})
+  rates = turns.measure({variant: build_step(variant) for variant in VARIANTS}, FLAGS.repeats, 'videos/s')
   print(f'\n{machine}')
   print_table(rates, memory)
 

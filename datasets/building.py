@@ -89,6 +89,11 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """
     raise NotImplementedError
 
+  @classmethod
+  def label_of(cls, name: str) -> str:
+    """The class of a sample."""
+    raise NotImplementedError
+
   def describe(self, names: Sequence[str]) -> List[str]:
     """Lines that say what was kept: the samples `names`, by class and whatever else matters."""
     raise NotImplementedError

@@ -16,6 +16,7 @@ from tf_privinfo.datasets.nwucla.builder import Nwucla
 from tf_privinfo.datasets.nyud.builder import Nyud
 from tf_privinfo.datasets.synthetic.builder import Synthetic
 from tf_privinfo.datasets.synthetic_objects.builder import SyntheticObjects
+from tf_privinfo.datasets.uwa3dii.builder import Uwa3dii
 
 # The mini datasets train on less of what their whole ones prepare.
 _BUILDERS = {
@@ -27,6 +28,7 @@ _BUILDERS = {
     'nyud': Nyud,
     'synthetic': Synthetic,
     'synthetic_objects': SyntheticObjects,
+    'uwa3dii': Uwa3dii,
 }
 
 
@@ -72,6 +74,10 @@ class Source:
     """Sample ids and labels [N] int of the videos `names`, in the order of `videos`."""
     pairs = [(sample_id.decode(), label) for _, label, sample_id in self.videos(names, ()).as_numpy_iterator()]
     return [sample_id for sample_id, _ in pairs], np.array([label for _, label in pairs])
+
+  def label_of(self, name: str) -> str:
+    """The name of the class of a sample; no file is read."""
+    return self._builder.label_of(name)
 
   def manifest(self) -> Dict[str, Any]:
     """What a run must know of its dataset, ready for JSON."""

@@ -58,12 +58,14 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
   `info.metadata` holds `samples` (name -> number of frames), `skipped` (one
   sentence each), `cut` (name -> frames left out), the flow's encoding, the
   depth variant, `aligned` where RGB and depth are, and otherwise
-  `unlike_sizes` (name -> both sizes) if their frames differ in size.
+  `unlike_sizes` (name -> both sizes) if their frames differ in size and could be
+  aligned.
 
   Attributes:
     DEPTH_VARIANTS: known values of `data.depth_variant`, the default first.
     ACTIONS: number of an action in the samples' names -> name of the class; labels are their ranks.
     PARTS: what `describe` counts by, of what `parse` returns.
+    ALIGNABLE: whether `read` can give joints.
   """
 
   MODALITIES = ('rgb', 'depth', 'flow')
@@ -71,6 +73,7 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
   DEPTH_VARIANTS: Tuple[str, ...]
   ACTIONS: Mapping[int, str]
   PARTS: Tuple[str, ...]
+  ALIGNABLE = True
 
   @staticmethod
   def parse(name: str):
@@ -86,8 +89,15 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
     if config.depth_variant not in cls.DEPTH_VARIANTS:
       raise errors.UserError(
           f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(cls.DEPTH_VARIANTS)}.')
+    if config.aligned and not cls.ALIGNABLE:
+      raise errors.UserError('RGB and depth of this dataset cannot be aligned, since it does not tell where joints are '
+                             'in both: leave data.aligned false.')
     return VideoConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
                        aligned=config.aligned)
+
+  @classmethod
+  def label_of(cls, name: str) -> str:
+    return cls.ACTIONS[cls.parse(name).action]
 
   def _info(self) -> tfds.core.DatasetInfo:
     size = self.builder_config.frame_size
@@ -106,7 +116,7 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
 
   def describe(self, names: Sequence[str]) -> List[str]:
     metadata, parsed = self.info.metadata, [self.parse(name) for name in names]
-    classes = collections.Counter(self.ACTIONS[name.action] for name in parsed)
+    classes = collections.Counter(map(self.label_of, names))
     lines = [f'{len(names)} videos, {sum(metadata["samples"].values())} frames, '
              f'depth from {metadata["depth_variant"]}, flow by {metadata["flow"]["algorithm"]}'
              + (', RGB and depth aligned' if metadata.get('aligned') else '')]
@@ -126,15 +136,14 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
     facts = {'cut': footage.dropped} if footage.dropped else {}
     if self.builder_config.aligned:
       rgb, depth = alignment.overlay(rgb, depth, alignment.estimate(*footage.joints))
-    elif rgb.shape[1:3] != depth.shape[1:3]:
+    elif self.ALIGNABLE and rgb.shape[1:3] != depth.shape[1:3]:
       (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth.shape[1:3]
       facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
     images = {'rgb': rgb, 'depth': depth, 'flow': map(flow.encode_flow, flow.frame_by_frame(rgb))}
     # One frame after the other: as float, a long video would take gigabytes, on each core.
     encoded = {m: [frames.encode_jpeg(frames.resize_bilinear(image[None], size))[0] for image in images[m]]
                for m in self.MODALITIES}
-    label = self.ACTIONS[self.parse(sample.name).action]
-    return building.Prepared({**encoded, 'label': label, 'sample_id': sample.name}, facts)
+    return building.Prepared({**encoded, 'label': self.label_of(sample.name), 'sample_id': sample.name}, facts)
 
   def inspect(self, sample) -> int:
     footage = self.read(sample)

@@ -33,15 +33,21 @@ def kinect_skeleton(rng: np.random.Generator, distance: float = 3., states=(2,) 
   return '60\n' + ''.join('{:g},{:g},{:g},{}\n'.format(*joint, state) for joint, state in zip(joints, states))
 
 
-def _write_video(folder, rng, action, frames, width, height):
+def _moving_square(rng, action, frames, width, height):
+  """RGB [H, W, 3] uint8 in OpenCV's order and depth [H, W] uint16 in millimetres of each frame."""
   background = cv2.GaussianBlur(rng.integers(0, 160, (height, width, 3), np.uint8), (5, 5), 0)
-  for number in range(4, 4 + frames):
+  for index in range(frames):
     rgb = background.copy()
     depth = np.full((height, width), 3000, np.uint16)
     depth[:, :3] = 0
-    column, row = action * (number - 4) // 4 % (width - 10), 2 * action
+    column, row = action * index // 4 % (width - 10), 2 * action % (height - 10)
     rgb[row:row + 10, column:column + 10] = (250, 240, 200)
     depth[row:row + 10, column:column + 10] = 1000 + 100 * action
+    yield rgb, depth
+
+
+def _write_video(folder, rng, action, frames, width, height):
+  for number, (rgb, depth) in enumerate(_moving_square(rng, action, frames, width, height), start=4):
     cv2.imwrite(str(folder / f'frame_{number}_rgb.jpg'), rgb)
     cv2.imwrite(str(folder / f'frame_{number}_depth.png'), depth)
     cv2.imwrite(str(folder / f'frame_{number}_depth_vis.jpg'), (depth // 16).astype(np.uint8))
@@ -120,6 +126,26 @@ def ntu_skeleton(frames) -> str:
       lines += [f'{name} 0 1 1 1 1 0 0.0218 -0.0567 2', str(len(joints))]
       lines += [' '.join(f'{value:.7g}' for value in joint) for joint in joints]
   return ''.join(line + '\r\n' for line in lines)
+
+
+def write_uwa3dii(data_dir: pathlib.Path, views=(1, 2, 3, 4), actions=(1, 2), subjects=2, frames=9, width=48, height=36
+                  ) -> pathlib.Path:
+  """Writes videos in the layout of UWA3D Multiview II: as `write_nwucla`, with depth of half the size of RGB.
+
+  Frames are numbered from 1; episodes are 01 in RGB and 00 in depth.
+  """
+  for view in views:
+    for action in actions:
+      for subject in range(1, subjects + 1):
+        name = f'a{action:02d}_s{subject:02d}_v{view:02d}'
+        rgb, depth = data_dir / 'UWA3D-RGB' / f'{name}_e01', data_dir / 'UWA3D-Depth' / 'WholeFrames' / f'{name}_e00'
+        for folder in (rgb, depth):
+          folder.mkdir(parents=True)
+        pictures = _moving_square(np.random.default_rng([view, action, subject]), action, frames, width, height)
+        for number, (colour, millimetres) in enumerate(pictures, start=1):
+          cv2.imwrite(str(rgb / f'{number:03d},.jpg'), colour)
+          cv2.imwrite(str(depth / f'{number:03d}.png'), millimetres[::2, ::2])
+  return data_dir
 
 
 def write_nyud(data_dir: pathlib.Path, classes=('chair', 'lamp', 'table'), train=4, test=2, depth='depth'

@@ -34,14 +34,17 @@ DATASETS = {
     'ntu60_mini': 'a third of its training set',
     'ntu120': 'NTU RGB+D 120',
     'ntu120_mini': 'half of its training set',
+    'uwa3dii': 'UWA3D Multiview Activity II',
     'synthetic_objects': 'objects, rendered on first use',
     'nyud': 'NYU Depth v2 objects, or other RGB and depth crops in their folders',
 }
 # Single frames of objects; the others are videos of actions.
-_OBJECTS = ('synthetic_objects', 'nyud')
+OBJECTS = ('synthetic_objects', 'nyud')
 _NTU = ('ntu60', 'ntu60_mini', 'ntu120', 'ntu120_mini')
-# Videos without 8-bit pictures of depth.
-_RAW_DEPTH = _NTU
+# Videos without 8-bit pictures of depth, and without joints to align RGB and depth by.
+_RAW_DEPTH, _NO_JOINTS = (*_NTU, 'uwa3dii'), ('uwa3dii',)
+# Where the authors' code of chapters 3 and 4 validates on nothing (FIDELITY B 6).
+_NO_VALIDATION = ('nwucla', 'uwa3dii')
 PRESETS = {
     'paper': "the thesis' sizes",
     'small': 'a CPU trains it in minutes',
@@ -280,7 +283,7 @@ _THESIS_LEARNING_RATE = 1e-3 / 1.28e-3
 
 def methods(dataset: str) -> List[str]:
   """The methods that a dataset has recipes of."""
-  return list(_OBJECT_STAGES if dataset in _OBJECTS else _VIDEO_STAGES)
+  return list(_OBJECT_STAGES if dataset in OBJECTS else _VIDEO_STAGES)
 
 
 def default_preset(dataset: str) -> str:
@@ -296,14 +299,14 @@ def recipe(method: str, dataset: str, protocol: str, preset: str = 'paper', vari
     if value not in known:
       raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
   stages, sections = (
-      (_OBJECT_STAGES, _OBJECT_SECTIONS) if dataset in _OBJECTS else (_VIDEO_STAGES, _VIDEO_SECTIONS))
+      (_OBJECT_STAGES, _OBJECT_SECTIONS) if dataset in OBJECTS else (_VIDEO_STAGES, _VIDEO_SECTIONS))
   if method not in stages:
     raise errors.UserError(f'--method={method} is not one for {dataset}: choose one of {", ".join(stages)}.')
   result = Recipe(method, dataset, protocol, preset, variant, seed, stages=stages[method], **sections.get(method, {}))
   if method in _MULTIPLE_CHOICE:
     return _multiple_choice_recipe(result)
   result = dataclasses.replace(result, modalities=_MODALITIES.get(method, ('rgb', 'depth')))
-  return _object_recipe(result) if dataset in _OBJECTS else _two_stream_recipe(result)
+  return _object_recipe(result) if dataset in OBJECTS else _two_stream_recipe(result)
 
 
 def _multiple_choice_recipe(result: Recipe) -> Recipe:
@@ -315,15 +318,14 @@ def _multiple_choice_recipe(result: Recipe) -> Recipe:
 
 def _two_stream_recipe(result: Recipe) -> Recipe:
   """Videos of chapters 3 and 4."""
-  # The code validates on NTU alone (FIDELITY B 6), but the switch is chosen on validation samples, of which smaller
-  # datasets need a larger part.
+  # The switch is chosen on validation samples, of which smaller datasets need a larger part.
   more = result.discriminator and result.dataset not in _NTU
-  hold_out = 0.1 if more else 0.0 if result.dataset == 'nwucla' else result.data.hold_out
+  hold_out = 0.1 if more else 0.0 if result.dataset in _NO_VALIDATION else result.data.hold_out
   bottleneck = 'pool_then_conv' if result.discriminator else 'none'
   result = dataclasses.replace(
       result, clips=_TWO_STREAM_CLIPS, network=configs.ResNet50Config(bottleneck=bottleneck),
       # Depth is coded with the jet colour map (section 3.2.3).
-      data=configs.DataConfig('depth', aligned=True, hold_out=hold_out))
+      data=configs.DataConfig('depth', aligned=result.dataset not in _NO_JOINTS, hold_out=hold_out))
   return _thesis_variant(_apply(result, _VIDEO_PRESETS[result.preset]), {
       'clips.sampling': 'uniform', 'discriminator.form': 'plain', 'discriminator.hidden': (2048, 1024),
       'discriminator.loss_weight': 1.0})

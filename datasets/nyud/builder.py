@@ -70,6 +70,11 @@ class Nyud(building.NativeBuilder):
     """The given training or test set."""
     return name.split('/')[0]
 
+  @classmethod
+  def label_of(cls, name: str) -> str:
+    """The class is the folder."""
+    return name.split('/')[1]
+
   def describe(self, names: Sequence[str]) -> List[str]:
     parts = collections.Counter(map(self.partition, names))
     per_class = collections.Counter(tuple(name.split('/')[:2]) for name in names)

@@ -1,0 +1,180 @@
+"""Speed of the input pipeline of DMCL against that of the authors, on this machine.
+
+  python benchmarks/input_pipeline.py
+
+Both make batches of training clips, eight frames of 224 x 224 of each of three modalities, from the same videos:
+
+  tf_privinfo   frames are stored once, as JPEG of 256 x 256, in the files of TensorFlow Datasets; of those that a clip
+                has, the part that is in the crop is decoded
+  authors       a record holds the paths of a video's frames, in the size of the sensors; those that a clip has are
+                read, decoded, resized to 256 x 256 and cropped, every modality frame by frame (FIDELITY B 5)
+
+The second is rebuilt here after their `codebase/parsers.py` and `dmcl.py`, operation by operation: `map_fn` over
+reading, decoding and mirroring, eight videos at once, ten batches ahead. Colour distortion is the project's, which
+computes the same. The two take turns in one process; compare the ratio rather than the rates.
+"""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+warnings.filterwarnings('ignore', category=FutureWarning, module='google')
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from absl import app
+from absl import flags
+from absl import logging
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import turns
+from tf_privinfo.configs import ClipConfig, DataConfig
+from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets import clips
+from tf_privinfo.datasets.preparation import flow
+
+MODALITIES = ('rgb', 'depth', 'flow')
+CONFIG = ClipConfig()  # the thesis' sizes
+_RECORDS = {'rgb': 'rgb_frames', 'depth': 'depth_frames', 'flow': 'oflow_frames'}
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer('videos', 8, 'How many videos there are.', lower_bound=2)
+flags.DEFINE_integer('length', 60, 'Frames of each.', lower_bound=9)
+flags.DEFINE_integer('width', 640, 'Of RGB and flow, in pixels, as of a Kinect; depth has half of it.', lower_bound=8)
+flags.DEFINE_integer('height', 480, 'Of RGB and flow, in pixels; depth has half of it.', lower_bound=8)
+flags.DEFINE_integer('batch_size', 8, 'Clips in a batch.', lower_bound=1)
+flags.DEFINE_integer('epochs', 8, 'How often a turn goes through the videos; once more to warm up.', lower_bound=1)
+flags.DEFINE_integer('repeats', 5, 'How often each pipeline has its turn.', lower_bound=1)
+
+
+def write_videos(directory: pathlib.Path) -> None:
+  """A random texture that moves, in the layout of NW-UCLA, with its flow beside it as the authors' records want it.
+
+  All videos are copies of one: what a frame costs does not depend on that.
+  """
+  folders = [directory / 'multiview_action' / 'view_1' / f'a01_s{index:02d}_e00' for index in range(FLAGS.videos)]
+  folders[0].mkdir(parents=True)
+  noise = np.random.default_rng(0).integers(0, 256, (FLAGS.height, FLAGS.width, 3), np.uint8)
+  texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+  rgb = np.stack([np.roll(texture, (number, 2 * number), (0, 1)) for number in range(FLAGS.length)])
+  for number, (image, motion) in enumerate(zip(rgb, flow.encode_flow(flow.dense_flow(rgb)))):
+    cv2.imwrite(str(folders[0] / f'frame_{number}_rgb.jpg'), image)
+    cv2.imwrite(str(folders[0] / f'frame_{number}_depth_vis.jpg'), image[::2, ::2, 0])
+    cv2.imwrite(str(folders[0] / f'frame_{number}_flow.jpg'), motion)
+  for folder in folders[1:]:
+    shutil.copytree(folders[0], folder)
+
+
+def project(directory: pathlib.Path) -> tf.data.Dataset:
+  """Batches without end of what `clips` makes of the prepared dataset."""
+  source = catalog.open_dataset('nwucla', str(directory), DataConfig(), CONFIG.frame_size)
+  return clips.training_clips(
+      source.videos(source.names, MODALITIES), CONFIG, seed=0, epochs=range(10**4), batch_size=FLAGS.batch_size)
+
+
+def authors(directory: pathlib.Path) -> tf.data.Dataset:
+  """Batches without end of what the authors' code makes of their records."""
+  records = [_write_record(folder) for folder in sorted(directory.glob('multiview_action/view_1/*'))]
+  dataset = tf.data.TFRecordDataset(records, compression_type='GZIP').shuffle(100).repeat()
+  return dataset.map(_parse, num_parallel_calls=8).batch(FLAGS.batch_size, drop_remainder=True).prefetch(10)
+
+
+def _write_record(folder: pathlib.Path) -> str:
+  """Their record of a video: label, name, length, and the paths of the frames of each modality."""
+  example, path = tf.train.SequenceExample(), str(folder.with_suffix('.tfrecord'))
+  example.context.feature['label'].int64_list.value.append(0)
+  example.context.feature['video_id'].bytes_list.value.append(folder.name.encode())
+  example.context.feature['length'].int64_list.value.append(FLAGS.length)
+  for modality, ending in zip(MODALITIES, ('rgb', 'depth_vis', 'flow')):
+    for number in range(FLAGS.length):
+      example.feature_lists.feature_list[_RECORDS[modality]].feature.add().bytes_list.value.append(
+          str(folder / f'frame_{number}_{ending}.jpg').encode())
+  with tf.io.TFRecordWriter(path, 'GZIP') as writer:
+    writer.write(example.SerializeToString())
+  return path
+
+
+def _parse(record):
+  """A record as ({modality: [8, 224, 224, 3] float32}, label, name): file names are drawn before they are read."""
+  context, paths = tf.io.parse_single_sequence_example(
+      record,
+      {'label': tf.io.FixedLenFeature([], tf.int64), 'video_id': tf.io.FixedLenFeature([], tf.string),
+       'length': tf.io.FixedLenFeature([], tf.int64)},
+      {name: tf.io.FixedLenSequenceFeature([], tf.string) for name in _RECORDS.values()})
+  part = tf.cast(context['length'], tf.float64) / CONFIG.frames
+  indices = tf.map_fn(lambda j: tf.random.uniform(
+      [], tf.cast(tf.math.ceil(tf.cast(j, tf.float64) * part), tf.int32),
+      tf.cast(tf.math.ceil(tf.cast(j + 1, tf.float64) * part), tf.int32), tf.int32), tf.range(CONFIG.frames))
+  mirrored = tf.random.uniform([]) > .5
+  margin = (CONFIG.frame_size - CONFIG.crop_size) / 2
+  shift = tf.cond(tf.random.uniform([]) > .5, lambda: tf.random.uniform([2], -margin, margin), lambda: tf.zeros([2]))
+  offsets = tf.tile(shift[tf.newaxis], [CONFIG.frames, 1])
+  clip = {m: _read(tf.gather(paths[name], indices), mirrored, offsets) for m, name in _RECORDS.items()}
+  clip['rgb'] = clips.distort_colour(clip['rgb'], tf.random.uniform([2], maxval=2**30, dtype=tf.int32))
+  return clip, context['label'], context['video_id']
+
+
+def _read(paths, mirrored, offsets):
+  """The frames of a clip [8, 224, 224, 3] float32, of 0..255."""
+  images = tf.map_fn(tf.io.read_file, paths)
+  images = tf.map_fn(lambda data: tf.io.decode_jpeg(data, channels=3), images, fn_output_signature=tf.uint8)
+  images = tf.compat.v1.image.resize_images(images, [CONFIG.frame_size] * 2)
+  images = tf.compat.v1.image.extract_glimpse(images, [CONFIG.crop_size] * 2, offsets, normalized=False)
+  return tf.cond(mirrored, lambda: tf.map_fn(tf.image.flip_left_right, images), lambda: images)
+
+
+def check_same(ours: tf.data.Dataset, reference: tf.data.Dataset) -> None:
+  """Stops unless batches of both have the same form and nearly the same colours, since they show the same videos."""
+  batches = [next(iter(dataset))[0] for dataset in (ours, reference)]
+  for modality in MODALITIES:
+    one, other = (batch[modality] for batch in batches)
+    if one.shape != other.shape or one.dtype != other.dtype:
+      sys.exit(f'{modality}: {one.shape} {one.dtype}, the reference has {other.shape} {other.dtype}.')
+    # RGB is distorted, and each pipeline draws its own frames.
+    if modality != 'rgb' and abs(tf.reduce_mean(one) - tf.reduce_mean(other)) > 5:
+      sys.exit(f'{modality}: a mean of {tf.reduce_mean(one):.0f}, the reference has {tf.reduce_mean(other):.0f}.')
+
+
+def build_run(batches: tf.data.Dataset):
+  """A function that goes through the videos and returns clips per second."""
+  per_epoch = FLAGS.videos // FLAGS.batch_size
+
+  def run():
+    iterator = iter(batches)  # a new one: nothing is made while the other pipeline has its turn
+    for _ in range(per_epoch):
+      next(iterator)
+    start = time.perf_counter()
+    for _ in range(FLAGS.epochs * per_epoch):
+      next(iterator)
+    return FLAGS.epochs * per_epoch * FLAGS.batch_size / (time.perf_counter() - start)
+
+  return run
+
+
+def main(_) -> None:
+  logging.set_verbosity(logging.ERROR)
+  if FLAGS.videos < FLAGS.batch_size:
+    raise app.UsageError('--videos must fill a batch.')
+  with tempfile.TemporaryDirectory() as directory:
+    directory = pathlib.Path(directory)
+    write_videos(directory)
+    pipelines = {'tf_privinfo': project(directory), 'authors': authors(directory)}
+    check_same(*pipelines.values())
+    rates = turns.measure({name: build_run(batches) for name, batches in pipelines.items()}, FLAGS.repeats, 'clips/s')
+  print(f'\n{turns.describe_machine()}\n{FLAGS.videos} videos of {FLAGS.length} frames, RGB and flow of '
+        f'{FLAGS.width}x{FLAGS.height}, depth of {FLAGS.width // 2}x{FLAGS.height // 2}; clips of {CONFIG.frames} '
+        f'frames x {len(MODALITIES)} modalities, {FLAGS.batch_size} in a batch; median (min - max) of {FLAGS.repeats} '
+        'turns\n')
+  print('| pipeline | clips/s | ratio to the authors\' |\n|---|---|---|')
+  for name, values in rates.items():
+    print(f'| {name} | {turns.spread(values)} | {turns.spread(values / rates["authors"])} |')
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,50 @@
+"""Variants that take turns in one process, so that other load of the machine meets all alike."""
+
+import datetime
+import os
+import pathlib
+import platform
+import subprocess
+from typing import Callable, Dict, Mapping
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def measure(runs: Mapping[str, Callable[[], float]], repeats: int, unit: str) -> Dict[str, np.ndarray]:
+  """What each of `runs` returns in each repeat, {name: [repeats]}, after one turn that does not count."""
+  rates = {name: [] for name in runs}
+  for repeat in range(repeats + 1):
+    for name, run in runs.items():
+      rate = run()
+      print(f'  repeat {repeat}, {name}: {rate:.3g} {unit}' + ('' if repeat else ' (not counted)'), flush=True)
+      if repeat:
+        rates[name].append(rate)
+  return {name: np.array(values) for name, values in rates.items()}
+
+
+def spread(values: np.ndarray) -> str:
+  """Median (min - max)."""
+  return f'{np.median(values):.3g} ({values.min():.3g} - {values.max():.3g})'
+
+
+def describe_machine() -> str:
+  """Date, machine, versions and commit, in two lines."""
+  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
+  names = [line.split(':')[1].strip() for line in lines if line.startswith('model name')]
+  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
+  gpus = [tf.config.experimental.get_device_details(gpu).get('device_name', 'GPU')
+          for gpu in tf.config.list_physical_devices('GPU')]
+  return (f'{datetime.date.today()}: {len(os.sched_getaffinity(0))} logical CPUs '
+          f'({(names or [platform.machine()])[0]}), {memory:.0f} GiB, '
+          f'{", ".join(gpus) or "no GPU"}, load average {os.getloadavg()[0]:.1f}\n'
+          f'Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, '
+          f'NumPy {np.__version__}, OpenCV {cv2.__version__}; commit {_commit()}')
+
+
+def _commit() -> str:
+  git = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=pathlib.Path(__file__).parent,
+                       capture_output=True, text=True)
+  return git.stdout.strip() or 'unknown'

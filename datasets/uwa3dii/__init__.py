@@ -1,0 +1,1 @@
+"""UWA3D Multiview Activity II."""
