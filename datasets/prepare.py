@@ -2,35 +2,26 @@
 
   python -m tf_privinfo.datasets.prepare --dataset=nwucla --data_dir=/data/nwucla
 
-train_main.py does the same when it first meets a dataset. Which form of the data is prepared is said as it is there:
-by method, preset and --set. A killed preparation is resumed by the same command.
+train_main.py does the same when it first meets a dataset. Which form of the data is prepared is said as it is there, by
+method, preset and --set: chapter 5 (default) reads RGB, depth and flow as they are recorded, the others RGB and depth
+laid over each other; of objects all read the same. A killed preparation is resumed by the same command.
 """
 
 import os
 import shlex
+from typing import Any, Dict
 
 from absl import flags
 
-from tf_privinfo import checks
 from tf_privinfo import cli
 from tf_privinfo import errors
+from tf_privinfo import recipe_flags
 from tf_privinfo import recipes
-from tf_privinfo import settings
 from tf_privinfo.datasets import protocols
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum('dataset', None, list(recipes.DATASETS), 'What is prepared.', required=True)
-flags.DEFINE_string(
-    'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
-    'Default: data/<dataset>.')
-flags.DEFINE_string(
-    'method', None, 'The method that will be trained: chapter 5 reads RGB, depth and flow as they are recorded, the '
-    'others RGB and depth laid over each other. Default: dmcl; for objects, where all read the same, any.')
-flags.DEFINE_string('preset', None, 'As for training. Default: small for synthetic data, otherwise paper.')
-flags.DEFINE_multi_string(
-    'set', [], 'Any field of the recipe, as for training; those of the data matter: --set data.depth_variant=depth.')
+flags.adopt_module_key_flags(recipe_flags)
 flags.DEFINE_integer('frame_size', None, "Side of the stored frames in pixels. Default: the recipe's.", lower_bound=1)
-flags.DEFINE_bool('skip_broken', False, 'Leave out the samples that cannot be read, and list them.')
 flags.DEFINE_bool(
     'check', False, 'Write nothing. Of data that have been prepared, compare the checksums of all files; of others, '
     'read all native files and list all problems. The exit status is 1 if there are any.')
@@ -39,16 +30,10 @@ flags.DEFINE_string(
     '--flink_master=HOST:8081". Every worker must see --data_dir under the same path.')
 
 
-def resolve_recipe() -> recipes.Recipe:
-  """A recipe that reads the form of the data that the flags ask for."""
-  dataset = FLAGS.dataset
-  recipe = recipes.recipe(FLAGS.method or recipes.methods(dataset)[0], dataset, protocols.resolve(dataset, None),
-                          FLAGS.preset or recipes.default_preset(dataset))
-  values = settings.parse_settings(FLAGS.set)
-  if FLAGS.frame_size:
-    values['clips.frame_size'] = FLAGS.frame_size
-    values.setdefault('clips.crop_size', min(FLAGS.frame_size, recipe.clips.crop_size))
-  return checks.check(settings.override(recipe, {'data.skip_broken': FLAGS.skip_broken, **values}))
+def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
+  """What --frame_size changes in a recipe."""
+  size = FLAGS.frame_size
+  return {'clips.frame_size': size, 'clips.crop_size': min(size, recipe.clips.crop_size)} if size else {}
 
 
 def table(dataset: str, source, hold_out: float) -> str:
@@ -63,7 +48,8 @@ def table(dataset: str, source, hold_out: float) -> str:
 
 
 def main() -> None:
-  recipe = resolve_recipe()
+  # Without a method, the form of the data that the first one reads: videos as they are recorded.
+  recipe = recipe_flags.resolve(lambda dataset: recipes.methods(dataset)[0], _overrides)
   from tf_privinfo.datasets import catalog  # TensorFlow takes seconds to import: flags are checked first
 
   # Workers of Beam are started elsewhere.

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests import native_files
 from tf_privinfo.configs import ClipConfig, DataConfig
-from tf_privinfo.datasets import catalog, clips, show
+from tf_privinfo.datasets import catalog, clips, contact_sheets
 
 CONFIG = ClipConfig(frames=3, frame_size=32, crop_size=24)
 MODALITIES = ('rgb', 'depth', 'flow')
@@ -30,7 +30,7 @@ def source(data_dir):
 
 @pytest.fixture(scope='module')
 def samples(source):
-  return list(show.read(source, source.names, CONFIG, seed=3))
+  return list(contact_sheets.read(source, source.names, CONFIG, seed=3))
 
 
 def _run(*flags):
@@ -60,12 +60,12 @@ def _noise_clip(seed, size, frames=3):
 def test_samples_are_spread_over_the_classes():
   names = [f'{label}/{index}' for label in 'abc' for index in range(10)]
   label_of = lambda name: name[0]
-  assert collections.Counter(map(label_of, show.spread(names, label_of, 7))) == {'a': 3, 'b': 2, 'c': 2}
-  three = show.spread(names[::-1], label_of, 3)
+  assert collections.Counter(map(label_of, contact_sheets.spread(names, label_of, 7))) == {'a': 3, 'b': 2, 'c': 2}
+  three = contact_sheets.spread(names[::-1], label_of, 3)
   assert sorted(map(label_of, three)) == ['a', 'b', 'c'] and len({name[2] for name in three}) == 3
-  assert len(set(show.spread(names, label_of, 15))) == 15
-  assert sorted(show.spread(names, label_of, 99)) == names
-  assert show.spread(['a/0', 'b/0', 'b/1'], label_of, 2) == ['a/0', 'b/1']
+  assert len(set(contact_sheets.spread(names, label_of, 15))) == 15
+  assert sorted(contact_sheets.spread(names, label_of, 99)) == names
+  assert contact_sheets.spread(['a/0', 'b/0', 'b/1'], label_of, 2) == ['a/0', 'b/1']
 
 
 def test_augmented_clips_are_those_of_training(source, samples):
@@ -99,7 +99,7 @@ def test_stored_frames_are_whole_and_those_of_the_augmented_clip(source, samples
 def test_a_sheet_has_every_frame_in_its_place():
   shown = {'one': {m: _noise_clip(i, 20) for i, m in enumerate(MODALITIES)},
            'two': {m: _noise_clip(9 + i, 16) for i, m in enumerate(MODALITIES)}}
-  sheet = _decode(show.contact_sheet('a title', shown))
+  sheet = _decode(contact_sheets.contact_sheet('a title', shown))
   places = {}
   for caption, block in shown.items():
     for row, clip in block.items():
@@ -114,26 +114,26 @@ def test_a_sheet_has_every_frame_in_its_place():
   # Title, captions and the names of the rows are in the rest.
   for y, x in ((slice(0, 36), slice(0, 70)), (slice(36, 66), slice(70, 300)), (slice(66, 300), slice(0, 60))):
     assert sheet[y, x].min() < 100
-  other = _decode(show.contact_sheet('another title', shown))
+  other = _decode(contact_sheets.contact_sheet('another title', shown))
   assert other.shape == sheet.shape and (other != sheet).any()
 
 
 def test_what_a_sheet_shows():
   stored, augmented = ({m: _noise_clip(seed, 32) for m in MODALITIES} for seed in (0, 1))
-  sample = show.Sample('name', stored, augmented)
-  assert list(show.blocks(sample, CONFIG, False).values()) == [stored, augmented]
-  captions = list(show.blocks(sample, CONFIG, True))
+  sample = contact_sheets.Sample('name', stored, augmented)
+  assert list(contact_sheets.blocks(sample, CONFIG, False).values()) == [stored, augmented]
+  captions = list(contact_sheets.blocks(sample, CONFIG, True))
   assert CHANGES in captions[1] and 'alignment' in captions[2]
   as_it_is = ClipConfig(frames=1, frame_size=32, crop_size=32, flip=False, colour=False)
-  assert list(show.blocks(sample, as_it_is, False).values()) == [augmented]
+  assert list(contact_sheets.blocks(sample, as_it_is, False).values()) == [augmented]
 
 
 def test_edges_of_depth_lie_where_depth_has_them():
   rgb = np.full((2, 32, 32, 3), (200, 100, 0), np.uint8)
   depth = np.zeros_like(rgb)
   depth[1, 10:20, 12:24] = 255
-  overlaid = show.overlay_edges(rgb, depth)
-  edges = (overlaid == show._EDGES).all(axis=-1)
+  overlaid = contact_sheets.overlay_edges(rgb, depth)
+  edges = (overlaid == contact_sheets._EDGES).all(axis=-1)
   assert not edges[0].any()
   rows, columns = np.nonzero(edges[1])
   np.testing.assert_allclose([rows.min(), rows.max(), columns.min(), columns.max()], [9.5, 19.5, 11.5, 23.5], atol=.5)
@@ -156,8 +156,8 @@ def test_objects_have_one_frame(tmp_path):
   source = catalog.open_dataset('nyud', str(tmp_path), DataConfig('depth'), 32)
   assert {source.label_of(name) for name in source.names} == {'chair', 'lamp', 'table'}
   config = ClipConfig(frames=1, sampling='uniform', frame_size=32, crop_size=32, flip=False, colour=False)
-  for sample in show.read(source, source.names[:2], config, seed=0):
-    sheet = _decode(show.contact_sheet(sample.name, show.blocks(sample, config, False)))
+  for sample in contact_sheets.read(source, source.names[:2], config, seed=0):
+    sheet = _decode(contact_sheets.contact_sheet(sample.name, contact_sheets.blocks(sample, config, False)))
     for m in ('rgb', 'depth'):
       assert len(_places(sheet, sample.augmented[m][0], 8)) == 1
 

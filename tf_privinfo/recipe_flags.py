@@ -1,0 +1,59 @@
+"""The flags that choose a recipe: they are the same in all mains, which adopt them for their --help."""
+
+import dataclasses
+from typing import Any, Callable, Mapping, Optional
+
+from absl import flags
+
+from tf_privinfo import checks
+from tf_privinfo import errors
+from tf_privinfo import recipes
+from tf_privinfo import settings
+from tf_privinfo.datasets import protocols
+
+
+def _choices(known):
+  return '; '.join(f'{name}: {text}' for name, text in known.items())
+
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('method', None, f'How the streams are trained. {_choices(recipes.METHODS)}.')
+flags.DEFINE_string('dataset', None, f'What they are trained on. {_choices(recipes.DATASETS)}.', required=True)
+flags.DEFINE_string(
+    'protocol', None, 'Which samples train and test. cross_view_V: view V tests, the others train; cross_subject: '
+    'other subjects test; of uwa3dii also cross_view_12_34 and so on: two views train and two test; of ntu60 and ntu60_mini '
+    'also cross_view, of ntu120 cross_setup, of ntu120_mini cross_subject_2 and cross_subject_3, which train on other '
+    'halves. Default: cross_view_1; cross_view_4 of uwa3dii, cross_subject of NTU; for the methods of chapters 3 and 4 '
+    'on nwucla cross_view_3, as in the authors\' code; for objects given, their training and test folders.')
+flags.DEFINE_string(
+    'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
+    'Default: data/<dataset>.')
+flags.DEFINE_string(
+    'preset', None, f'Sizes. {_choices(recipes.PRESETS)}. Default: small for synthetic data, otherwise paper.')
+flags.DEFINE_string('variant', 'code', f'Where text and code of the authors differ. {_choices(recipes.VARIANTS)}.')
+flags.DEFINE_integer('seed', 0, 'Of weights, data order, frame sampling, augmentation and random teachers.')
+flags.DEFINE_multi_string(
+    'set', [], 'Any field of the recipe, as key=value; may be repeated: --set loser.temperature=5 '
+    '--set modalities=rgb,depth. Training prints the recipe at its start, with all keys.')
+flags.DEFINE_bool('skip_broken', False, 'Prepare the dataset without the samples that cannot be read.')
+
+
+def resolve(default_method: Optional[Callable[[str], str]] = None,
+            values: Callable[[recipes.Recipe], Mapping[str, Any]] = lambda recipe: {}) -> recipes.Recipe:
+  """The recipe that the flags ask for.
+
+  Args:
+    default_method: the method of a dataset without --method; None: it must be given.
+    values: what other flags override of a recipe; --set goes before them.
+
+  Raises:
+    UserError: if there is no such recipe.
+  """
+  if not (FLAGS.method or default_method):
+    raise errors.UserError(f'Pass --method: one of {", ".join(recipes.METHODS)}.')
+  recipe = recipes.recipe(FLAGS.method or default_method(FLAGS.dataset), FLAGS.dataset, FLAGS.protocol,
+                          FLAGS.preset or recipes.default_preset(FLAGS.dataset), FLAGS.variant, FLAGS.seed)
+  protocol = FLAGS.protocol or recipes.default_protocol(recipe.method, recipe.dataset)
+  recipe = dataclasses.replace(recipe, protocol=protocols.resolve(recipe.dataset, protocol))
+  overrides = {'data.skip_broken': FLAGS.skip_broken, **values(recipe), **settings.parse_settings(FLAGS.set)}
+  return checks.check(settings.override(recipe, overrides))
