@@ -4,6 +4,7 @@
   python eval_main.py --run_dir=... --export_dir=/models/dmcl
   python eval_main.py --run_dir=... --noise=0,1e-3,1e-2,1e-1,1,10,void
   python eval_main.py --report=table_5_1 --dataset=synthetic --seeds=0,1,2 --run_missing
+  python eval_main.py --report=methods --methods=independent,dmcl --dataset=synthetic --seeds=0,1,2 --run_missing
   python eval_main.py --compare=RUN,RUN
 """
 
@@ -36,8 +37,9 @@ flags.DEFINE_string(
 
 flags.DEFINE_string(
     'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page to '
-    f'<output_dir>/reports: {", ".join(thesis.TITLES)}, or all. It reads results only, and shows how to run what is '
-    'missing.')
+    f'<output_dir>/reports: {", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads results '
+    'only, and shows how to run what is missing.')
+flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
 flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
                   'same command goes on.')
 flags.DEFINE_list(
@@ -63,7 +65,8 @@ def _choice() -> measurements.Choice:
     raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be numbers separated by commas, as in --seeds=0,1,2.')
   return measurements.Choice(
       pathlib.Path(FLAGS.output_dir), FLAGS.dataset or '', FLAGS.preset or '', FLAGS.variant,
-      tuple(dict.fromkeys(map(int, FLAGS.seeds))), settings.parse_settings(FLAGS.set), FLAGS.data_dir or '')
+      tuple(dict.fromkeys(map(int, FLAGS.seeds))), settings.parse_settings(FLAGS.set), FLAGS.data_dir or '',
+      tuple(FLAGS.methods))
 
 
 def _random_features() -> None:

@@ -166,13 +166,19 @@ def test_a_dataset_of_the_thesis_has_its_own_rows_and_another_one_every_question
       'ntu120, cross_subject': 84.31}
 
 
-def test_what_a_dataset_has_no_recipe_for_is_said(tmp_path):
+@pytest.fixture
+def no_pictures(monkeypatch):
+  monkeypatch.setattr(reports.plots, 'paper_beside_measured', lambda *_: {})
+  monkeypatch.setattr(reports.plots, 'curves', lambda *_: {})
+
+
+def test_what_a_dataset_has_no_recipe_for_is_said(tmp_path, no_pictures):
   choice = measurements.Choice(tmp_path, 'synthetic_objects', 'tiny')
   page = reports.build('table_3_2', choice, measurements.Runs(tmp_path))
   assert any('has no stage finetune' in note for note in page.notes)
   assert any('connections.direction' in note for note in page.notes)
   elsewhere = reports.build('table_3_2', dataclasses.replace(choice, dataset=''), measurements.Runs(tmp_path))
-  assert sum(row[5] in ('not run', 'no recipe') for row in elsewhere.tables[0].rows) == len(elsewhere.tables[0].rows) == 24
+  assert sum(row[5] == '-' for row in elsewhere.tables[0].rows) == len(elsewhere.tables[0].rows) == 24
 
 
 class Page(html.parser.HTMLParser):
@@ -196,9 +202,10 @@ class Page(html.parser.HTMLParser):
     return [attributes for name, attributes in self.elements if name == tag]
 
 
-@pytest.fixture
-def written(tmp_path):
+@pytest.fixture(scope='module')
+def written(tmp_path_factory):
   """Reports of a table and two figures, from runs of two seeds."""
+  tmp_path = tmp_path_factory.mktemp('runs')
   for seed in (0, 1):
     for method in ('independent', 'dmcl'):
       directory = write_run(tmp_path, recipe_of(method, seed), {**ACCURACY, 'rgb': 0.5 + seed / 10})
@@ -216,7 +223,7 @@ def written(tmp_path):
   return tmp_path / 'reports'
 
 
-def test_formats(written, capsys):
+def test_formats(written):
   for name in ('table_5_1', 'figure_5_3', 'figure_4_5'):
     text = (written / name / 'report.html').read_text()
     page = Page(text)
@@ -255,6 +262,23 @@ def test_figures_have_the_curves_of_the_runs(written):
   assert [record['thesis'] for record in records if record['x'] == 'void' and record['row'] == 'two streams'] == ['47.44']
 
 
+def test_methods_are_compared_seed_by_seed_and_stage_by_stage(tmp_path, no_pictures):
+  for method, rgb in (('two_stream', (0.5, 0.75)), ('admd', (0.625, 0.5, 0.25))):
+    for seed, share in enumerate(rgb):
+      recipe = recipe_of(method, seed)
+      streams = {'rgb': share, 'sum': share, 'oracle': share}
+      write_run(tmp_path, recipe, stages={
+          stage: {'reads': ['rgb'], 'accuracy': streams} for stage in recipe.stages if stage != 'watch'})
+  choice = measurements.Choice(tmp_path, 'synthetic', 'tiny', seeds=(0, 1, 2), methods=('two_stream', 'admd'))
+  page = reports.build('methods', choice, measurements.Runs(tmp_path))
+  final, paired, first, second = page.tables
+  assert [row[3] for row in final.rows] == ['2 of 3', '3 of 3'] and final.rows[0][5] == '62.50 ± 17.68'
+  assert paired.rows[0][1] == '-6.25 ± 26.52'  # of 12.5 and -25
+  assert [row[0] for row in first.rows] == ['rgb', 'depth', 'joint']
+  assert [row[0] for row in second.rows] == ['rgb', 'depth', 'joint', 'game', 'fused']
+  assert len(page.commands) == 1 and '--method=two_stream' in page.commands[0] and '--seed=2' in page.commands[0]
+
+
 def test_an_unfinished_stage_gives_no_curve(tmp_path):
   directory = write_run(tmp_path, recipe_of('independent'))
   atomic.write(directory / 'ensemble/history.json', json.dumps([{'loss_hard/rgb': 1.0}]))
@@ -268,9 +292,7 @@ def test_an_unfinished_stage_gives_no_curve(tmp_path):
 
 
 @pytest.mark.parametrize('name', thesis.TITLES)
-def test_every_report_of_no_runs_says_how_to_run_it(tmp_path, name, monkeypatch):
-  monkeypatch.setattr(reports.plots, 'paper_beside_measured', lambda *_: {})
-  monkeypatch.setattr(reports.plots, 'curves', lambda *_: {})
+def test_every_report_of_no_runs_says_how_to_run_it(tmp_path, name, no_pictures):
   dataset = 'synthetic_objects' if name == 'table_4_5' else 'synthetic'
   page = reports.build(name, measurements.Choice(tmp_path, dataset, 'tiny'), measurements.Runs(tmp_path))
   assert page.title and page.records and page.commands and all(
@@ -292,6 +314,7 @@ def test_the_failure_of_a_run_is_told_when_the_report_is_written(tmp_path, monke
     (['--report=table_9_9'], 'choose one of table_3_1'),
     (['--report=table_5_1', '--dataset=imagenet'], 'Unknown --dataset=imagenet'),
     (['--report=table_5_1', '--output_dir=nowhere'], 'There are no runs: nowhere is not a folder'),
+    (['--report=methods', '--methods=dmcl'], '--report=methods needs --methods and --dataset'),
     (['--report=table_5_1', '--seeds=a'], '--seeds=a must be numbers'),
     (['--compare=nowhere,there'], 'nowhere has no results.json'),
     ([], 'Pass --run_dir'),

@@ -14,6 +14,7 @@ import tf_privinfo
 from tf_privinfo import atomic
 from tf_privinfo import metrics
 from tf_privinfo import plots
+from tf_privinfo import report_pages
 from tf_privinfo import runs
 from tf_privinfo import summaries
 from tf_privinfo.datasets import catalog
@@ -147,7 +148,8 @@ def table(results: Dict[str, Any]) -> str:
       f'{results["method"]} on {results["dataset"]}, {results["protocol"]}, preset {results["preset"]}, '
       f'seed {results["seed"]}: {results["samples"]} test samples, {clips_each}', '']
   if len(results['stages']) > 1:
-    lines += [*_stages_table(results['stages']), '', f'After the last stage, {list(results["stages"])[-1]}:', '']
+    stages = report_pages.stages_table([results['stages']], lambda values: f'{values[0]:.2%}')
+    lines += [*report_pages.lines(stages), '', f'After the last stage, {list(results["stages"])[-1]}:', '']
   lines += ['| streams that predict | accuracy |', '|---|---|']
   lines += [f'| {name.replace("+", " + ")} | {value:.2%} |' for name, value in subsets.items()]
   lines += [f'| Σ (sum of all predictions) | {accuracy["sum"]:.2%} |',
@@ -158,14 +160,3 @@ def table(results: Dict[str, Any]) -> str:
     values = [results['class_accuracy'][stream][label] for stream in streams]
     lines.append(f'| {label} | ' + ' | '.join('-' if value is None else f'{value:.0%}' for value in values) + ' |')
   return '\n'.join(lines)
-
-
-def _stages_table(stages):
-  yield '| stage | reads at test time | streams | Σ |'
-  yield '|---|---|---|---|'
-  for stage, result in stages.items():
-    for key, accuracy in result.items():
-      if key != 'reads':
-        condition = '' if key == 'accuracy' else f' ({key.removeprefix("accuracy_with_").replace("_", " ")})'
-        streams = ', '.join(f'{name} {value:.2%}' for name, value in accuracy.items() if name not in ('sum', 'oracle'))
-        yield f'| {stage} | {" + ".join(result["reads"])}{condition} | {streams} | {accuracy["sum"]:.2%} |'

@@ -40,6 +40,7 @@ class Choice:
     seeds: of the runs; each gives one value.
     values: overrides of every recipe.
     data_dir: of the native files, for the commands; empty: the default.
+    methods: that are set beside each other, where no row of the thesis says which.
   """
   output_dir: pathlib.Path
   dataset: str = ''
@@ -48,6 +49,7 @@ class Choice:
   seeds: Tuple[int, ...] = (0,)
   values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   data_dir: str = ''
+  methods: Tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +193,13 @@ def of_random_features() -> List[Question]:
       for modality, figures in thesis.TABLE_5_3.items() for neighbours, figure in figures.items()]
 
 
+def of_method(method: str, dataset: str) -> Question:
+  """The question of the accuracies after all stages of a method, as its recipe is."""
+  protocol = protocols.resolve(dataset, recipes.default_protocol(method, dataset))
+  *_, last = recipes.recipe(method, dataset, protocol).stages
+  return Question(method, method, {}, dataset, protocol, '', last, 'sum', 'results.json', ('stages',))
+
+
 def choose_dataset(questions: Sequence[Question], dataset: str) -> List[Question]:
   """The questions as they are asked of one dataset.
 
@@ -309,6 +318,8 @@ def _commands(question, chain, choice, runs) -> List[Command]:
   recipe = chain[-1]
   data = [f'--data_dir={choice.data_dir}'] if choice.data_dir else []
   if question.file == 'random_features.json':
+    if runs.read(recipe, question.file):
+      return []  # there are fewer training samples than neighbours
     return [('eval_main', '--random_features', f'--dataset={recipe.dataset}', f'--preset={recipe.preset}',
              f'--variant={recipe.variant}', f'--seeds={recipe.seed}', f'--output_dir={choice.output_dir}', *data,
              *_overrides(choice.values))]

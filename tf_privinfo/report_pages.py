@@ -7,7 +7,7 @@ import html
 import io
 import pathlib
 import shutil
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from tf_privinfo import atomic
 
@@ -58,6 +58,33 @@ class Page:
   pictures: Mapping[str, Picture] = dataclasses.field(default_factory=dict)
 
 
+def stages_table(runs: Sequence[Mapping[str, Any]], show: Callable[[List[float]], str]) -> Table:
+  """The accuracies after each stage of runs of one recipe.
+
+  Args:
+    runs: what `stages` is in `results.json`, for each run.
+    show: text of one figure of all runs.
+  """
+  rows = []
+  for stage, result in runs[0].items():
+    for key in result:
+      if key == 'reads' or any(key not in run[stage] for run in runs):
+        continue
+      condition = '' if key == 'accuracy' else f' ({key.removeprefix("accuracy_with_").replace("_", " ")})'
+      texts = {name: show([run[stage][key][name] for run in runs]) for name in result[key]}
+      streams = ', '.join(f'{name} {text}' for name, text in texts.items() if name not in ('sum', 'oracle'))
+      rows.append((stage, ' + '.join(result['reads']) + condition, streams, texts['sum']))
+  return Table('Accuracy after each stage', ('stage', 'reads at test time', 'streams', 'Σ'), rows)
+
+
+def lines(table: Table) -> List[str]:
+  """The table, without its caption, as lines of Markdown whose columns are also columns in plain text."""
+  rows = [[cell.replace('|', '\\|') for cell in row] for row in (table.header, *table.rows)]
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  texts = ['| ' + ' | '.join(cell.ljust(width) for cell, width in zip(row, widths)) + ' |' for row in rows]
+  return [texts[0], '|' + '|'.join('-' * (width + 2) for width in widths) + '|', *texts[1:]]
+
+
 def write(page: Page, directory: pathlib.Path) -> None:
   """Writes a folder with `report.md`, `report.csv`, the pictures, and `report.html`, which has all in itself."""
   temporary = directory.with_name(directory.name + '.tmp')
@@ -82,12 +109,7 @@ def _what_is_missing(page) -> List[str]:
 
 
 def _aligned(table: Table) -> str:
-  """A Markdown table whose columns are also columns in plain text."""
-  rows = [[cell.replace('|', '\\|') for cell in row] for row in (table.header, *table.rows)]
-  widths = [max(map(len, column)) for column in zip(*rows)]
-  lines = ['| ' + ' | '.join(cell.ljust(width) for cell, width in zip(row, widths)) + ' |' for row in rows]
-  rule = '|' + '|'.join('-' * (width + 2) for width in widths) + '|'
-  return '\n'.join([f'{table.caption}\n', lines[0], rule, *lines[1:]])
+  return '\n'.join([f'{table.caption}\n', *lines(table)])
 
 
 def _markdown(page: Page) -> str:

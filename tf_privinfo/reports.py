@@ -1,5 +1,6 @@
 """Reports: the tables and figures of the thesis, with what runs have measured beside what the thesis has."""
 
+import dataclasses
 from typing import Any, Dict, List, Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
   """Prints and writes a report, into `reports/<name>` of the runs' root.
 
   Args:
-    name: a key of `thesis.TITLES`, or 'all'.
+    name: a key of `thesis.TITLES`, 'all' of these, or 'methods'.
     choice: which runs it reads.
     run_missing: run what is missing first.
 
@@ -25,11 +26,13 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
       are no runs, and, when all is written, if something failed to run.
   """
   names = list(thesis.TITLES) if name == 'all' else [name]
-  for flag, value, known in (('report', names[0], thesis.TITLES), ('dataset', choice.dataset, recipes.DATASETS),
+  for flag, value, known in (('report', names[0], (*thesis.TITLES, 'methods')), ('dataset', choice.dataset, recipes.DATASETS),
                              ('preset', choice.preset, recipes.PRESETS), ('variant', choice.variant, recipes.VARIANTS)):
     if value and value not in known:
       more = ', or all' if flag == 'report' else ''
       raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}{more}.')
+  if name == 'methods' and not (choice.methods and choice.dataset):
+    raise errors.UserError('--report=methods needs --methods and --dataset.')
   if not (run_missing or choice.output_dir.is_dir()):
     raise errors.UserError(f'There are no runs: {choice.output_dir} is not a folder. Pass the --output_dir of '
                            'train_main.py, or --run_missing to run what a report needs.')
@@ -52,10 +55,14 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
 def build(name: str, choice: measurements.Choice, runs: measurements.Runs) -> report_pages.Page:
   """The page of a report, from the result files as they are."""
   answers, (kind, number) = _answers(name, choice, runs), _parse(name)
-  table, records, pictures = _figure(number, answers) if kind == 'figure' else _table(answers)
+  if name == 'methods':
+    title, (tables, records, pictures) = f'Methods on {choice.dataset}', _methods(answers)
+  else:
+    title = f'{kind.capitalize()} {number}: {thesis.TITLES[name]}'
+    tables, records, pictures = _figure(number, answers) if kind == 'figure' else _table(answers)
   commands = dict.fromkeys(command for answer in answers for command in answer.commands)
-  return report_pages.Page(f'{kind.capitalize()} {number}: {thesis.TITLES[name]}', _notes(answers, choice), [table],
-                           records, [*map(measurements.shell, commands)], pictures)
+  return report_pages.Page(
+      title, _notes(answers, choice), tables, records, [*map(measurements.shell, commands)], pictures)
 
 
 def _parse(name):
@@ -65,7 +72,9 @@ def _parse(name):
 
 def _answers(name: str, choice: measurements.Choice, runs: measurements.Runs) -> List[measurements.Answer]:
   kind, number = _parse(name)
-  if kind == 'figure':
+  if name == 'methods':
+    questions = [measurements.of_method(method, choice.dataset) for method in choice.methods]
+  elif kind == 'figure':
     questions = [measurements.of_curve(label, curve) for label, curve in thesis.FIGURES[number].items()]
   elif number == '5.3':
     questions = measurements.of_random_features()
@@ -110,7 +119,7 @@ def _table(answers: Sequence[measurements.Answer]):
       [f'{_name(answer)} ({_place(answer)})' if own else _name(answer) for answer in answers], papers,
       [answer.mean() if answer.values else None for answer in answers],
       [answer.deviation() if answer.values else None for answer in answers])
-  return (report_pages.Table('The thesis beside the runs', header, rows), records,
+  return ([report_pages.Table('The thesis beside the runs', header, rows)], records,
           {'accuracies': report_pages.Picture('Accuracies of the thesis and of the runs, row by row', picture)})
 
 
@@ -124,7 +133,7 @@ def _figure(number: str, answers: Sequence[measurements.Answer]):
     axis = f'{curve.axis}, %' if percent == 100 else curve.axis
     label = answer.question.name.removesuffix(f', {curve.axis}')
     lines = panels.setdefault(axis, [])
-    first = last = 'not run' if answer.commands else 'no recipe'
+    first = last = 'not run' if answer.commands else '-'
     if answer.values:
       x = [key for key in next(iter(answer.values.values())) if all(key in of_seed for of_seed in answer.values.values())]
       y = percent * np.array([[of_seed[key] for key in x] for of_seed in answer.values.values()])
@@ -143,8 +152,50 @@ def _figure(number: str, answers: Sequence[measurements.Answer]):
   over = 'noise on depth; numbers: variance of speckle' if number == '4.5' else 'epochs'
   header = ('curve', 'method', 'quantity', 'first', 'last', 'measured on', 'runs', 'samples')
   text = f'{", ".join(panels)} over {over}'
-  return (report_pages.Table('The curves', header, rows), records,
+  return ([report_pages.Table('The curves', header, rows)], records,
           {'curves': report_pages.Picture(text, plots.curves(panels, over))})
+
+
+def _methods(answers: Sequence[measurements.Answer]):
+  """Methods beside each other, their paired differences from the first one, and each one stage by stage."""
+  final = [{seed: stages[answer.question.stage]['accuracy'] for seed, stages in answer.values.items()}
+           for answer in answers]
+  first = final[0]
+  streams = list(dict.fromkeys(stream for of_seeds in final for accuracy in of_seeds.values() for stream in accuracy))
+  rows, means, deviations, names, records, stages = [], [], [], [], [], []
+  for answer, of_seeds in zip(answers, final):
+    having = [stream for stream in streams if of_seeds and stream in next(iter(of_seeds.values()))]
+    shown = {stream: [accuracy[stream] for accuracy in of_seeds.values()] for stream in having}
+    rows.append((answer.question.name, answer.reads, *_where(answer),
+                 *(_spread(shown[stream]) if stream in shown else '-' if of_seeds else 'not run' for stream in streams)))
+    for stream, values in shown.items():
+      names.append(f'{answer.question.name}, {stream}')
+      means.append(100 * np.mean(values))
+      deviations.append(100 * np.std(values, ddof=1) if len(values) > 1 else None)
+      records.append({**_origin(answer), 'stream': stream, 'mean': means[-1], 'standard_deviation': deviations[-1]})
+    if answer.values and len(next(iter(answer.values.values()))) > 1:
+      table = report_pages.stages_table(list(answer.values.values()), _spread)
+      stages.append(dataclasses.replace(table, caption=f'{answer.question.name}: {table.caption}'))
+  differences = [
+      (f'{answer.question.name} - {answers[0].question.name}', *(
+          _spread(paired, '+') if paired else '-' for paired in (
+              [of_seeds[seed][stream] - first[seed][stream] for seed in of_seeds
+               if stream in of_seeds[seed] and stream in first.get(seed, ())] for stream in streams)))
+      for answer, of_seeds in zip(answers[1:], final[1:])]
+  tables = [report_pages.Table('After the last stage', ('method', 'reads', 'measured on', 'runs', 'samples', *streams), rows)]
+  if differences:
+    tables.append(report_pages.Table(
+        'Paired differences: same seed, so same weights at the start, order of the data and clips',
+        ('methods', *streams), differences))
+  records = records or [{**_origin(answer), 'mean': None, 'standard_deviation': None} for answer in answers]
+  picture = plots.paper_beside_measured(names, {}, means, deviations)
+  return tables + stages, records, {'accuracies': report_pages.Picture('Accuracies after the last stage', picture)}
+
+
+def _spread(shares: Sequence[float], sign: str = '') -> str:
+  """Mean and, of several, sample standard deviation, in percent."""
+  deviation = f' ± {100 * np.std(shares, ddof=1):.2f}' if len(shares) > 1 else ''
+  return f'{100 * np.mean(shares):{sign}.2f}{deviation}'
 
 
 def _name(answer):
@@ -167,9 +218,8 @@ def _papers(question) -> str:
 
 def _measured(answer) -> str:
   if not answer.values:
-    return 'no recipe' if answer.refusal else 'not run'
-  deviation = answer.deviation()
-  return f'{answer.mean():.2f}' + (f' ± {deviation:.2f}' if deviation is not None else '')
+    return 'not run' if answer.commands else '-'
+  return _spread(list(answer.values.values()))
 
 
 def _where(answer):
