@@ -37,8 +37,8 @@ flags.DEFINE_string(
 
 flags.DEFINE_string(
     'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page to '
-    f'<output_dir>/reports: {", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads results '
-    'only, and shows how to run what is missing.')
+    f'<output_dir>/reports: {", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads '
+    'results only, and shows how to run what is missing.')
 flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
 flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
                   'same command goes on.')
@@ -49,8 +49,8 @@ flags.DEFINE_bool(
     'random_features', False, 'Classify features of the networks of chapter 5 as they are before training by their '
     'nearest neighbours (table 5.3), of --dataset, and keep the accuracies in the run directory of independent.')
 flags.DEFINE_string(
-    'dataset', None, 'Dataset that a report is of. Default: those of the thesis. Where the thesis has no figures on it, '
-    'every row is asked of it, by its default protocol.')
+    'dataset', None, 'Dataset that a report is of. Default: those of the thesis. Where the thesis has no figures on '
+    'it, every row is asked of it, by its default protocol.')
 flags.DEFINE_string('output_dir', 'checkpoints', 'Root of the run directories that a report reads.')
 flags.DEFINE_string('preset', None, 'Of the runs of a report. Default: small for synthetic data, otherwise paper.')
 flags.DEFINE_string('variant', 'code', f'Of the runs of a report: {" or ".join(recipes.VARIANTS)}.')

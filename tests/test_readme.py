@@ -10,8 +10,9 @@ from tests import command_line
 
 
 def compare_methods(output_dir, *flags):
-  subprocess.run([sys.executable, 'eval_main.py', '--report=methods', '--run_missing', f'--output_dir={output_dir}', *flags],
-                 cwd=command_line.ROOT, check=True)
+  subprocess.run(
+      [sys.executable, 'eval_main.py', '--report=methods', '--run_missing', f'--output_dir={output_dir}', *flags],
+      cwd=command_line.ROOT, check=True)
 
 
 @pytest.mark.slow

@@ -64,7 +64,10 @@ def read(directory: pathlib.Path) -> Run:
 
 def write(directories: Sequence[pathlib.Path], output_dir: pathlib.Path) -> None:
   """Prints and writes the comparison of runs, into `reports/compare` of the root of runs; raises as `build`."""
-  page = build([read(directory) for directory in directories])
+  runs = [read(directory) for directory in directories]
+  if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
+    runs = [run._replace(name=str(directory)) for run, directory in zip(runs, directories)]
+  page = build(runs)
   folder = output_dir / 'reports' / 'compare'
   report_pages.write(page, folder)
   print(f'{report_pages.text(page)}\n\nEverything is in {folder}: report.html, report.md, report.csv, pictures')
@@ -75,8 +78,9 @@ def build(runs: Sequence[Run]) -> report_pages.Page:
   first = runs[0]
   for run in runs[1:]:
     if run.origin != first.origin or run.samples != first.samples or list(run.labels) != list(first.labels):
-      raise errors.UserError(f'{run.name} was tested on other samples ({", ".join(run.origin)}: {len(run.samples)}) than '
-                             f'{first.name} ({", ".join(first.origin)}: {len(first.samples)}): they cannot be compared.')
+      raise errors.UserError(
+          f'{run.name} was tested on other samples ({", ".join(run.origin)}: {len(run.samples)}) than {first.name} '
+          f'({", ".join(first.origin)}: {len(first.samples)}): they cannot be compared.')
   accuracies, records = _accuracies(runs)
   streams = list(dict.fromkeys(stream for run in runs for stream in run.predicted))
   pictures = {}
@@ -108,7 +112,7 @@ def accuracy_interval(right: np.ndarray) -> Tuple[float, float]:
 
 
 def difference_interval(right: np.ndarray, other: np.ndarray) -> Tuple[float, float]:
-  """The 95 % paired percentile bootstrap interval of accuracy `right` less `other`, both [N] bool on the same samples."""
+  """The 95 % paired percentile bootstrap interval of accuracy `right` less `other`, hits [N] bool of the same samples."""
   shares = np.array([np.mean(right & ~other), np.mean(other & ~right)])
   counts = np.random.default_rng(0).multinomial(len(right), [*shares, 1 - shares.sum()], _RESAMPLES)
   low, high = np.quantile((counts[:, 0] - counts[:, 1]) / len(right), [0.025, 0.975])
@@ -155,9 +159,9 @@ def _differences(runs):
         rows.append((run.name, stream, f'{100 * (right.mean() - other.mean()):+.2f}',
                      f'{100 * low:+.2f} to {100 * high:+.2f}', str(np.sum(right & ~other)), str(np.sum(other & ~right)),
                      f'{mcnemar(right, other):.2g}'))
-  return [report_pages.Table(
-      f'Differences from {first.name}, on the same samples; p of McNemar\'s exact test, of one stream at a time',
-      ('run', 'stream', 'difference', '95 % interval', 'only it is right', 'only the other is', 'p'), rows)] if rows else []
+  caption = f'Differences from {first.name}, on the same samples; p of McNemar\'s exact test, of one stream at a time'
+  header = ('run', 'stream', 'difference', '95 % interval', 'only it is right', 'only the other is', 'p')
+  return [report_pages.Table(caption, header, rows)] if rows else []
 
 
 def _classes(runs, streams):

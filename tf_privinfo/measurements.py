@@ -120,13 +120,16 @@ class Runs:
 
   def place(self, recipe: recipes.Recipe) -> pathlib.Path:
     """The directory of the run of a recipe; where train_main.py would put it, if there is none."""
-    usual, found = recipes.run_directory(recipe, self._output_dir), self._find(recipe)
+    found = self._find(recipe)
+    if len(found) == 1:
+      return found[0]
+    usual = recipes.run_directory(recipe, self._output_dir)
     return usual if usual in found or not found else found[0]
 
   def read(self, recipe: recipes.Recipe, file: str) -> Any:
     """The content of a JSON file of the run of a recipe; None without one, or if it is of another origin."""
-    path = self.place(recipe) / file
-    if not (self._find(recipe) and path.is_file()):
+    path = self.place(recipe) / file if self._find(recipe) else None
+    if not (path and path.is_file()):
       return None
     content = json.loads(path.read_text())
     if path.name == 'history.json':

@@ -181,7 +181,8 @@ def curves(panels: Mapping[str, Sequence[Curve]], over: str) -> Dict[str, bytes]
 
 
 def paper_beside_measured(names: Sequence[str], paper: Mapping[str, Sequence[Optional[float]]],
-                          measured: Sequence[Optional[float]], deviations: Sequence[Optional[float]]) -> Dict[str, bytes]:
+                          measured: Sequence[Optional[float]],
+                          deviations: Sequence[Optional[float]]) -> Dict[str, bytes]:
   """Accuracies in percent, a line for each of N rows.
 
   Args:
@@ -209,7 +210,7 @@ def paper_beside_measured(names: Sequence[str], paper: Mapping[str, Sequence[Opt
 
 
 def class_bars(label_names: Sequence[str], accuracies: Mapping[str, Sequence[float]]) -> Dict[str, bytes]:
-  """Accuracy of each of C classes, one bar for each of several runs: run -> C shares, NaN for a class without samples."""
+  """Accuracy of each of C classes, a bar for each run: run -> C shares, NaN for a class without samples."""
   from matplotlib import figure
 
   picture = figure.Figure(figsize=(max(7, 0.7 * len(label_names)), 4.5), layout='constrained')

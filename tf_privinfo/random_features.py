@@ -29,14 +29,15 @@ def evaluate(run: runs.Run, source: catalog.Source, split: protocols.Split) -> D
   """
   [stage] = run.recipe.stages
   features = _Features(runs.build_method(run.recipe, stage, len(source.label_names)).streams)
-  train, test = (evaluation.predict(run, f'untrained networks, {part}', features, source, source.index(names))
-                 for part, names in (('training samples', split.train + split.validation), ('test samples', split.test)))
+  train, test = (evaluation.predict(run, f'untrained networks, {part} samples', features, source, source.index(names))
+                 for part, names in (('training', split.train + split.validation), ('test', split.test)))
   result = {
       **evaluation.describe(run), 'split': 'test', 'samples': len(test.names), 'training_samples': len(train.names),
       'clips_per_video': run.recipe.clips.test_clips,
       'accuracy': {
           modality: {
-              str(neighbours): accuracy(train.logits[modality], train.labels, test.logits[modality], test.labels, neighbours)
+              str(neighbours): accuracy(
+                  train.logits[modality], train.labels, test.logits[modality], test.labels, neighbours)
               for neighbours in thesis.NEIGHBOURS if neighbours <= len(train.names)}
           for modality in features.modalities}}
   run.write('random_features.json', result)

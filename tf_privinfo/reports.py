@@ -26,11 +26,11 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
       are no runs, and, when all is written, if something failed to run.
   """
   names = list(thesis.TITLES) if name == 'all' else [name]
-  for flag, value, known in (('report', names[0], (*thesis.TITLES, 'methods')), ('dataset', choice.dataset, recipes.DATASETS),
-                             ('preset', choice.preset, recipes.PRESETS), ('variant', choice.variant, recipes.VARIANTS)):
+  for flag, value, known in (('report', name, (*thesis.TITLES, 'methods', 'all')),
+                             ('dataset', choice.dataset, recipes.DATASETS), ('preset', choice.preset, recipes.PRESETS),
+                             ('variant', choice.variant, recipes.VARIANTS)):
     if value and value not in known:
-      more = ', or all' if flag == 'report' else ''
-      raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}{more}.')
+      raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
   if name == 'methods' and not (choice.methods and choice.dataset):
     raise errors.UserError('--report=methods needs --methods and --dataset.')
   if not (run_missing or choice.output_dir.is_dir()):
@@ -79,7 +79,8 @@ def _answers(name: str, choice: measurements.Choice, runs: measurements.Runs) ->
   elif number == '5.3':
     questions = measurements.of_random_features()
   else:
-    questions = [question for label, row in thesis.TABLES[number].items() for question in measurements.of_row(label, row)]
+    rows = thesis.TABLES[number].items()
+    questions = [question for label, row in rows for question in measurements.of_row(label, row)]
   return [measurements.answer(question, choice, runs)
           for question in measurements.choose_dataset(questions, choice.dataset)]
 
@@ -90,15 +91,16 @@ def _notes(answers: Sequence[measurements.Answer], choice: measurements.Choice) 
            f'{", ".join(map(str, choice.seeds))}; mean ± standard deviation of the runs there are.']
   if any(not place.startswith(f'{answer.question.dataset}, ')
          for answer in answers for place, _ in answer.question.paper):
-    notes.append(f'The thesis\' figures are not of {choice.dataset}: each stands with the dataset and the protocol that '
-                 'it was measured on. The measured ones start from no other dataset\'s weights.')
+    notes.append(f'The thesis\' figures are not of {choice.dataset}: each stands with the dataset and the protocol '
+                 'that it was measured on. The measured ones start from no other dataset\'s weights.')
   if choice.values:
     notes.append(f'With {", ".join(f"{key}={value}" for key, value in choice.values.items())}.')
   refusals: Dict[str, List[str]] = {}
   for answer in answers:
     if answer.refusal:
       refusals.setdefault(answer.refusal.removesuffix('.'), []).append(answer.question.name)
-  return notes + [f'Without a recipe: {reason} ({", ".join(dict.fromkeys(names))}).' for reason, names in refusals.items()]
+  return notes + [f'Without a recipe: {reason} ({", ".join(dict.fromkeys(names))}).'
+                  for reason, names in refusals.items()]
 
 
 def _table(answers: Sequence[measurements.Answer]):
@@ -135,8 +137,9 @@ def _figure(number: str, answers: Sequence[measurements.Answer]):
     lines = panels.setdefault(axis, [])
     first = last = 'not run' if answer.commands else '-'
     if answer.values:
-      x = [key for key in next(iter(answer.values.values())) if all(key in of_seed for of_seed in answer.values.values())]
-      y = percent * np.array([[of_seed[key] for key in x] for of_seed in answer.values.values()])
+      of_seeds = list(answer.values.values())
+      x = [key for key in of_seeds[0] if all(key in of_seed for of_seed in of_seeds)]
+      y = percent * np.array([[of_seed[key] for key in x] for of_seed in of_seeds])
       mean, deviation = y.mean(axis=0), y.std(axis=0, ddof=1) if len(y) > 1 else None
       lines.append(plots.Curve(label, x, mean, deviation))
       first, last = f'{mean[0]:.4g}', f'{mean[-1]:.4g}'
@@ -158,38 +161,47 @@ def _figure(number: str, answers: Sequence[measurements.Answer]):
 
 def _methods(answers: Sequence[measurements.Answer]):
   """Methods beside each other, their paired differences from the first one, and each one stage by stage."""
+  # Of every method: seed -> accuracies after its last stage.
   final = [{seed: stages[answer.question.stage]['accuracy'] for seed, stages in answer.values.items()}
            for answer in answers]
-  first = final[0]
   streams = list(dict.fromkeys(stream for of_seeds in final for accuracy in of_seeds.values() for stream in accuracy))
-  rows, means, deviations, names, records, stages = [], [], [], [], [], []
+  rows, records = [], []
   for answer, of_seeds in zip(answers, final):
-    having = [stream for stream in streams if of_seeds and stream in next(iter(of_seeds.values()))]
-    shown = {stream: [accuracy[stream] for accuracy in of_seeds.values()] for stream in having}
+    shown = {stream: _of_stream(of_seeds, stream) for stream in streams}
+    missing = '-' if of_seeds else 'not run'
     rows.append((answer.question.name, answer.reads, *_where(answer),
-                 *(_spread(shown[stream]) if stream in shown else '-' if of_seeds else 'not run' for stream in streams)))
-    for stream, values in shown.items():
-      names.append(f'{answer.question.name}, {stream}')
-      means.append(100 * np.mean(values))
-      deviations.append(100 * np.std(values, ddof=1) if len(values) > 1 else None)
-      records.append({**_origin(answer), 'stream': stream, 'mean': means[-1], 'standard_deviation': deviations[-1]})
-    if answer.values and len(next(iter(answer.values.values()))) > 1:
-      table = report_pages.stages_table(list(answer.values.values()), _spread)
-      stages.append(dataclasses.replace(table, caption=f'{answer.question.name}: {table.caption}'))
-  differences = [
-      (f'{answer.question.name} - {answers[0].question.name}', *(
-          _spread(paired, '+') if paired else '-' for paired in (
-              [of_seeds[seed][stream] - first[seed][stream] for seed in of_seeds
-               if stream in of_seeds[seed] and stream in first.get(seed, ())] for stream in streams)))
-      for answer, of_seeds in zip(answers[1:], final[1:])]
-  tables = [report_pages.Table('After the last stage', ('method', 'reads', 'measured on', 'runs', 'samples', *streams), rows)]
-  if differences:
-    tables.append(report_pages.Table(
-        'Paired differences: same seed, so same weights at the start, order of the data and clips',
-        ('methods', *streams), differences))
+                 *(_spread(values) if values else missing for values in shown.values())))
+    records += [{**_origin(answer), 'stream': stream, 'mean': 100 * np.mean(values),
+                 'standard_deviation': 100 * np.std(values, ddof=1) if len(values) > 1 else None}
+                for stream, values in shown.items() if values]
+  picture = plots.paper_beside_measured(
+      [f'{record["row"]}, {record["stream"]}' for record in records], {}, [record['mean'] for record in records],
+      [record['standard_deviation'] for record in records])
+  header = ('method', 'reads', 'measured on', 'runs', 'samples', *streams)
+  tables = [report_pages.Table('After the last stage', header, rows), *_differences(answers, final, streams)]
+  for answer in answers:
+    stages = list(answer.values.values())
+    if stages and len(stages[0]) > 1:
+      table = report_pages.stages_table(stages, _spread)
+      tables.append(dataclasses.replace(table, caption=f'{answer.question.name}: {table.caption}'))
   records = records or [{**_origin(answer), 'mean': None, 'standard_deviation': None} for answer in answers]
-  picture = plots.paper_beside_measured(names, {}, means, deviations)
-  return tables + stages, records, {'accuracies': report_pages.Picture('Accuracies after the last stage', picture)}
+  return tables, records, {'accuracies': report_pages.Picture('Accuracies after the last stage', picture)}
+
+
+def _of_stream(of_seeds, stream) -> List[float]:
+  return [accuracy[stream] for accuracy in of_seeds.values() if stream in accuracy]
+
+
+def _differences(answers, final, streams) -> List[report_pages.Table]:
+  """What methods have more than the first one, seed by seed."""
+  first, rows = final[0], []
+  for answer, of_seeds in zip(answers[1:], final[1:]):
+    paired = [[of_seeds[seed][stream] - first[seed][stream] for seed in of_seeds
+               if stream in of_seeds[seed] and stream in first.get(seed, ())] for stream in streams]
+    rows.append((f'{answer.question.name} - {answers[0].question.name}',
+                 *(_spread(values, '+') if values else '-' for values in paired)))
+  caption = 'Paired differences: same seed, so same weights at the start, order of the data and clips'
+  return [report_pages.Table(caption, ('methods', *streams), rows)] if rows else []
 
 
 def _spread(shares: Sequence[float], sign: str = '') -> str:

@@ -320,7 +320,8 @@ FIGURES: Dict[str, Dict[str, Curve]] = {
     # The thesis starts the one without connections again, at another rate.
     '3.4': {
         'without connections (row 14)': Curve(
-            _DISTILLATION, {**_SEPARATE, **_BOTH}, 'hallucination', 'loss_maps/hall', 'ntu60', 'cross_subject', _LOSS_3_4),
+            _DISTILLATION, {**_SEPARATE, **_BOTH}, 'hallucination', 'loss_maps/hall', 'ntu60', 'cross_subject',
+            _LOSS_3_4),
         'with connections (row 13)': Curve(
             _DISTILLATION, _BOTH, 'hallucination', 'loss_maps/hall', 'ntu60', 'cross_subject', _LOSS_3_4)},
     '4.5': {
