@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests import command_line
@@ -48,3 +49,7 @@ def test_main_job_on_a_tiny_rendering(tmp_path):
   [run] = tmp_path.glob('runs/synthetic/dmcl/*')
   assert out.strip().splitlines()[-1].startswith(f'Everything is in {run}: ')
   assert (run / 'saved_model/1/saved_model.pb').exists() and (run / 'confusion_sum.png').exists()
+  results, predictions = json.loads((run / 'results.json').read_text()), np.load(run / 'predictions.npz')
+  assert predictions['names'].tolist() == results['predictions']['names']
+  for stream in ('rgb', 'depth', 'flow'):
+    assert np.argmax(predictions[f'logits/{stream}'], axis=1).tolist() == results['predictions']['predicted'][stream]
