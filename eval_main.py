@@ -1,8 +1,11 @@
-"""Evaluates a trained run on its test set, with clean or noisy depth, or exports it for serving.
+"""Evaluates a trained run, exports it for serving, or reports what runs have measured beside the thesis.
 
   python eval_main.py --run_dir=checkpoints/synthetic/dmcl/small-cross_view_1-code-seed0
   python eval_main.py --run_dir=... --export_dir=/models/dmcl
   python eval_main.py --run_dir=... --noise=0,1e-3,1e-2,1e-1,1,10,void
+  python eval_main.py --report=table_5_1 --dataset=synthetic --seeds=0,1,2 --run_missing
+  python eval_main.py --report=methods --methods=independent,dmcl --dataset=synthetic --seeds=0,1,2 --run_missing
+  python eval_main.py --compare=RUN,RUN
 """
 
 import pathlib
@@ -10,9 +13,16 @@ import pathlib
 from absl import flags
 
 from tf_privinfo import cli
+from tf_privinfo import comparison
+from tf_privinfo import errors
+from tf_privinfo import measurements
+from tf_privinfo import recipes
+from tf_privinfo import reports
+from tf_privinfo import settings
+from tf_privinfo import thesis
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('run_dir', None, 'The run directory, as train_main.py printed it.', required=True)
+flags.DEFINE_string('run_dir', None, 'The run directory, as train_main.py printed it.')
 flags.DEFINE_string('data_dir', None, 'Folder of the native files. Default: data/<dataset>.')
 flags.DEFINE_string(
     'export_dir', None, 'Write the SavedModel for TF Serving into this folder, as its version 1, instead of evaluating.')
@@ -25,8 +35,53 @@ flags.DEFINE_string(
     'the pixels is missing; levels:8: so many values are left; shift:0.1: displaced by that part of the side; frozen: '
     'the first frame stays.')
 
+flags.DEFINE_string(
+    'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page to '
+    f'<output_dir>/reports: {", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads '
+    'results only, and shows how to run what is missing.')
+flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
+flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
+                  'same command goes on.')
+flags.DEFINE_list(
+    'compare', None, 'Run directories, separated by commas: a page with their accuracies, confidence intervals and a '
+    'paired test of every one against the first, class by class; into <output_dir>/reports/compare.')
+flags.DEFINE_bool(
+    'random_features', False, 'Classify features of the networks of chapter 5 as they are before training by their '
+    'nearest neighbours (table 5.3), of --dataset, and keep the accuracies in the run directory of independent.')
+flags.DEFINE_string(
+    'dataset', None, 'Dataset that a report is of. Default: those of the thesis. Where the thesis has no figures on '
+    'it, every row is asked of it, by its default protocol.')
+flags.DEFINE_string('output_dir', 'checkpoints', 'Root of the run directories that a report reads.')
+flags.DEFINE_string('preset', None, 'Of the runs of a report. Default: small for synthetic data, otherwise paper.')
+flags.DEFINE_string('variant', 'code', f'Of the runs of a report: {" or ".join(recipes.VARIANTS)}.')
+flags.DEFINE_list('seeds', ['0'], 'Of the runs of a report: it has mean and standard deviation of several.')
+flags.DEFINE_multi_string('set', [], 'Overrides of all recipes of a report, as in train_main.py.')
 
-def main() -> None:
+
+def _choice() -> measurements.Choice:
+  if FLAGS.data_dir and not FLAGS.dataset:
+    raise errors.UserError('--data_dir is of one dataset: pass --dataset, too.')
+  if not FLAGS.seeds or not all(seed.isdecimal() for seed in FLAGS.seeds):
+    raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be numbers separated by commas, as in --seeds=0,1,2.')
+  return measurements.Choice(
+      pathlib.Path(FLAGS.output_dir), FLAGS.dataset or '', FLAGS.preset or '', FLAGS.variant,
+      tuple(dict.fromkeys(map(int, FLAGS.seeds))), settings.parse_settings(FLAGS.set), FLAGS.data_dir or '',
+      tuple(FLAGS.methods))
+
+
+def _random_features() -> None:
+  choice = _choice()
+  asked = [measurements.recipe_of(choice, 'independent', choice.dataset, None, seed, {}) for seed in choice.seeds]
+  from tf_privinfo import workflow
+
+  for recipe in asked:
+    workflow.classify_random_features(recipe, FLAGS.data_dir, choice.output_dir)
+
+
+def _run() -> None:
+  if not FLAGS.run_dir:
+    raise errors.UserError('Pass --run_dir to evaluate a run, --report for a table or a figure of the thesis, or '
+                           '--compare to set runs beside each other.')
   from tf_privinfo import workflow  # TensorFlow takes seconds to import: flags are checked first
 
   if FLAGS.export_dir:
@@ -35,6 +90,17 @@ def main() -> None:
     workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise)
   else:
     workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant)
+
+
+def main() -> None:
+  if FLAGS.report:
+    reports.write(FLAGS.report, _choice(), FLAGS.run_missing)
+  elif FLAGS.compare:
+    comparison.write([pathlib.Path(run) for run in FLAGS.compare], pathlib.Path(FLAGS.output_dir))
+  elif FLAGS.random_features:
+    _random_features()
+  else:
+    _run()
 
 
 if __name__ == '__main__':

@@ -4,20 +4,22 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests import command_line
 
 
 def compare_methods(output_dir, *flags):
-  subprocess.run([sys.executable, 'benchmarks/compare_methods.py', f'--output_dir={output_dir}', *flags],
-                 cwd=command_line.ROOT, check=True)
+  subprocess.run(
+      [sys.executable, 'eval_main.py', '--report=methods', '--run_missing', f'--output_dir={output_dir}', *flags],
+      cwd=command_line.ROOT, check=True)
 
 
 @pytest.mark.slow
 def test_distillation_helps_rgb_on_the_synthetic_dataset(tmp_path):
   """The README's results: three seeds of `independent` and `dmcl`; about an hour on two cores."""
-  compare_methods(tmp_path, '--seeds=0,1,2')
+  compare_methods(tmp_path, '--methods=independent,dmcl', '--dataset=synthetic', '--seeds=0,1,2')
   accuracy = {method: [json.loads(path.read_text())['accuracy'] for path in sorted(
       tmp_path.glob(f'synthetic/{method}/*/results.json'))] for method in ('independent', 'dmcl')}
   mean = lambda method, name: sum(result[name] for result in accuracy[method]) / 3
@@ -31,7 +33,7 @@ def test_distillation_helps_rgb_on_the_synthetic_dataset(tmp_path):
 @pytest.mark.slow
 def test_order_of_the_four_steps_on_the_synthetic_dataset(tmp_path):
   """That of the thesis, with one seed of the README's three; about a quarter of an hour on two cores."""
-  compare_methods(tmp_path, '--methods=modality_distillation', '--seeds=0')
+  compare_methods(tmp_path, '--methods=modality_distillation', '--dataset=synthetic', '--seeds=0')
   [path] = tmp_path.glob('synthetic/modality_distillation/*/results.json')
   accuracy = {stage: result['accuracy']['sum'] for stage, result in json.loads(path.read_text())['stages'].items()}
   assert accuracy['joint'] > max(accuracy['rgb'], accuracy['depth'])
@@ -47,3 +49,7 @@ def test_main_job_on_a_tiny_rendering(tmp_path):
   [run] = tmp_path.glob('runs/synthetic/dmcl/*')
   assert out.strip().splitlines()[-1].startswith(f'Everything is in {run}: ')
   assert (run / 'saved_model/1/saved_model.pb').exists() and (run / 'confusion_sum.png').exists()
+  results, predictions = json.loads((run / 'results.json').read_text()), np.load(run / 'predictions.npz')
+  assert predictions['names'].tolist() == results['predictions']['names']
+  for stream in ('rgb', 'depth', 'flow'):
+    assert np.argmax(predictions[f'logits/{stream}'], axis=1).tolist() == results['predictions']['predicted'][stream]

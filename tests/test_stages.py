@@ -174,9 +174,9 @@ def test_unaligned_modalities_of_different_sizes(data_dir, tmp_path):
 def test_names_of_runs_stay_short_and_differ():
   recipe = make_recipe()
   values = {**recipes.training_stages(recipe, 'epochs', 3), **recipes.training_stages(recipe, 'batch_size', 2)}
-  names = {runs.run_name(settings.override(recipe, {**values, 'init_from': path})) for path in ('a/b', 'a/c')}
+  names = {recipes.run_name(settings.override(recipe, {**values, 'init_from': path})) for path in ('a/b', 'a/c')}
   assert len(names) == 2 and all(len(name) < 200 and '/' not in name for name in names)
-  assert runs.run_name(recipe) == 'tiny-cross_view_3-code-seed0'
+  assert recipes.run_name(recipe) == 'tiny-cross_view_3-code-seed0'
 
 
 def test_seeds_of_stages_differ_and_are_functions_of_the_recipe():

@@ -54,13 +54,15 @@ def test_rows_of_a_table_are_different_figures(rows):
 
 
 def test_noise_levels_are_those_of_the_sweep():
-  for row in thesis.TABLE_4_6.values():
+  for row in [*thesis.TABLE_3_3.values(), *thesis.TABLE_4_6.values()]:
     assert tuple(row.noise) in ((), ('1e-3', '1e-2', '1e-1', '1', '10', 'void'))
     assert not row.noise or row.stream == 'sum'  # all that a sweep has
 
 
 @pytest.mark.parametrize('table, name, protocol, figure', [
+    ('3.1', 'step 4', 'cross_view', 77.21),
     ('3.2', '10', 'cross_view', 70.64),
+    ('3.4', '13', 'cross_view', 74.10),
     ('3.4', '13a', 'cross_subject', 68.47),
     ('4.1', 'hall, 2048, mini', 'cross_subject', 60.95),
     ('4.2', 'spatial conv + 1D conv', 'cross_view', 52.58),
@@ -80,6 +82,25 @@ def test_figures_are_those_of_the_thesis(table, name, protocol, figure):
 
 
 def test_figures_under_noise_are_those_of_the_thesis():
+  assert thesis.TABLE_3_3['step 2'].noise['1e-1'] == 76.85
   assert thesis.TABLE_4_6['NTU, two-stream'].noise['1e-1'] == 68.99
   assert thesis.TABLE_4_6['NYUD, two-stream'].noise['void'] == 47.44
   assert thesis.TABLE_4_6['NYUD, ModDrop'].noise['10'] == 25.95
+
+
+def test_neighbours_are_those_of_the_thesis():
+  assert thesis.TABLE_5_3['flow'] == {1: 23.23, 5: 23.96, 10: 25.31, 50: 26.35, 120: 24.53}
+  assert thesis.TABLE_5_3['depth'][50] == 15.37 and thesis.TABLE_5_3['rgb'][120] == 12.26
+
+
+@pytest.mark.parametrize('number, name', [(number, name) for number, curves in thesis.FIGURES.items() for name in curves])
+def test_curves_are_of_recipes(number, name):
+  curve = thesis.FIGURES[number][name]
+  recipe = recipe_of(thesis.Row(
+      curve.method, curve.settings, curve.stage, '', {curve.protocol: None}, dataset=curve.dataset))
+  assert curve.stage in recipe.stages or (curve.stage == 'switch' and recipe.has_switch)
+
+
+def test_every_table_and_figure_is_a_report():
+  assert set(thesis.TITLES) == {f'table_{number}'.replace('.', '_') for number in (*thesis.TABLES, '5.3')} | {
+      f'figure_{number}'.replace('.', '_') for number in thesis.FIGURES}

@@ -1,6 +1,7 @@
 """Final evaluation: several clips per video, every stage, every stream, every subset of the streams."""
 
 import datetime
+import io
 import os
 import platform
 from importlib import metadata
@@ -10,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 import tf_privinfo
+from tf_privinfo import atomic
 from tf_privinfo import metrics
 from tf_privinfo import plots
+from tf_privinfo import report_pages
 from tf_privinfo import runs
 from tf_privinfo import summaries
 from tf_privinfo.datasets import catalog
@@ -26,9 +29,11 @@ _VERSIONS = ('tensorflow', 'keras', 'tf-models-official', 'tensorflow-datasets',
 def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str], folder: str = '') -> Dict[str, Any]:
   """Evaluates a finished run on the test samples and writes the results to its directory.
 
-  Writes `results.json`, `confusion_<stream>.png` and the confusion matrices'
-  TensorBoard images. The figures are those of the last stage; of every stage
-  the accuracies are in `stages`.
+  Writes `results.json`, `predictions.npz` (`names` and `labels` [N], and the
+  logits [N, C] of each stream under `logits/<stream>`, in float32),
+  `confusion_<stream>.png` and the confusion matrices' TensorBoard images. The
+  figures are those of the last stage; of every stage the accuracies are in
+  `stages`.
 
   Args:
     run: the run.
@@ -64,11 +69,20 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str], folder
   matrices = {name: np.array(matrix) for name, matrix in results['confusion'].items()}
   for name, matrix in matrices.items():
     picture = plots.confusion_matrix(matrix, source.label_names, f'{name}: {results["accuracy"][name]:.1%}')
-    runs.write_atomically(run.directory / folder / f'confusion_{name}.png', picture)
+    atomic.write(run.directory / folder / f'confusion_{name}.png', picture)
   summaries.write_confusion_matrices(
       run.directory / folder / 'tensorboard' / 'test', matrices, source.label_names, step=0)
+  atomic.write(run.directory / folder / 'predictions.npz', _archive(predictions))
   run.write(os.path.join(folder, 'results.json'), results)
   return results
+
+
+def _archive(predictions: prediction.Predictions) -> bytes:
+  buffer = io.BytesIO()
+  np.savez_compressed(
+      buffer, names=np.array(predictions.names), labels=predictions.labels,
+      **{f'logits/{stream}': logits.astype(np.float32) for stream, logits in predictions.logits.items()})
+  return buffer.getvalue()
 
 
 def _accuracies(predictions):
@@ -134,7 +148,8 @@ def table(results: Dict[str, Any]) -> str:
       f'{results["method"]} on {results["dataset"]}, {results["protocol"]}, preset {results["preset"]}, '
       f'seed {results["seed"]}: {results["samples"]} test samples, {clips_each}', '']
   if len(results['stages']) > 1:
-    lines += [*_stages_table(results['stages']), '', f'After the last stage, {list(results["stages"])[-1]}:', '']
+    stages = report_pages.stages_table([results['stages']], lambda values: f'{values[0]:.2%}')
+    lines += [*report_pages.lines(stages), '', f'After the last stage, {list(results["stages"])[-1]}:', '']
   lines += ['| streams that predict | accuracy |', '|---|---|']
   lines += [f'| {name.replace("+", " + ")} | {value:.2%} |' for name, value in subsets.items()]
   lines += [f'| Σ (sum of all predictions) | {accuracy["sum"]:.2%} |',
@@ -145,14 +160,3 @@ def table(results: Dict[str, Any]) -> str:
     values = [results['class_accuracy'][stream][label] for stream in streams]
     lines.append(f'| {label} | ' + ' | '.join('-' if value is None else f'{value:.0%}' for value in values) + ' |')
   return '\n'.join(lines)
-
-
-def _stages_table(stages):
-  yield '| stage | reads at test time | streams | Σ |'
-  yield '|---|---|---|---|'
-  for stage, result in stages.items():
-    for key, accuracy in result.items():
-      if key != 'reads':
-        condition = '' if key == 'accuracy' else f' ({key.removeprefix("accuracy_with_").replace("_", " ")})'
-        streams = ', '.join(f'{name} {value:.2%}' for name, value in accuracy.items() if name not in ('sum', 'oracle'))
-        yield f'| {stage} | {" + ".join(result["reads"])}{condition} | {streams} | {accuracy["sum"]:.2%} |'

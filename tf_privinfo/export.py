@@ -7,6 +7,7 @@ from typing import Dict, Sequence
 
 import tensorflow as tf
 
+from tf_privinfo import atomic
 from tf_privinfo import runs
 from tf_privinfo.configs import ClipConfig
 from tf_privinfo.datasets.preparation import frames
@@ -153,8 +154,8 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
   temporary = directory.with_name(directory.name + '.tmp')
   shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
   tf.saved_model.save(served, str(temporary / VERSION), signatures=served.signatures(model.modalities))
-  runs.write_atomically(temporary / 'labels.txt', '\n'.join(label_names) + '\n')
+  atomic.write(temporary / 'labels.txt', '\n'.join(label_names) + '\n')
   if switch:
-    runs.write_atomically(temporary / 'switch.json', json.dumps(switch, indent=1))
-  runs.replace_directory(temporary, directory)
+    atomic.write(temporary / 'switch.json', json.dumps(switch, indent=1))
+  atomic.replace_directory(temporary, directory)
   return directory / VERSION

@@ -4,6 +4,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
+from tf_privinfo import atomic
 from tf_privinfo import errors
 from tf_privinfo import evaluation
 from tf_privinfo import metrics
@@ -59,7 +60,7 @@ def sweep(run: runs.Run, source: catalog.Source, names: Sequence[str],
   lines = {f'{stage} ({" + ".join(methods[stage].modalities)})': list(values.values())
            for stage, values in accuracies.items()}
   result = {**evaluation.describe(run), 'split': 'test', 'samples': len(names), 'stages': accuracies}
-  runs.write_atomically(run.directory / 'noise.png', plots.noise_sweep(list(levels), lines))
+  atomic.write(run.directory / 'noise.png', plots.noise_sweep(list(levels), lines))
   chosen = run.read('switch.json')
   if chosen:
     result['switch'] = _switch_sweep(run, source, index, levels, chosen['threshold'])
@@ -107,10 +108,10 @@ def _switch_sweep(run, source, index, levels, threshold):
   curves = {name: np.array([values[name] for values in result['levels'].values()])
             for name in ('trusted', 'hallucinated', 'switched')}
   shown = np.array([scores[level] for level in levels])
-  runs.write_atomically(run.directory / 'switch.png', plots.switch_sweep(
+  atomic.write(run.directory / 'switch.png', plots.switch_sweep(
       list(levels), curves, switching.regret(*curves.values()), shown.mean(axis=1), threshold,
       np.quantile(shown, [0.25, 0.75], axis=1)))
-  runs.write_atomically(run.directory / 'switch_roc.png', plots.roc_curves(result['roc']))
+  atomic.write(run.directory / 'switch_roc.png', plots.roc_curves(result['roc']))
   return result
 
 

@@ -1,6 +1,9 @@
 """Recipes: every method on every dataset, with every hyperparameter, as data."""
 
 import dataclasses
+import os
+import pathlib
+import zlib
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import yaml
@@ -54,6 +57,8 @@ VARIANTS = {
     'code': "what the authors' code computes",
     'thesis': 'what the text says',
 }
+# Characters of a run's name before its checksum.
+_LONGEST_NAME = 160
 # Streams that are not named after the modality they read.
 _READS = {'hall': 'rgb', 'rgb_2': 'rgb', 'autoencoder': 'rgb'}
 
@@ -345,6 +350,11 @@ def _object_recipe(result: Recipe) -> Recipe:
   return _thesis_variant(_apply(result, _OBJECT_PRESETS[result.preset]), thesis)
 
 
+def default_preset(dataset: str) -> str:
+  """The preset without --preset: synthetic data are small."""
+  return 'small' if dataset.startswith('synthetic') else 'paper'
+
+
 def default_protocol(method: str, dataset: str) -> Optional[str]:
   """The protocol of the authors' code where a method has another one than its dataset; otherwise None."""
   return 'cross_view_3' if dataset == 'nwucla' and method not in _MULTIPLE_CHOICE else None
@@ -394,6 +404,28 @@ def _apply(result: Recipe, values: Mapping[str, Any]) -> Recipe:
     elif path in known:
       found[path] = value
   return settings.override(result, found)
+
+
+def overrides(result: Recipe) -> Dict[str, Any]:
+  """The fields, by their paths, in which a recipe differs from the one that its names alone give."""
+  default = settings.flatten(
+      recipe(result.method, result.dataset, result.protocol, result.preset, result.variant, result.seed))
+  return {key: value for key, value in settings.flatten(result).items() if default.get(key) != value}
+
+
+def run_name(result: Recipe) -> str:
+  """A directory name that tells recipes apart: preset, protocol, variant, seed and what was overridden.
+
+  Long names end in a checksum, since file systems allow 255 bytes.
+  """
+  changed = [f'{key}={value}' for key, value in overrides(result).items()]
+  name = '-'.join([result.preset, result.protocol, result.variant, f'seed{result.seed}', *changed]).replace(os.sep, '_')
+  return name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}'
+
+
+def run_directory(result: Recipe, output_dir: pathlib.Path) -> pathlib.Path:
+  """Where the run of a recipe lies under the root of run directories."""
+  return output_dir / result.dataset / result.method / run_name(result)
 
 
 def to_yaml(result: Recipe) -> str:

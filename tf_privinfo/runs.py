@@ -13,15 +13,14 @@ Everything is written to a temporary name and renamed.
 
 import itertools
 import json
-import os
 import pathlib
 import shutil
 import time
-import zlib
 from typing import Any, Dict, List, Optional
 
 import tensorflow as tf
 
+from tf_privinfo import atomic
 from tf_privinfo import checkpoints
 from tf_privinfo import checks
 from tf_privinfo import configs
@@ -36,10 +35,6 @@ from tf_privinfo.networks import autoencoder
 from tf_privinfo.networks import discriminator
 from tf_privinfo.networks import r2plus1d
 from tf_privinfo.networks import resnet50
-
-
-# Characters of a run's name before its checksum.
-_LONGEST_NAME = 160
 
 
 class Run:
@@ -75,7 +70,7 @@ class Run:
       _refuse_other_recipe(directory, recipes.from_yaml(path.read_text()), recipe)
     else:
       try:
-        write_atomically(path, recipes.to_yaml(recipe))
+        atomic.write(path, recipes.to_yaml(recipe))
       except OSError as error:
         raise errors.UserError(
             f'Cannot write to {directory} ({error.strerror}): choose another --output_dir.') from None
@@ -99,7 +94,7 @@ class Run:
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file of the run, whole or not at all."""
-    write_atomically(self.directory / name, json.dumps(content, indent=1))
+    atomic.write(self.directory / name, json.dumps(content, indent=1))
 
   def record_dataset(self, manifest: Dict[str, Any]) -> None:
     """Copies the dataset's manifest into the run; raises `UserError` if the run began with other data."""
@@ -124,7 +119,7 @@ class Run:
       temporary = self.directory / f'{stage}.tmp'
       shutil.rmtree(temporary, ignore_errors=True)
       shutil.copytree(other.stage_directory(stage), temporary)
-      replace_directory(temporary, self.stage_directory(stage))
+      atomic.replace_directory(temporary, self.stage_directory(stage))
     return taken
 
   def weights(self, stage: str) -> str:
@@ -152,19 +147,6 @@ class Run:
     """The switch between depth and hallucinated depth, from the stages that end with its parts; raises as `restore_method`."""
     joint, game, watch = (self.restore_method(stage) for stage in ('joint', 'game', 'watch'))
     return adversarial.Switch({**joint.streams, 'hall': game.streams['hall']}, watch.discriminator)
-
-
-def run_name(recipe: recipes.Recipe) -> str:
-  """A directory name that tells recipes apart: preset, protocol, variant, seed and what was overridden.
-
-  Long names end in a checksum, since file systems allow 255 bytes.
-  """
-  default = settings.flatten(
-      recipes.recipe(recipe.method, recipe.dataset, recipe.protocol, recipe.preset, recipe.variant, recipe.seed))
-  changed = [f'{key}={value}' for key, value in settings.flatten(recipe).items() if default.get(key) != value]
-  parts = [recipe.preset, recipe.protocol, recipe.variant, f'seed{recipe.seed}', *changed]
-  name = '-'.join(parts).replace(os.sep, '_')
-  return name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}'
 
 
 def stage_seed(recipe: recipes.Recipe, stage: str) -> int:
@@ -260,25 +242,6 @@ _METHODS = {
     'multiple_choice': _multiple_choice, 'cross_entropy': _cross_entropy, 'hallucination': _hallucination,
     'adversarial': _adversarial, 'noise': _noise, 'moddrop': _moddrop, 'reconstruction': _reconstruction,
     'estimated_depth': _estimated_depth}
-
-
-def write_atomically(path: pathlib.Path, content: 'str | bytes') -> None:
-  """Writes a file under a temporary name and renames it."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(path.name + '.tmp')
-  mode, encoding = ('wb', None) if isinstance(content, bytes) else ('w', 'utf-8')
-  with open(temporary, mode, encoding=encoding) as file:
-    file.write(content)
-    file.flush()
-    os.fsync(file.fileno())
-  temporary.replace(path)
-
-
-def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:
-  """Renames a finished directory into place, replacing an older one."""
-  if final.exists():
-    shutil.rmtree(final)
-  temporary.rename(final)
 
 
 def _refuse_other_recipe(directory, saved: recipes.Recipe, wanted: recipes.Recipe) -> None:

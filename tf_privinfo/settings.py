@@ -1,10 +1,13 @@
 """Dotted paths into trees of dataclasses and dictionaries: how --set, recipes and run names speak of fields."""
 
 import dataclasses
+import functools
 import typing
 from typing import Any, Dict, List, Mapping, Tuple
 
 from tf_privinfo import errors
+
+_type_hints = functools.cache(typing.get_type_hints)
 
 
 def override(base, values: Mapping[str, Any]):
@@ -49,7 +52,7 @@ def _fields(node) -> Dict[str, Tuple[Any, Any]]:
   if isinstance(node, Mapping):
     return {key: (value, type(value)) for key, value in node.items()}
   if dataclasses.is_dataclass(node):
-    hints = typing.get_type_hints(type(node))
+    hints = _type_hints(type(node))
     values = {field.name: getattr(node, field.name) for field in dataclasses.fields(node)}
     return {name: (value, hints[name]) for name, value in values.items() if value is not None}
   return {}

@@ -1,6 +1,7 @@
-"""The rows of the thesis' tables as data: the recipe that reproduces each, and the figure that the thesis reports.
+"""The thesis' tables and figures as data: the recipes that reproduce them, and the figures that the thesis reports.
 
-Rows from the literature that no recipe gives are left out, and so is table 5.3, whose networks are never trained.
+Rows from the literature that no recipe gives are left out. Of the pictures the
+thesis prints no numbers: what they show is given as curves.
 """
 
 import dataclasses
@@ -39,6 +40,31 @@ class Row:
   noise: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
+class Curve:
+  """One curve of a figure, over the epochs of a stage or over noise on depth.
+
+  Attributes:
+    method: of the run.
+    settings: overrides of the method's recipe.
+    stage: whose `history.json` has it; 'switch': the sweep in `noise.json` has
+      it, of which 'joint' is the two-stream model.
+    quantity: its name there.
+    dataset: of the run.
+    protocol: of the run.
+    axis: what the quantity is; curves of one axis are drawn together.
+    paper: x -> y, where the thesis prints numbers; accuracies are in percent.
+  """
+  method: str
+  settings: Mapping[str, Any]
+  stage: str
+  quantity: str
+  dataset: str
+  protocol: str
+  axis: str
+  paper: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
 def _ntu(cross_subject: Optional[float], cross_view: Optional[float]) -> Dict[str, Optional[float]]:
   return {'cross_subject': cross_subject, 'cross_view': cross_view}
 
@@ -50,7 +76,7 @@ _MAPS = {'hallucination.map_share': 1.0}  # eq. 3.3 alone
 _SOFT = {'hallucination.map_share': 0.0}  # eqs. 3.4, 3.5 alone
 _BOTH = {'hallucination.map_share': 0.5}  # eq. 3.7
 
-# Number of the row -> row: the ablation study, whose rows tables 3.1 and 3.4 repeat.
+# Number of the row -> row: the ablation study.
 TABLE_3_2 = {
     '1': Row(_DISTILLATION, {}, 'depth', 'depth', _ntu(70.44, 75.16)),
     '2': Row(_DISTILLATION, {}, 'rgb', 'rgb', _ntu(66.52, 71.39)),
@@ -68,8 +94,25 @@ TABLE_3_2 = {
     '14': Row(_DISTILLATION, {**_SEPARATE, **_BOTH}, 'hallucination', 'hall', _ntu(71.10, None)),
     '15': Row(_DISTILLATION, {}, 'finetune', 'sum', _ntu(73.42, 77.21)),
 }
-# The inverted connections; the other rows of table 3.4 are those of table 3.2.
+# The authors' rows and Hoffman's.
+TABLE_3_1 = {
+    'depth model, step 1': TABLE_3_2['1'],
+    'RGB model, step 1': TABLE_3_2['2'],
+    'step 2': TABLE_3_2['8'],
+    'Hoffman et al.': TABLE_3_2['3'],
+    'step 3': TABLE_3_2['13'],
+    'step 4': TABLE_3_2['15'],
+}
+# Levels of tables 3.3 and 4.6.
+NOISE = ('1e-3', '1e-2', '1e-1', '1', '10', 'void')
+TABLE_3_3 = {
+    'step 2': Row(_DISTILLATION, {}, 'joint', 'sum', {'cross_view': 81.43},
+                  noise=dict(zip(NOISE, (81.34, 81.12, 76.85, 62.47, 51.43, 14.24)))),
+    'step 4': Row(_DISTILLATION, {}, 'finetune', 'sum', {'cross_view': 77.21}),
+}
+# The connections of 6a - 15a are inverted.
 TABLE_3_4 = {
+    **{number: TABLE_3_2[number] for number in ('1', '2', '6', '7', '8', '13', '15')},
     '6a': Row(_DISTILLATION, _INVERTED, 'joint', 'depth', _ntu(66.6, 73.68)),
     '7a': Row(_DISTILLATION, _INVERTED, 'joint', 'rgb', _ntu(63.98, 61.18)),
     '8a': Row(_DISTILLATION, _INVERTED, 'joint', 'sum', _ntu(74.45, 78.55)),
@@ -173,19 +216,18 @@ TABLE_4_5 = {
     'ADMD': _nyud(_ADMD, {}, 'fused', 'sum', 57.52),
 }
 
-_NOISE = ('1e-3', '1e-2', '1e-1', '1', '10', 'void')
 TABLE_4_6 = {
     'NTU, ADMD': Row(_ADMD, {}, 'fused', 'sum', {'cross_view': 81.50}, init_from='ntu60_mini'),
     'NTU, two-stream': Row(
         _ADMD, {}, 'joint', 'sum', {'cross_view': 85.49}, init_from='ntu60_mini',
-        noise=dict(zip(_NOISE, (85.52, 82.05, 68.99, 2.16, 3.35, 8.55)))),
+        noise=dict(zip(NOISE, (85.52, 82.05, 68.99, 2.16, 3.35, 8.55)))),
     'NYUD, ADMD': _nyud(_ADMD, {}, 'fused', 'sum', 57.52),
     'NYUD, two-stream': _nyud(
         'two_stream', {}, 'joint', 'sum', 58.73,
-        noise=dict(zip(_NOISE, (58.68, 58.23, 57.18, 48.27, 28.40, 47.44)))),
+        noise=dict(zip(NOISE, (58.68, 58.23, 57.18, 48.27, 28.40, 47.44)))),
     'NYUD, ModDrop': _nyud(
         'moddrop', {}, 'moddrop', 'sum', 58.93,
-        noise=dict(zip(_NOISE, (58.89, 58.56, 57.49, 48.90, 25.95, 47.86)))),
+        noise=dict(zip(NOISE, (58.89, 58.56, 57.49, 48.90, 25.95, 47.86)))),
 }
 
 # Chapter 5. That two views of UWA3DII train and two test is all that the thesis says of its protocol.
@@ -230,6 +272,13 @@ TABLE_5_2 = _ensembles(('rgb', 'depth', 'flow', 'sum', 'oracle'), {
     ('uwa3dii', 'random_teacher'): (71.07, 79.07, 85.03, 84.47, 92.60),
     ('uwa3dii', 'dmcl'): (78.39, 81.87, 88.26, 88.51, 94.59),
 })
+# Modality -> accuracy of nearest neighbours on features of networks that were never trained, by their number k.
+NEIGHBOURS = (1, 5, 10, 50, 120)
+TABLE_5_3 = {
+    'rgb': dict(zip(NEIGHBOURS, (10.53, 10.74, 11.11, 11.32, 12.26))),
+    'depth': dict(zip(NEIGHBOURS, (9.72, 10.68, 10.77, 15.37, 13.31))),
+    'flow': dict(zip(NEIGHBOURS, (23.23, 23.96, 25.31, 26.35, 24.53))),
+}
 TABLE_5_4 = {
     **_ensembles(('rgb', 'depth', 'flow', 'sum'), {
         ('uwa3dii', 'independent'): (73.74, 77.09, 89.66, 89.75),
@@ -259,7 +308,52 @@ TABLE_5_5 = {
     'ntu60, admd': Row(_ADMD, {}, 'fused', 'sum', {'cross_subject': 73.11}, init_from='ntu60_mini'),
 }
 
-# Number of the table -> name of the row -> row.
+# Number of the table -> name of the row -> row. Table 5.3, which no recipe gives, is not among them.
 TABLES: Dict[str, Dict[str, Row]] = {
-    '3.2': TABLE_3_2, '3.4': TABLE_3_4, '4.1': TABLE_4_1, '4.2': TABLE_4_2, '4.3': TABLE_4_3, '4.4': TABLE_4_4,
-    '4.5': TABLE_4_5, '4.6': TABLE_4_6, '5.1': TABLE_5_1, '5.2': TABLE_5_2, '5.4': TABLE_5_4, '5.5': TABLE_5_5}
+    '3.1': TABLE_3_1, '3.2': TABLE_3_2, '3.3': TABLE_3_3, '3.4': TABLE_3_4, '4.1': TABLE_4_1, '4.2': TABLE_4_2,
+    '4.3': TABLE_4_3, '4.4': TABLE_4_4, '4.5': TABLE_4_5, '4.6': TABLE_4_6, '5.1': TABLE_5_1, '5.2': TABLE_5_2,
+    '5.4': TABLE_5_4, '5.5': TABLE_5_5}
+
+_LOSS_3_4 = 'hallucination loss, eq. 3.3'
+# Number of the figure -> name of the curve -> curve.
+FIGURES: Dict[str, Dict[str, Curve]] = {
+    # The thesis starts the one without connections again, at another rate.
+    '3.4': {
+        'without connections (row 14)': Curve(
+            _DISTILLATION, {**_SEPARATE, **_BOTH}, 'hallucination', 'loss_maps/hall', 'ntu60', 'cross_subject',
+            _LOSS_3_4),
+        'with connections (row 13)': Curve(
+            _DISTILLATION, _BOTH, 'hallucination', 'loss_maps/hall', 'ntu60', 'cross_subject', _LOSS_3_4)},
+    '4.5': {
+        'two streams': Curve(_ADMD, {}, 'switch', 'trusted', 'nyud', 'given', 'accuracy', paper={
+            '0': TABLE_4_6['NYUD, two-stream'].reported['given'], **TABLE_4_6['NYUD, two-stream'].noise}),
+        'discriminator': Curve(_ADMD, {}, 'switch', 'fake_probability', 'nyud', 'given', 'probability of fake')},
+    # Means over three runs; the thesis shows the loss.
+    '5.3': {
+        f'{modality}, {axis}': Curve(
+            'independent', {}, 'ensemble', f'{quantity}/{modality}', 'uwa3dii', _PROTOCOLS['uwa3dii'], axis)
+        for quantity, axis in (('loss_hard', 'cross entropy'), ('accuracy', 'accuracy on training clips'))
+        for modality in ('rgb', 'depth', 'flow')},
+}
+
+# Report -> what it is about.
+TITLES = {
+    'table_3_1': 'Modality distillation beside other methods on NTU RGB+D',
+    'table_3_2': 'Ablation study of modality distillation',
+    'table_3_3': 'Modality distillation under noisy depth',
+    'table_3_4': 'Inverted cross-stream connections',
+    'table_4_1': 'ADMD: size of the bottleneck',
+    'table_4_2': 'ADMD: form of the bottleneck',
+    'table_4_3': 'ADMD: input and task of the discriminator',
+    'table_4_4': 'ADMD beside other methods on videos',
+    'table_4_5': 'Recognition of objects',
+    'table_4_6': 'Two streams under noisy depth',
+    'table_5_1': 'Methods of multiple choice learning',
+    'table_5_2': 'The right teacher',
+    'table_5_3': 'Nearest neighbours on features of networks that were never trained',
+    'table_5_4': 'DMCL beside other methods on UWA3DII and NW-UCLA',
+    'table_5_5': 'DMCL beside other methods on NTU RGB+D',
+    'figure_3_4': 'The hallucination loss with and without connections',
+    'figure_4_5': "The discriminator's confidence over noise on depth",
+    'figure_5_3': 'How fast each modality learns alone',
+}

@@ -8,6 +8,7 @@ from tf_privinfo import errors
 from tf_privinfo import evaluation
 from tf_privinfo import export as exporting
 from tf_privinfo import noisy_depth
+from tf_privinfo import random_features
 from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import settings
@@ -39,8 +40,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   stages = training.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
   strategy = training.make_strategy(num_gpus)
-  run = runs.Run.create_or_resume(
-      output_dir / recipe.dataset / recipe.method / runs.run_name(recipe), recipe, resume)
+  run = runs.Run.create_or_resume(recipes.run_directory(recipe, output_dir), recipe, resume)
   source, split = _open(recipe, data_dir)
   run.record_dataset(source.manifest())
   print(f'{recipe.protocol}: {len(split.train)} samples train, {len(split.validation)} validate, '
@@ -107,6 +107,15 @@ def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str) -> None:
   result = noisy_depth.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
   print(f'\n{noisy_depth.table(result)}\n\nWritten to {run.directory / "noise.json"}; pictures: {pictures}')
+
+
+def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], output_dir: pathlib.Path) -> None:
+  """Makes the figures of table 5.3 for the run of a recipe, which needs not be trained, and prints them."""
+  run = runs.Run.create_or_resume(recipes.run_directory(recipe, output_dir), recipe, resume=True)
+  source, split = _open(recipe, data_dir)
+  run.record_dataset(source.manifest())
+  result = random_features.evaluate(run, source, split)
+  print(f'\n{random_features.table(result)}\n\nWritten to {run.directory / "random_features.json"}')
 
 
 def export(run_dir: str, directory: pathlib.Path) -> None:

@@ -1,0 +1,195 @@
+"""Runs beside each other, sample by sample: accuracies with confidence intervals, paired tests, classes, confusions.
+
+N test samples, C classes. A stream may also be 'sum', Σ.
+"""
+
+import json
+import pathlib
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from tf_privinfo import errors
+from tf_privinfo import plots
+from tf_privinfo import report_pages
+
+# Of the bootstrap of differences.
+_RESAMPLES = 20000
+
+
+class Run(NamedTuple):
+  """The predictions of a run's last stage.
+
+  Attributes:
+    name: method and folder.
+    origin: dataset, protocol and what else runs must have in common.
+    class_names: C.
+    samples: N sample ids, sorted.
+    labels: [N].
+    predicted: stream -> [N].
+    logits: stream -> [N, C]; empty for runs evaluated before they were kept.
+  """
+  name: str
+  origin: Tuple[str, str]
+  class_names: List[str]
+  samples: List[str]
+  labels: np.ndarray
+  predicted: Dict[str, np.ndarray]
+  logits: Dict[str, np.ndarray]
+
+  def right(self, stream: str) -> np.ndarray:
+    """Whether each sample is classified right, [N] bool."""
+    return self.predicted[stream] == self.labels
+
+
+def read(directory: pathlib.Path) -> Run:
+  """Reads the predictions of an evaluated run; raises `UserError` if there are none."""
+  path = directory / 'results.json'
+  if not path.is_file():
+    raise errors.UserError(f'{directory} has no results.json: it is no run directory, or the run has not finished.')
+  results = json.loads(path.read_text())
+  predictions = results['predictions']
+  order = np.argsort(predictions['names'])
+  logits = {}
+  if (directory / 'predictions.npz').is_file():
+    with np.load(directory / 'predictions.npz') as archive:
+      order_there = np.argsort(archive['names'])
+      logits = {key.removeprefix('logits/'): archive[key][order_there] for key in archive if key.startswith('logits/')}
+  return Run(
+      f'{results["method"]}/{directory.resolve().name}', (results['dataset'], results['protocol']),
+      list(next(iter(results['class_accuracy'].values()))), [predictions['names'][row] for row in order],
+      np.array(predictions['labels'])[order],
+      {stream: np.array(classes)[order] for stream, classes in predictions['predicted'].items()}, logits)
+
+
+def write(directories: Sequence[pathlib.Path], output_dir: pathlib.Path) -> None:
+  """Prints and writes the comparison of runs, into `reports/compare` of the root of runs; raises as `build`."""
+  runs = [read(directory) for directory in directories]
+  if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
+    runs = [run._replace(name=str(directory)) for run, directory in zip(runs, directories)]
+  page = build(runs)
+  folder = output_dir / 'reports' / 'compare'
+  report_pages.write(page, folder)
+  print(f'{report_pages.text(page)}\n\nEverything is in {folder}: report.html, report.md, report.csv, pictures')
+
+
+def build(runs: Sequence[Run]) -> report_pages.Page:
+  """The page of a comparison with the first run; raises `UserError` for runs that were tested on other samples."""
+  first = runs[0]
+  for run in runs[1:]:
+    if run.origin != first.origin or run.samples != first.samples or list(run.labels) != list(first.labels):
+      raise errors.UserError(
+          f'{run.name} was tested on other samples ({", ".join(run.origin)}: {len(run.samples)}) than {first.name} '
+          f'({", ".join(first.origin)}: {len(first.samples)}): they cannot be compared.')
+  accuracies, records = _accuracies(runs)
+  streams = list(dict.fromkeys(stream for run in runs for stream in run.predicted))
+  pictures = {}
+  for stream in streams:
+    having = [run for run in runs if stream in run.predicted]
+    pictures[f'classes_{stream}'] = report_pages.Picture(
+        f'Accuracy of {stream} in each class', plots.class_bars(first.class_names, {
+            run.name: _per_class(run, run.right(stream)) for run in having}))
+    for number, run in enumerate(having[1:], 2):
+      pictures[f'confusion_{stream}_{number}'] = report_pages.Picture(
+          f'Confusions of {stream} in {run.name} less those in {having[0].name}', plots.confusion_difference(
+              _confusion(run, stream) - _confusion(having[0], stream), first.class_names))
+  tables = [accuracies, *_differences(runs), _classes(runs, streams), *(
+      table for run in runs for table in _winners(run))]
+  notes = [f'{", ".join(first.origin)}: {len(first.samples)} test samples, accuracies in percent. Intervals are 95 % '
+           'percentile intervals of the bootstrap over test samples: they say nothing of other seeds.']
+  return report_pages.Page('Runs beside each other', notes, tables, records, pictures=pictures)
+
+
+def accuracy_interval(right: np.ndarray) -> Tuple[float, float]:
+  """The 95 % percentile bootstrap interval of an accuracy, from hits [N] bool.
+
+  Exact, since the hits of N samples drawn with replacement are binomial.
+  """
+  from scipy import stats  # heavy
+
+  low, high = stats.binom.ppf([0.025, 0.975], len(right), right.mean())
+  return low / len(right), high / len(right)
+
+
+def difference_interval(right: np.ndarray, other: np.ndarray) -> Tuple[float, float]:
+  """The 95 % paired percentile bootstrap interval of accuracy `right` less `other`, hits [N] bool of the same samples."""
+  shares = np.array([np.mean(right & ~other), np.mean(other & ~right)])
+  counts = np.random.default_rng(0).multinomial(len(right), [*shares, 1 - shares.sum()], _RESAMPLES)
+  low, high = np.quantile((counts[:, 0] - counts[:, 1]) / len(right), [0.025, 0.975])
+  return low, high
+
+
+def mcnemar(right: np.ndarray, other: np.ndarray) -> float:
+  """The two-sided p value of McNemar's exact test that two models [N] bool are right equally often."""
+  from scipy import stats
+
+  only, only_other = int(np.sum(right & ~other)), int(np.sum(other & ~right))
+  return stats.binomtest(only, only + only_other).pvalue if only + only_other else 1.0
+
+
+def winner_shares(labels: np.ndarray, logits: Dict[str, np.ndarray]) -> np.ndarray:
+  """The share [M, C] of each class's samples that each of M streams wins: with the lowest cross entropy, as in DMCL."""
+  from scipy import special
+
+  losses = np.stack([-special.log_softmax(z, axis=-1)[np.arange(len(labels)), labels] for z in logits.values()])
+  winners, classes = np.argmin(losses, axis=0), losses.shape[0]
+  return np.array([[np.mean(winners[labels == label] == stream) if np.any(labels == label) else np.nan
+                    for label in range(next(iter(logits.values())).shape[-1])] for stream in range(classes)])
+
+
+def _accuracies(runs):
+  rows, records = [], []
+  for run in runs:
+    for stream in run.predicted:
+      right = run.right(stream)
+      low, high = accuracy_interval(right)
+      rows.append((run.name, stream, f'{100 * right.mean():.2f}', f'{100 * low:.2f} to {100 * high:.2f}'))
+      records.append({'run': run.name, 'stream': stream, 'samples': len(right), 'accuracy': 100 * right.mean(),
+                      'low': 100 * low, 'high': 100 * high})
+  return report_pages.Table('Accuracies', ('run', 'stream', 'accuracy', '95 % interval'), rows), records
+
+
+def _differences(runs):
+  first, rows = runs[0], []
+  for run in runs[1:]:
+    for stream in run.predicted:
+      if stream in first.predicted:
+        right, other = run.right(stream), first.right(stream)
+        low, high = difference_interval(right, other)
+        rows.append((run.name, stream, f'{100 * (right.mean() - other.mean()):+.2f}',
+                     f'{100 * low:+.2f} to {100 * high:+.2f}', str(np.sum(right & ~other)), str(np.sum(other & ~right)),
+                     f'{mcnemar(right, other):.2g}'))
+  caption = f'Differences from {first.name}, on the same samples; p of McNemar\'s exact test, of one stream at a time'
+  header = ('run', 'stream', 'difference', '95 % interval', 'only it is right', 'only the other is', 'p')
+  return [report_pages.Table(caption, header, rows)] if rows else []
+
+
+def _classes(runs, streams):
+  columns = [(run, stream) for stream in streams for run in runs if stream in run.predicted]
+  values = [_per_class(run, run.right(stream)) for run, stream in columns]
+  return report_pages.Table(
+      'Accuracy in each class', ('class', *(f'{stream}, {run.name}' for run, stream in columns)),
+      [(label, *('-' if np.isnan(value[row]) else f'{100 * value[row]:.1f}' for value in values))
+       for row, label in enumerate(runs[0].class_names)])
+
+
+def _winners(run):
+  """How the samples of each class share out among the streams that win them."""
+  if len(run.logits) < 2:
+    return []
+  shares = winner_shares(run.labels, run.logits)
+  return [report_pages.Table(
+      f'Share of each class that a stream of {run.name} wins with the lowest cross entropy, in percent',
+      ('class', *run.logits), [(label, *(f'{100 * share:.1f}' for share in column))
+                               for label, column in zip(run.class_names, shares.T)])]
+
+
+def _per_class(run, right):
+  return np.array([np.mean(right[run.labels == label]) if np.any(run.labels == label) else np.nan
+                   for label in range(len(run.class_names))])
+
+
+def _confusion(run, stream):
+  counts = np.zeros([len(run.class_names)] * 2, int)
+  np.add.at(counts, (run.labels, run.predicted[stream]), 1)
+  return counts

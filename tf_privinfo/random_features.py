@@ -1,0 +1,79 @@
+"""Nearest neighbours on features of networks that were never trained (table 5.3)."""
+
+from typing import Any, Dict
+
+import numpy as np
+import tensorflow as tf
+
+from tf_privinfo import evaluation
+from tf_privinfo import runs
+from tf_privinfo import thesis
+from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets import protocols
+
+
+def evaluate(run: runs.Run, source: catalog.Source, split: protocols.Split) -> Dict[str, Any]:
+  """Classifies the test samples by their nearest training samples, in the features that the classifiers read.
+
+  The features of a video are the mean over its test clips; the networks have
+  the weights that training would start from. Writes `random_features.json`.
+
+  Args:
+    run: of a method of chapter 5; nothing of it needs to be trained.
+    source: the dataset.
+    split: its samples; those held out for validation count as training samples.
+
+  Returns:
+    What `random_features.json` holds: `accuracy`, modality -> {k: accuracy},
+    for every k of table 5.3 up to the number of training samples.
+  """
+  [stage] = run.recipe.stages
+  features = _Features(runs.build_method(run.recipe, stage, len(source.label_names)).streams)
+  train, test = (evaluation.predict(run, f'untrained networks, {part} samples', features, source, source.index(names))
+                 for part, names in (('training', split.train + split.validation), ('test', split.test)))
+  result = {
+      **evaluation.describe(run), 'split': 'test', 'samples': len(test.names), 'training_samples': len(train.names),
+      'clips_per_video': run.recipe.clips.test_clips,
+      'accuracy': {
+          modality: {
+              str(neighbours): accuracy(
+                  train.logits[modality], train.labels, test.logits[modality], test.labels, neighbours)
+              for neighbours in thesis.NEIGHBOURS if neighbours <= len(train.names)}
+          for modality in features.modalities}}
+  run.write('random_features.json', result)
+  return result
+
+
+def accuracy(train_features: np.ndarray, train_labels: np.ndarray, test_features: np.ndarray, test_labels: np.ndarray,
+             neighbours: int) -> float:
+  """The share of test samples [N, D] that most of their nearest training samples [M, D] have the label of."""
+  from sklearn import neighbors  # heavy
+
+  classifier = neighbors.KNeighborsClassifier(neighbours).fit(train_features, train_labels)
+  return float(np.mean(classifier.predict(test_features) == test_labels))
+
+
+class _Features(tf.keras.Model):
+  """Maps {modality: clips [B, T, H, W, 3]} to {modality: features [B, D]}."""
+
+  def __init__(self, streams: Dict[str, tf.keras.Model]):
+    super().__init__()
+    self.streams = streams
+
+  @property
+  def modalities(self):
+    return tuple(self.streams)
+
+  def call(self, clips):
+    return {modality: network.represent(clips[modality]) for modality, network in self.streams.items()}
+
+
+def table(result: Dict[str, Any]) -> str:
+  """The accuracies as text for a terminal, in the form of table 5.3."""
+  rows = result['accuracy']
+  levels = list(next(iter(rows.values())))
+  return '\n'.join([
+      f'Untrained networks: {result["training_samples"]} training samples, {result["samples"]} test samples', '',
+      '| modality | ' + ' | '.join(f'k = {level}' for level in levels) + ' |', '|---|' + '---|' * len(levels),
+      *(f'| {modality} | ' + ' | '.join(f'{value:.2%}' for value in values.values()) + ' |'
+        for modality, values in rows.items())])

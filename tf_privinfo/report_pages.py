@@ -1,0 +1,180 @@
+"""Pages of results: one table with pictures, for the terminal and as Markdown, CSV and HTML files."""
+
+import base64
+import csv
+import dataclasses
+import html
+import io
+import pathlib
+import shutil
+from typing import Any, Callable, Dict, List, Mapping, Sequence
+
+from tf_privinfo import atomic
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A plot.
+
+  Attributes:
+    text: what it shows, for those who do not see it.
+    files: 'png' and 'svg' -> bytes.
+  """
+  text: str
+  files: Mapping[str, bytes]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """A table of texts.
+
+  Attributes:
+    caption: what it is.
+    header: names of the columns; the first one is of the rows' names.
+    rows: of as many cells.
+  """
+  caption: str
+  header: Sequence[str]
+  rows: Sequence[Sequence[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+  """What a report says.
+
+  Attributes:
+    title: of the page.
+    notes: sentences above the tables.
+    tables: at least one.
+    records: the figures as plain numbers, {column: value} with the same columns in all; the content of the CSV file.
+    commands: lines for a shell that give what is missing.
+    pictures: name of the file without its ending -> picture.
+  """
+  title: str
+  notes: Sequence[str]
+  tables: Sequence[Table]
+  records: Sequence[Dict[str, Any]]
+  commands: Sequence[str] = ()
+  pictures: Mapping[str, Picture] = dataclasses.field(default_factory=dict)
+
+
+def stages_table(runs: Sequence[Mapping[str, Any]], show: Callable[[List[float]], str]) -> Table:
+  """The accuracies after each stage of runs of one recipe.
+
+  Args:
+    runs: what `stages` is in `results.json`, for each run.
+    show: text of one figure of all runs.
+  """
+  rows = []
+  for stage, result in runs[0].items():
+    for key in result:
+      if key == 'reads' or any(key not in run[stage] for run in runs):
+        continue
+      condition = '' if key == 'accuracy' else f' ({key.removeprefix("accuracy_with_").replace("_", " ")})'
+      texts = {name: show([run[stage][key][name] for run in runs]) for name in result[key]}
+      streams = ', '.join(f'{name} {text}' for name, text in texts.items() if name not in ('sum', 'oracle'))
+      rows.append((stage, ' + '.join(result['reads']) + condition, streams, texts['sum']))
+  return Table('Accuracy after each stage', ('stage', 'reads at test time', 'streams', 'Σ'), rows)
+
+
+def lines(table: Table) -> List[str]:
+  """The table, without its caption, as lines of Markdown whose columns are also columns in plain text."""
+  rows = [[cell.replace('|', '\\|') for cell in row] for row in (table.header, *table.rows)]
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  texts = ['| ' + ' | '.join(cell.ljust(width) for cell, width in zip(row, widths)) + ' |' for row in rows]
+  return [texts[0], '|' + '|'.join('-' * (width + 2) for width in widths) + '|', *texts[1:]]
+
+
+def write(page: Page, directory: pathlib.Path) -> None:
+  """Writes a folder with `report.md`, `report.csv`, the pictures, and `report.html`, which has all in itself."""
+  temporary = directory.with_name(directory.name + '.tmp')
+  shutil.rmtree(temporary, ignore_errors=True)
+  for name, picture in page.pictures.items():
+    for ending, content in picture.files.items():
+      atomic.write(temporary / f'{name}.{ending}', content)
+  atomic.write(temporary / 'report.csv', _csv(page.records))
+  atomic.write(temporary / 'report.md', _markdown(page))
+  atomic.write(temporary / 'report.html', _html(page))
+  atomic.replace_directory(temporary, directory)
+
+
+def text(page: Page) -> str:
+  """The page for a terminal."""
+  return '\n\n'.join([page.title, *page.notes, *map(_aligned, page.tables), *_what_is_missing(page)])
+
+
+def _what_is_missing(page) -> List[str]:
+  return ['What is missing, in this order (--run_missing does it):\n\n'
+          + '\n'.join(f'    {command}' for command in page.commands)] if page.commands else []
+
+
+def _aligned(table: Table) -> str:
+  return '\n'.join([f'{table.caption}\n', *lines(table)])
+
+
+def _markdown(page: Page) -> str:
+  pictures = [f'![{picture.text}]({name}.png)' for name, picture in page.pictures.items()]
+  parts = [f'# {page.title}', *page.notes, *map(_aligned, page.tables), *pictures, *_what_is_missing(page)]
+  return '\n\n'.join(parts) + '\n'
+
+
+def _csv(records) -> str:
+  buffer = io.StringIO()
+  writer = csv.DictWriter(buffer, list(records[0]), lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(records)
+  return buffer.getvalue()
+
+
+_STYLE = '''
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem;
+       color: #1a1a1a; background: #fff; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
+caption { text-align: left; font-weight: 600; padding: .5rem 0; }
+th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid #ccc; vertical-align: top; }
+thead th { border-bottom: 2px solid #888; }
+tbody th { font-weight: 600; }
+figure { margin: 1.5rem 0; }
+figure img { max-width: 100%; height: auto; background: #fff; border-radius: .5rem; }
+figcaption { color: #555; }
+pre { overflow-x: auto; padding: .7rem; border: 1px solid #ccc; border-radius: .5rem; }
+@media (prefers-color-scheme: dark) {
+  body { color: #e8e8e8; background: #161616; }
+  th, td, pre { border-color: #444; }
+  figcaption { color: #aaa; }
+}
+'''
+
+
+def _html(page: Page) -> str:
+  title = html.escape(page.title)
+  body = [f'<h1>{title}</h1>', *(f'<p>{html.escape(note)}</p>' for note in page.notes), *map(_html_table, page.tables)]
+  for picture in page.pictures.values():
+    data = base64.b64encode(picture.files['svg']).decode()
+    shown = html.escape(picture.text)
+    body.append(f'<figure><img alt="{shown}" src="data:image/svg+xml;base64,{data}">'
+                f'<figcaption>{shown}</figcaption></figure>')
+  if page.commands:
+    lines = html.escape('\n'.join(page.commands))
+    body.append(f'<h2>What is missing</h2>\n<p>In this order; --run_missing does it.</p>\n'
+                f'<pre tabindex="0">{lines}</pre>')
+  return '\n'.join([
+      '<!DOCTYPE html>', '<html lang="en">', '<head>', '<meta charset="utf-8">',
+      '<meta name="viewport" content="width=device-width, initial-scale=1">',
+      # Browsers ask a server for an icon otherwise.
+      '<link rel="icon" href="data:,">',
+      f'<title>{title}</title>', f'<style>{_STYLE}</style>', '</head>', '<body>', '<main>', *body, '</main>', '</body>',
+      '</html>']) + '\n'
+
+
+def _html_table(table: Table) -> str:
+  header = ''.join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
+  rows = [
+      f'<tr><th scope="row">{html.escape(name)}</th>'
+      + ''.join(f'<td>{html.escape(cell)}</td>' for cell in cells) + '</tr>'
+      for name, *cells in table.rows]
+  return '\n'.join([
+      '<div class="wide" tabindex="0">', '<table>', f'<caption>{html.escape(table.caption)}</caption>',
+      f'<thead><tr>{header}</tr></thead>', '<tbody>', *rows, '</tbody>', '</table>', '</div>'])
