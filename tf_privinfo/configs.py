@@ -234,7 +234,8 @@ class StageConfig:
       start anew.
     loss: 'multiple_choice' (chapter 5), 'cross_entropy' of the mean of the
       streams' logits, 'hallucination' (eq. 3.7), 'adversarial' (eqs. 4.1, 4.2),
-      'noise' (eq. 4.1 of noisy depth, see `methods.adversarial.Watch`), 'moddrop', 'reconstruction' of depth from RGB, or 'estimated_depth', cross
+      'noise' (eq. 4.1 of noisy depth, see `methods.adversarial.Watch`),
+      'moddrop', 'reconstruction' of depth from RGB, or 'estimated_depth', cross
       entropy where depth is what an autoencoder made of RGB.
     epochs: how many; 0 takes the initial weights as they are.
     batch_size: videos, of all devices together.

@@ -350,11 +350,6 @@ def _object_recipe(result: Recipe) -> Recipe:
   return _thesis_variant(_apply(result, _OBJECT_PRESETS[result.preset]), thesis)
 
 
-def default_preset(dataset: str) -> str:
-  """The preset without --preset: synthetic data are small."""
-  return 'small' if dataset.startswith('synthetic') else 'paper'
-
-
 def default_protocol(method: str, dataset: str) -> Optional[str]:
   """The protocol of the authors' code where a method has another one than its dataset; otherwise None."""
   return 'cross_view_3' if dataset == 'nwucla' and method not in _MULTIPLE_CHOICE else None
