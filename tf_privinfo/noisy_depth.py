@@ -19,6 +19,9 @@ from tf_privinfo.datasets import noise
 # two of these that the better branch changes.
 CHOICE = ('0', '1e-3', '3e-3', '1e-2', '3e-2', '1e-1', '3e-1', '1', '3', '10', 'void')
 
+# Stages that are branches of the switch.
+_BRANCHES = {'joint': 'trusted', 'fused': 'hallucinated'}
+
 
 def parse_levels(text: str) -> Dict[str, noise.DepthNoise]:
   """Noise levels separated by commas, by their own texts; raises `UserError` for unknown ones."""
@@ -52,18 +55,21 @@ def sweep(run: runs.Run, source: catalog.Source, names: Sequence[str],
     raise errors.UserError(f'--noise needs a run that reads depth; that of {run.directory} reads '
                            f'{", ".join(run.recipe.modalities)}.')
   accuracies, index = {}, source.index(names)
+  result = {**evaluation.describe(run), 'split': 'test', 'samples': len(names), 'stages': accuracies}
+  chosen = run.read('switch.json')
+  if chosen:
+    result['switch'] = _switch_sweep(run, source, index, levels, chosen['threshold'])
   for stage, method in methods.items():
+    if chosen and stage in _BRANCHES:
+      accuracies[stage] = {level: of_level[_BRANCHES[stage]] for level, of_level in result['switch']['levels'].items()}
+      continue
     distinct = list(levels.values()) if 'depth' in method.modalities else [None]
     predictions = [evaluation.predict(run, stage, method, source, index, depth_noise=level) for level in distinct]
     values = [metrics.ensemble_accuracies(p.labels, p.logits)['sum'] for p in predictions]
     accuracies[stage] = dict(zip(levels, values if len(values) == len(levels) else values * len(levels)))
   lines = {f'{stage} ({" + ".join(methods[stage].modalities)})': list(values.values())
            for stage, values in accuracies.items()}
-  result = {**evaluation.describe(run), 'split': 'test', 'samples': len(names), 'stages': accuracies}
   atomic.write(run.directory / 'noise.png', plots.noise_sweep(list(levels), lines))
-  chosen = run.read('switch.json')
-  if chosen:
-    result['switch'] = _switch_sweep(run, source, index, levels, chosen['threshold'])
   run.write('noise.json', result)
   return result
 
