@@ -7,9 +7,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
-import tensorflow as tf
-
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -52,14 +49,3 @@ def wait_for_epoch(output_dir, history, epoch, process):
       return
     time.sleep(0.02)
   raise AssertionError(process.communicate())
-
-
-def assert_same_checkpoints(first, second):
-  """Asserts that two training checkpoints hold the same variables, bit by bit."""
-  readers = [tf.train.load_checkpoint(str(path)) for path in (first, second)]
-  names = sorted(readers[0].get_variable_to_shape_map())
-  assert names == sorted(readers[1].get_variable_to_shape_map())
-  assert any('optimizer' in name for name in names) and any('networks' in name for name in names)
-  for name in names:
-    if name != '_CHECKPOINTABLE_OBJECT_GRAPH':
-      np.testing.assert_array_equal(*(reader.get_tensor(name) for reader in readers), err_msg=name)

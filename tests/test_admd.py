@@ -1,13 +1,10 @@
 """ADMD (chapter 4) and what it is compared with, from native files to results: stages, switch, stages of other runs."""
 
-import contextlib
 import csv
-import io
 import json
 import shutil
 import subprocess
 import sys
-import warnings
 
 import cv2
 import numpy as np
@@ -16,16 +13,15 @@ import tensorflow as tf
 import yaml
 
 from tests import command_line
+from tests import in_process
 from tests import native_files
 from tests import test_readme
+from tests.in_process import same, stream, train
 from tf_privinfo import checkpoints
 from tf_privinfo import errors
-from tf_privinfo import export
-from tf_privinfo import plots
 from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import settings
-from tf_privinfo import training
 from tf_privinfo import workflow
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import clips
@@ -39,42 +35,12 @@ STREAMS = {'rgb': ['rgb'], 'depth': ['depth'], 'joint': ['rgb', 'depth'], 'game'
 TABLE_4_6 = ['0', '1e-3', '1e-2', '1e-1', '1', '10', 'void']
 
 
-@pytest.fixture(autouse=True, scope='module')
-def one_device():
-  """The default strategy, although the test process has two logical CPUs."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(training, 'make_strategy', lambda num_gpus: tf.distribute.get_strategy())
-    yield
-
-
-@contextlib.contextmanager
-def quick():
-  """Operation by operation, without pictures and export: these and tracing take most of the time."""
-  tf.config.run_functions_eagerly(True)
-  try:
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-      warnings.filterwarnings('ignore', message='.*does not apply to tf.data functions')
-      patch.setattr(plots, 'confusion_matrix', lambda *args: tf.io.encode_png(np.zeros((1, 1, 3), np.uint8)).numpy())
-      patch.setattr(export, 'export', lambda *args: None)
-      yield
-  finally:
-    tf.config.run_functions_eagerly(False)
-
-
 def make_recipe(method='admd', seed=0, **values):
   """On the objects, with rates at which two steps make a difference."""
   recipe = recipes.recipe(method, 'nyud', 'given', 'tiny', seed=seed)
   rates = {'stages.rgb.learning_rate': 0.01, 'stages.depth.learning_rate': 0.01, 'stages.game.learning_rate': 0.01}
   known = settings.flatten(recipe)
   return settings.override(recipe, {**{path: rate for path, rate in rates.items() if path in known}, **values})
-
-
-def train(recipe, data_dir, output_dir, **options):
-  """The run, and what was printed meanwhile."""
-  with contextlib.redirect_stdout(io.StringIO()) as printed:
-    run = workflow.train(recipe, data_dir=str(data_dir), output_dir=output_dir,
-                         **{'resume': True, 'num_gpus': -1, **options})
-  return run, printed.getvalue()
 
 
 @pytest.fixture(scope='module')
@@ -94,8 +60,8 @@ def output_dir(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def nyud_run(nyud_dir, output_dir):
-  """On objects, as a user runs it."""
-  return train(make_recipe(), nyud_dir, output_dir)[0]
+  """On objects."""
+  return train(make_recipe(), nyud_dir, output_dir)
 
 
 @pytest.fixture(scope='module')
@@ -104,27 +70,7 @@ def nwucla_run(tmp_path_factory):
   directory = tmp_path_factory.mktemp('nwucla')
   native_files.write_nwucla(directory, actions=(1, 2), frames=6)
   recipe = recipes.recipe('admd', 'nwucla', 'cross_view_3', 'tiny')
-  with quick():
-    return train(settings.override(recipe, {'data.hold_out': 0.25}), directory, tmp_path_factory.mktemp('videos'))[0]
-
-
-def saved_variables(path):
-  """Every variable of a checkpoint: name -> value."""
-  reader = tf.train.load_checkpoint(str(path))
-  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-          if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
-
-
-def stream(run, stage, name):
-  """The values of a stream's variables after a stage: name -> value."""
-  prefix = f'networks/{name}/'
-  return {key.removeprefix(prefix): value for key, value in saved_variables(run.weights(stage)).items()
-          if key.startswith(prefix) and 'OPTIMIZER_SLOT' not in key}
-
-
-def same(one, other):
-  assert one and one.keys() == other.keys()
-  return [np.array_equal(one[name], other[name]) for name in one]
+  return train(settings.override(recipe, {'data.hold_out': 0.25}), directory, tmp_path_factory.mktemp('videos'))
 
 
 # A whole run.
@@ -228,15 +174,18 @@ def assert_taken_over(run, donor, printed, stages):
     assert not (run.directory / 'tensorboard' / stage).exists()
 
 
-def train_beside(donor, method, data_dir, **values):
-  """Another method under the same --output_dir, with --stages_from=auto."""
-  with quick():
-    return train(make_recipe(method, **values), data_dir, donor.directory.parents[2], stages_from='auto')
+@pytest.fixture
+def train_beside(nyud_run, nyud_dir, capsys):
+  """Trains another method under the same --output_dir, with --stages_from=auto; returns the run and what was printed."""
+  def train_method(method, **values):
+    run = train(make_recipe(method, **values), nyud_dir, nyud_run.directory.parents[2], stages_from='auto')
+    return run, capsys.readouterr().out
+  return train_method
 
 
-def test_moddrop_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
+def test_moddrop_on_the_two_streams_of_another_run(nyud_run, train_beside):
   """It is also tested without depth: then the depth stream always answers the same."""
-  run, printed = train_beside(nyud_run, 'moddrop', nyud_dir)
+  run, printed = train_beside('moddrop')
   assert_taken_over(run, nyud_run, printed, ['rgb', 'depth', 'joint'])
   stages = run.read('results.json')['stages']
   assert list(stages) == ['rgb', 'depth', 'joint', 'moddrop']
@@ -248,9 +197,9 @@ def test_moddrop_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
   assert not [stage for stage in stages if stage != 'moddrop' and 'accuracy_with_void_depth' in stages[stage]]
 
 
-def test_autoencoder_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
+def test_autoencoder_on_the_two_streams_of_another_run(nyud_run, train_beside):
   """Its last stage reads RGB alone, and its depth stream what the autoencoder makes of it."""
-  run, printed = train_beside(nyud_run, 'autoencoder', nyud_dir)
+  run, printed = train_beside('autoencoder')
   assert_taken_over(run, nyud_run, printed, ['rgb', 'depth', 'joint'])
   stages = run.read('results.json')['stages']
   assert list(stages) == ['rgb', 'depth', 'joint', 'fused']
@@ -266,9 +215,9 @@ def test_autoencoder_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
 
 
 @pytest.mark.slow
-def test_naive_game_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
+def test_naive_game_on_the_two_streams_of_another_run(nyud_run, train_beside):
   """The stages before the game are taken over, the game is played anew against one output; there is no switch."""
-  run, printed = train_beside(nyud_run, 'naive_adversarial', nyud_dir)
+  run, printed = train_beside('naive_adversarial')
   assert_taken_over(run, nyud_run, printed, ['rgb', 'depth', 'joint'])
   results = run.read('results.json')
   assert list(results['stages']) == list(READS) and list(results['accuracy']) == ['rgb', 'hall', 'sum', 'oracle']
@@ -279,8 +228,8 @@ def test_naive_game_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
 
 
 @pytest.mark.slow
-def test_modality_distillation_on_the_two_streams_of_another_run(nyud_run, nyud_dir):
-  run, printed = train_beside(nyud_run, 'modality_distillation', nyud_dir)
+def test_modality_distillation_on_the_two_streams_of_another_run(nyud_run, train_beside):
+  run, printed = train_beside('modality_distillation')
   assert_taken_over(run, nyud_run, printed, ['rgb', 'depth', 'joint'])
   stages = run.read('results.json')['stages']
   assert list(stages) == ['rgb', 'depth', 'joint', 'hallucination', 'fused']
@@ -290,9 +239,9 @@ def test_modality_distillation_on_the_two_streams_of_another_run(nyud_run, nyud_
 
 
 @pytest.mark.slow
-def test_ensemble_on_the_rgb_stream_of_another_run(nyud_run, nyud_dir):
+def test_ensemble_on_the_rgb_stream_of_another_run(nyud_run, train_beside):
   """Only the first network is shared; the second one is another."""
-  run, printed = train_beside(nyud_run, 'ensemble', nyud_dir)
+  run, printed = train_beside('ensemble')
   assert_taken_over(run, nyud_run, printed, ['rgb'])
   assert (run.directory / 'tensorboard' / 'rgb_2').exists()
   assert not any(same(stream(run, 'joint', 'rgb_2'), stream(nyud_run, 'rgb', 'rgb')))
@@ -300,21 +249,20 @@ def test_ensemble_on_the_rgb_stream_of_another_run(nyud_run, nyud_dir):
   assert list(run.read('results.json')['accuracy']) == ['rgb', 'rgb_2', 'sum', 'oracle']
 
 
-def test_single_stream_has_no_stage_in_common(nyud_run, nyud_dir):
+def test_single_stream_has_no_stage_in_common(train_beside):
   """With nothing to take over `auto` trains, and says nothing."""
-  run, printed = train_beside(nyud_run, 'single_stream', nyud_dir, modalities='depth')
+  run, printed = train_beside('single_stream', modalities='depth')
   assert 'Taken over' not in printed
   results = run.read('results.json')
   assert results['stages']['stream']['reads'] == ['depth']
   assert list(results['accuracy']) == ['depth', 'sum', 'oracle']
 
 
-def test_stages_taken_over_are_what_training_gives(nyud_run, nyud_dir, tmp_path):
+def test_stages_taken_over_are_what_training_gives(nyud_run, nyud_dir, tmp_path, capsys):
   """Stage depth of `two_stream`, trained from nothing, is bit-identical: weights and what the optimizer remembers."""
-  run, printed = train(make_recipe('two_stream'), nyud_dir, tmp_path, stage='depth')
-  assert 'Taken over' not in printed and (run.directory / 'tensorboard' / 'depth').exists()
-  ours, theirs = (saved_variables(r.stage_directory('depth') / 'last' / 'epoch-1') for r in (run, nyud_run))
-  assert all(same(ours, theirs)) and len([name for name in ours if name.startswith('optimizer/')]) > 60
+  run = train(make_recipe('two_stream'), nyud_dir, tmp_path, stage='depth')
+  assert 'Taken over' not in capsys.readouterr().out and (run.directory / 'tensorboard' / 'depth').exists()
+  in_process.assert_same_checkpoints(*(r.stage_directory('depth') / 'last' / 'epoch-1' for r in (run, nyud_run)))
   assert all(same(stream(run, 'depth', 'depth'), stream(nyud_run, 'depth', 'depth')))
 
 
@@ -336,7 +284,7 @@ def test_run_on_other_data_gives_no_stages(nyud_run, tmp_path):
     train(make_recipe(), data_dir, tmp_path / 'runs', stages_from='/nowhere')
 
 
-def test_auto_passes_over_runs_that_it_cannot_read(nyud_run, nyud_dir, tmp_path):
+def test_auto_passes_over_runs_that_it_cannot_read(nyud_run, nyud_dir, tmp_path, capsys):
   """A run of another version of the recipes in the same --output_dir is nobody's mistake: others give their stages."""
   donor = tmp_path / 'nyud' / 'admd' / 'tiny'
   shutil.copytree(nyud_run.directory, donor, ignore=shutil.ignore_patterns('tensorboard', 'saved_model'))
@@ -344,21 +292,21 @@ def test_auto_passes_over_runs_that_it_cannot_read(nyud_run, nyud_dir, tmp_path)
   old.mkdir()
   recipe = yaml.safe_load((donor / 'recipe.yaml').read_text())
   (old / 'recipe.yaml').write_text(yaml.safe_dump({**recipe, 'forgotten': 3}))
-  run, printed = train(make_recipe('moddrop'), nyud_dir, tmp_path, stage='joint', stages_from='auto')
-  assert_taken_over(run, runs.Run.open(str(donor)), printed, ['rgb', 'depth', 'joint'])
+  run = train(make_recipe('moddrop'), nyud_dir, tmp_path, stage='joint', stages_from='auto')
+  assert_taken_over(run, runs.Run.open(str(donor)), capsys.readouterr().out, ['rgb', 'depth', 'joint'])
 
 
 # Depth of another origin.
 
 
-def test_evaluation_with_estimated_depth(nyud_run, nyud_dir):
+def test_evaluation_with_estimated_depth(nyud_run, nyud_dir, capsys):
   """Of images without content the depth stream makes nothing; the run's own results stay as they were."""
   before = {path.name: path.read_bytes() for path in nyud_run.directory.iterdir() if path.is_file()}
-  with quick(), contextlib.redirect_stdout(io.StringIO()) as printed:
+  with in_process.quick():
     workflow.evaluate(str(nyud_run.directory), str(nyud_dir), 'estimated')
   assert {path.name: path.read_bytes() for path in nyud_run.directory.iterdir() if path.is_file()} == before
   folder = nyud_run.directory / 'depth_estimated'
-  assert str(folder / 'results.json') in printed.getvalue() and (folder / 'confusion_sum.png').exists()
+  assert str(folder / 'results.json') in capsys.readouterr().out and (folder / 'confusion_sum.png').exists()
   own, other = nyud_run.read('results.json'), json.loads((folder / 'results.json').read_text())
   assert (own['depth_variant'], other['depth_variant']) == ('depth', 'estimated')
   assert other['stages']['depth']['accuracy']['depth'] == pytest.approx(1 / 3)
@@ -381,8 +329,7 @@ def networks(nyud_run):
 def clips_of_test(nyud_run, nyud_dir):
   """A function that gives all test samples in one batch under a noise on depth: (clips, labels)."""
   recipe = nyud_run.recipe
-  with contextlib.redirect_stdout(io.StringIO()):
-    source = catalog.open_dataset('nyud', str(nyud_dir), recipe.data, recipe.clips.frame_size)
+  source = catalog.open_dataset('nyud', str(nyud_dir), recipe.data, recipe.clips.frame_size)
   names = protocols.split('nyud', 'given', source.names).test
 
   def batch(level):
@@ -418,10 +365,10 @@ def torn_run(nyud_run, networks, clips_of_test, tmp_path_factory):
   return run
 
 
-def test_noise_sweep_has_both_branches_and_the_switch(torn_run, nyud_dir, networks, clips_of_test):
+def test_noise_sweep_has_both_branches_and_the_switch(torn_run, nyud_dir, networks, clips_of_test, capsys):
   """All figures are those of the stages' own methods, the switch's own those of the branch that the score chooses."""
-  levels = ['0', '1', 'void', 'holes:0.3']
-  with quick(), contextlib.redirect_stdout(io.StringIO()) as printed:
+  levels = ['0', 'void', 'holes:0.3']
+  with in_process.quick():
     workflow.sweep_noise(str(torn_run.directory), str(nyud_dir), ','.join(levels))
   result, clean = torn_run.read('noise.json'), torn_run.read('results.json')['stages']
   stages, switch = result['stages'], result['switch']
@@ -454,10 +401,11 @@ def test_noise_sweep_has_both_branches_and_the_switch(torn_run, nyud_dir, networ
     noisy, quiet = all_scores[level][:, np.newaxis], all_scores['0']
     assert switch['roc'][level]['auc'] == pytest.approx(np.mean(noisy > quiet) + np.mean(noisy == quiet) / 2, abs=0.03)
   assert switch['roc']['void']['auc'] == 1
+  printed = capsys.readouterr().out
   for name in ('noise.png', 'switch.png', 'switch_roc.png'):
     assert (torn_run.directory / name).read_bytes().startswith(b'\x89PNG')
-    assert name in printed.getvalue()
-  assert '| area under the ROC | - | ' in printed.getvalue()
+    assert name in printed
+  assert '| area under the ROC | - | ' in printed
 
 
 # What a server does: no import of this project. `auto` is asked for all samples at once and for each alone.
@@ -488,8 +436,7 @@ BLACK, ONE_PIXEL, ALL_NAN = 6, 7, 8
 def served(torn_run, networks, clips_of_test, tmp_path_factory):
   """What another process answers with the exported switch: (answers, what the stages' own methods answer, folder)."""
   directory = tmp_path_factory.mktemp('served')
-  with contextlib.redirect_stdout(io.StringIO()):
-    workflow.export(str(torn_run.directory), directory / 'admd')
+  workflow.export(str(torn_run.directory), directory / 'admd')
   batch = {modality: clip.numpy() for modality, clip in clips_of_test('0')[0].items()}
   rgb = np.concatenate([batch['rgb'], batch['rgb'][:3]]).astype(np.uint8)
   depth = np.concatenate([batch['depth'], batch['depth'][:3]])
@@ -545,12 +492,11 @@ def test_served_decision_does_not_depend_on_the_neighbours(served):
     np.testing.assert_allclose(answers[f'alone/{key}'], answers[f'auto/{key}'], rtol=1e-4, atol=1e-6)
 
 
-def test_threshold_and_labels_lie_beside_the_model(served, torn_run, nyud_run):
-  """Of an export by hand and of the one that ends a training."""
-  for run, directory in ((torn_run, served[2]), (nyud_run, nyud_run.directory / 'saved_model')):
-    assert json.loads((directory / 'switch.json').read_text()) == run.read('switch.json')
-    assert (directory / 'labels.txt').read_text().split() == ['chair', 'lamp', 'table']
-    assert (directory / '1' / 'saved_model.pb').exists()
+def test_threshold_and_labels_lie_beside_the_model(served, torn_run):
+  directory = served[2]
+  assert json.loads((directory / 'switch.json').read_text()) == torn_run.read('switch.json')
+  assert (directory / 'labels.txt').read_text().split() == ['chair', 'lamp', 'table']
+  assert (directory / '1' / 'saved_model.pb').exists()
 
 
 # What a user can get wrong.
@@ -567,10 +513,8 @@ def test_method_that_the_dataset_does_not_have(method, dataset, known, tmp_path)
 
 def test_switch_without_validation_samples(nyud_dir, tmp_path):
   """Told before any stage is trained."""
-  message = command_line.fail(
-      'train_main', '--method=admd', '--dataset=nyud', '--preset=tiny', '--set=data.hold_out=0',
-      f'--data_dir={nyud_dir}', f'--output_dir={tmp_path}')
-  assert 'validation samples' in message and 'raise data.hold_out' in message
+  with pytest.raises(errors.UserError, match='validation samples.*raise data.hold_out'):
+    train(make_recipe(**{'data.hold_out': 0.0}), nyud_dir, tmp_path)
   assert not list(tmp_path.glob('*/*/*/*/')), 'a stage was begun'
 
 
@@ -618,11 +562,11 @@ def test_killed_inside_the_game_equals_uninterrupted(nyud_dir, tmp_path):
   [whole], [killed] = ((tmp_path / name).glob('nyud/admd/*') for name in ('whole', 'killed'))
   for stage in (*READS, 'watch'):
     last = 'last/epoch-0' if stage == 'fused' else 'last/epoch-6'
-    assert all(same(saved_variables(whole / stage / last), saved_variables(killed / stage / last))), stage
+    in_process.assert_same_checkpoints(whole / stage / last, killed / stage / last)
     names = ['finished.json'] if stage == 'fused' else ['finished.json', 'history.json']
     for name in names:
       assert (whole / stage / name).read_text() == (killed / stage / name).read_text(), f'{stage}/{name}'
-  saved = saved_variables(whole / 'game/last/epoch-6')
+  saved = in_process.saved_variables(whole / 'game/last/epoch-6')
   for optimizer in ('optimizer', 'discriminator_optimizer'):
     names = [name for name in saved if name.startswith(f'{optimizer}/')]
     [iterations] = [name for name in names if '/_iterations/' in name]

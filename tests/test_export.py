@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_privinfo import export
 from tf_privinfo import recipes
 from tf_privinfo import runs
+from tf_privinfo import settings
 from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.methods import fusion
 
@@ -38,12 +39,14 @@ json.dump(answers, open(sys.argv[3], "w"))
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
-  """A method with random weights, its export, inputs and what another process answered to them."""
+  """A method with random weights, its export over an older one, inputs and what another process answered to them."""
   directory = tmp_path_factory.mktemp('export')
-  recipe = recipes.recipe('dmcl', 'nwucla', 'cross_view_1', 'tiny')
+  recipe = settings.override(recipes.recipe('dmcl', 'nwucla', 'cross_view_1', 'tiny'), {'modalities': 'rgb,depth'})
   method = runs.build_method(recipe, 'ensemble', len(LABELS))
   run = runs.Run.create_or_resume(directory / 'run', recipe, resume=True)
   run.write('manifest.json', {'label_names': LABELS})
+  (directory / 'served' / '1').mkdir(parents=True)
+  (directory / 'served' / '1' / 'stale').write_text('')
   saved = export.export(run, method, directory / 'served')
   rng = np.random.default_rng(0)
   clips = recipe.clips
@@ -89,13 +92,7 @@ def test_labels_travel_with_the_model(exported):
   assert (saved.parent / 'labels.txt').read_text().split() == LABELS
 
 
-def test_export_replaces_an_older_one_as_a_whole(exported, tmp_path):
-  recipe, method, saved, _, _ = exported
-  run = runs.Run.create_or_resume(tmp_path / 'run', recipe, resume=True)
-  run.write('manifest.json', {'label_names': LABELS})
-  old = tmp_path / 'model'
-  (old / '1').mkdir(parents=True)
-  (old / '1' / 'stale').write_text('')
-  export.export(run, method, old)
-  assert not (old / '1' / 'stale').exists() and (old / '1' / 'saved_model.pb').exists()
-  assert not (tmp_path / 'model.tmp').exists()
+def test_export_replaces_an_older_one_as_a_whole(exported):
+  saved = exported[2]
+  assert not (saved / 'stale').exists() and (saved / 'saved_model.pb').exists()
+  assert not saved.parent.with_name('served.tmp').exists()

@@ -135,7 +135,7 @@ def two_steps(golden, ensemble, clips, inference_logits):
   del inference_logits  # must come first
   # 1000 images in batches of two, as when the golden file was made: the rate of step 1 is a 2500th of the base.
   schedule = optimizers.stepwise_schedule(1.28e-3, 500, 5.0, DECAY_EPOCHS)
-  ensemble.compile(optimizers.Momentum(schedule))
+  ensemble.compile(optimizers.Momentum(schedule), run_eagerly=True)  # twice: tracing it takes longer
   network = ensemble.streams['rgb']
   first, shortcut = network.stem_spatial.norm, network.units[4].shortcut.norm
   watched = {

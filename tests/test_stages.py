@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 
 from tests import command_line
+from tests import in_process
 from tests import native_files
+from tests.in_process import same, stream, train
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import settings
-from tf_privinfo import training
 from tf_privinfo import workflow
 from tf_privinfo.networks import slim_checkpoint
 
@@ -22,42 +23,29 @@ STAGES = ['rgb', 'depth', 'joint', 'hallucination', 'finetune']
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
+  """Two actions: eight training videos of the ten classes, two batches."""
   directory = tmp_path_factory.mktemp('nwucla')
-  native_files.write_nwucla(directory)
+  native_files.write_nwucla(directory, actions=(1, 2))
   return directory
-
-
-@pytest.fixture(autouse=True, scope='module')
-def one_device():
-  """The default strategy, although the test process has two logical CPUs."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(training, 'make_strategy', lambda num_gpus: tf.distribute.get_strategy())
-    yield
 
 
 def make_recipe(method='modality_distillation', **values):
   return settings.override(recipes.recipe(method, 'nwucla', 'cross_view_3', 'tiny'), values)
 
 
-def train(recipe, data_dir, output_dir, **options):
-  return workflow.train(recipe, data_dir=str(data_dir), output_dir=output_dir,
-                        **{'resume': True, 'num_gpus': -1, **options})
-
-
 @pytest.fixture(scope='module')
 def run(data_dir, tmp_path_factory):
-  """Modality distillation, its step 1 by itself and then the rest."""
+  """Modality distillation, its step 1 by itself, RGB as a user trains it, and then the rest."""
   output_dir = tmp_path_factory.mktemp('runs')
   for stage in ('rgb', 'depth'):
-    unfinished = train(make_recipe(), data_dir, output_dir, stage=stage)
+    unfinished = train(make_recipe(), data_dir, output_dir, stage=stage, slowly=stage == 'rgb')
     assert unfinished.read('results.json') is None
   return train(make_recipe(), data_dir, output_dir, stage='joint:')
 
 
-def stream(run, stage, name):
-  network = run.restore_method(stage).streams[name]
-  network.trainable = True  # frozen or not, the variables in the same order
-  return [variable.numpy() for variable in network.weights]
+@pytest.fixture(scope='module')
+def ensemble(data_dir, tmp_path_factory):
+  return train(make_recipe('ensemble'), data_dir, tmp_path_factory.mktemp('ensemble'))
 
 
 def test_results_have_every_step(run):
@@ -73,14 +61,13 @@ def test_results_have_every_step(run):
 
 def test_frozen_streams_come_out_of_step_3_as_they_went_in(run):
   for name in ('rgb', 'depth'):
-    for before, after in zip(stream(run, 'joint', name), stream(run, 'hallucination', name)):
-      np.testing.assert_array_equal(after, before)
-  for before, after in zip(stream(run, 'joint', 'depth'), stream(run, 'hallucination', 'hall')):
-    assert not np.array_equal(after, before)
+    assert all(same(stream(run, 'hallucination', name), stream(run, 'joint', name)))
+  assert not any(same(stream(run, 'hallucination', 'hall'), stream(run, 'joint', 'depth')))
 
 
-def test_deployed_model_reads_rgb_alone(run):
-  served = tf.saved_model.load(str(run.directory / 'saved_model' / '1'))
+def test_deployed_model_reads_rgb_alone(run, tmp_path):
+  workflow.export(str(run.directory), tmp_path / 'served')
+  served = tf.saved_model.load(str(tmp_path / 'served' / '1'))
   assert set(served.signatures) == {'serving_default', 'rgb', 'rgb_jpeg'}
   clip = np.random.default_rng(0).integers(0, 256, (2, 5, 32, 32, 3)).astype(np.uint8)
   expected = run.restore_method()({'rgb': tf.constant(clip, tf.float32)})
@@ -99,7 +86,8 @@ def test_tensorboard_of_step_3(run):
 
 def test_noise_sweep(run, data_dir, capsys):
   """Depth's own line and the two streams' move, those that read RGB alone are flat; variance 0 is the clean result."""
-  workflow.sweep_noise(str(run.directory), str(data_dir), '0,10,void')
+  with in_process.quick():
+    workflow.sweep_noise(str(run.directory), str(data_dir), '0,10,void')
   stages = run.read('noise.json')['stages']
   clean = run.read('results.json')['stages']
   for stage in STAGES:
@@ -112,13 +100,11 @@ def test_noise_sweep(run, data_dir, capsys):
   assert '| noise on depth | 0 | 10 | void |' in printed and 'noise.png' in printed
 
 
-def test_noise_needs_depth(data_dir, tmp_path):
-  run = train(make_recipe('single_stream'), data_dir, tmp_path)
-  assert set(run.read('results.json')['accuracy']) == {'rgb', 'sum', 'oracle'}
+def test_noise_needs_depth(ensemble, data_dir):
   with pytest.raises(errors.UserError, match='reads rgb'):
-    workflow.sweep_noise(str(run.directory), str(data_dir), '0')
+    workflow.sweep_noise(str(ensemble.directory), str(data_dir), '0')
   with pytest.raises(errors.UserError, match='loud'):
-    workflow.sweep_noise(str(run.directory), str(data_dir), '0,loud')
+    workflow.sweep_noise(str(ensemble.directory), str(data_dir), '0,loud')
 
 
 def test_imagenet_weights_start_step_1(data_dir, tmp_path, capsys):
@@ -137,15 +123,14 @@ def test_imagenet_weights_start_step_1(data_dir, tmp_path, capsys):
 def test_another_run_gives_its_streams(run, data_dir, tmp_path):
   recipe = make_recipe(init_from=str(run.directory), **{'stages.rgb.learning_rate': 0.0})
   again = train(recipe, data_dir, tmp_path, stage='rgb')
-  kernels = lambda weights: [w for w in weights if w.ndim == 4]  # batch statistics move
-  for ours, theirs in zip(kernels(stream(again, 'rgb', 'rgb')), kernels(stream(run, 'rgb', 'rgb'))):
-    np.testing.assert_array_equal(ours, theirs)
+  kernels = [{name: value for name, value in stream(r, 'rgb', 'rgb').items() if value.ndim == 4}
+             for r in (again, run)]  # batch statistics move
+  assert all(same(*kernels))
 
 
 def test_another_run_with_other_classes(run, data_dir, tmp_path):
   """Refused in words; with a new classifier the rest is taken."""
   other = tmp_path / 'other'
-  native_files.write_nwucla(tmp_path / 'data', actions=(1, 2))
   other.mkdir()
   (other / 'recipe.yaml').write_text((run.directory / 'recipe.yaml').read_text())
   manifest = {**run.read('manifest.json'), 'label_names': ['a', 'b', 'c']}
@@ -187,22 +172,24 @@ def test_seeds_of_stages_differ_and_are_functions_of_the_recipe():
   assert not np.array_equal(kernel(first), kernel(second))
 
 
-@pytest.mark.parametrize('method, streams', [
-    # Their stages are of the kinds that modality_distillation has, whose run is a quick test.
-    pytest.param('two_stream', {'rgb', 'depth'}, marks=pytest.mark.slow),
-    pytest.param('hoffman', {'rgb', 'hall'}, marks=pytest.mark.slow), ('ensemble', {'rgb', 'rgb_2'})])
+def test_ensemble_end_to_end(ensemble):
+  """Its last stage takes the two networks as they are."""
+  assert set(ensemble.read('results.json')['accuracy']) == {'rgb', 'rgb_2', 'sum', 'oracle'}
+  assert ensemble.read('joint/finished.json') == {'weights': 'last/epoch-0', 'epochs': 0}
+  assert all(same(stream(ensemble, 'joint', 'rgb_2'), stream(ensemble, 'rgb_2', 'rgb_2')))
+
+
+@pytest.mark.slow  # their stages are of the kinds that modality_distillation has
+@pytest.mark.parametrize('method, streams', [('two_stream', {'rgb', 'depth'}), ('hoffman', {'rgb', 'hall'})])
 def test_baselines_end_to_end(method, streams, data_dir, tmp_path):
-  run = train(make_recipe(method), data_dir, tmp_path)
+  run = train(make_recipe(method), data_dir, tmp_path, slowly=True)
   assert set(run.read('results.json')['accuracy']) == {*streams, 'sum', 'oracle'}
-  if method == 'ensemble':  # its last stage takes the two networks as they are
-    assert run.read('joint/finished.json') == {'weights': 'last/epoch-0', 'epochs': 0}
-    for ours, theirs in zip(stream(run, 'joint', 'rgb_2'), stream(run, 'rgb_2', 'rgb_2')):
-      np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.slow
-def test_killed_inside_every_stage_equals_uninterrupted(data_dir, tmp_path):
+def test_killed_inside_every_stage_equals_uninterrupted(tmp_path):
   """SIGKILL inside each of the stages: weights, optimizer, history and results are bit-identical."""
+  data_dir = native_files.write_nwucla(tmp_path / 'data').parent
   flags = ['--method=modality_distillation', '--dataset=nwucla', f'--data_dir={data_dir}', '--preset=tiny',
            '--epochs=6']
   command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "whole"}')
@@ -217,7 +204,7 @@ def test_killed_inside_every_stage_equals_uninterrupted(data_dir, tmp_path):
   command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "killed"}')
   [whole], [killed] = whole.iterdir(), killed.iterdir()
   for stage in STAGES:
-    command_line.assert_same_checkpoints(whole / stage / 'last/epoch-6', killed / stage / 'last/epoch-6')
+    in_process.assert_same_checkpoints(whole / stage / 'last/epoch-6', killed / stage / 'last/epoch-6')
     for name in ('history.json', 'finished.json'):
       assert (whole / stage / name).read_text() == (killed / stage / name).read_text(), name
   assert (whole / 'results.json').read_text() == (killed / 'results.json').read_text()

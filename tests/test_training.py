@@ -1,6 +1,8 @@
 """Training end to end: every method, resume after SIGKILL, NaN, tracing."""
 
+import dataclasses
 import pathlib
+import shutil
 import time
 
 import numpy as np
@@ -8,14 +10,16 @@ import pytest
 import tensorflow as tf
 
 from tests import command_line
+from tests import in_process
 from tests import native_files
+from tests import tiny_stream
+from tests.in_process import train
 from tf_privinfo import errors
 from tf_privinfo import optimizers
 from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import settings
 from tf_privinfo import training
-from tf_privinfo import workflow
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets import clips
 from tf_privinfo.datasets import protocols
@@ -24,72 +28,82 @@ from tf_privinfo.methods import multiple_choice
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-  """Native files of NW-UCLA: 10 actions, 3 views, 40 training videos."""
+  """Native files of NW-UCLA: 2 of 10 actions, 3 views, 8 training videos."""
   directory = tmp_path_factory.mktemp('nwucla')
-  native_files.write_nwucla(directory)
+  native_files.write_nwucla(directory, actions=(1, 2))
   return directory
 
 
-@pytest.fixture(autouse=True)
-def one_device(request):
-  """The default strategy, although the test process has two logical CPUs (MirroredStrategy takes long to trace)."""
-  strategy = tf.distribute.get_strategy()
-  if 'two_devices' in request.fixturenames:
-    assert isinstance(training.make_strategy(-1), tf.distribute.MirroredStrategy)
-    strategy = request.getfixturevalue('two_devices')
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(training, 'make_strategy', lambda num_gpus: strategy)
-    yield
+@pytest.fixture(scope='module')
+def source(data_dir):
+  return catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
 
 
 def make_recipe(method='dmcl', modalities='rgb,depth', **values):
+  """Few frames and clips, whose sampling takes long to trace; 6 videos train and 2 validate."""
   recipe = recipes.recipe(method, 'nwucla', 'cross_view_1', 'tiny')
-  return settings.override(recipe, {'modalities': modalities, **values})
+  return settings.override(recipe, {
+      'modalities': modalities, 'clips.frames': 4, 'clips.test_clips': 2, 'clips.colour': False,
+      'data.hold_out': 0.25, 'stages.ensemble.batch_size': 2, **values})
 
 
-def train(recipe, data_dir, output_dir, **options):
-  return workflow.train(recipe, data_dir=str(data_dir), output_dir=output_dir,
-                        **{'resume': True, 'num_gpus': -1, **options})
+@pytest.fixture(scope='module')
+def dmcl_run(data_dir, tmp_path_factory):
+  """Of three modalities, as a user trains it."""
+  return train(make_recipe(modalities='rgb,depth,flow'), data_dir, tmp_path_factory.mktemp('runs'), slowly=True)
 
 
-def test_two_devices_end_to_end(two_devices, data_dir, tmp_path):
+def test_two_devices_end_to_end(two_devices, tmp_path, monkeypatch):
   """The whole job under MirroredStrategy, validation and evaluation with uneven last batches included."""
-  run = train(make_recipe(**{'stages.ensemble.epochs': 1}), data_dir, tmp_path)
-  results = run.read('results.json')
-  assert results['samples'] == 20 and np.isfinite(run.read('ensemble/history.json')[0]['loss'])
+  assert isinstance(training.make_strategy(-1), tf.distribute.MirroredStrategy)
+  monkeypatch.setattr(runs, '_network', lambda recipe, stream, num_classes: tiny_stream.TinyStream(num_classes))
+  native_files.write_nwucla(tmp_path / 'data', actions=(1, 2, 3), subjects=1)
+  recipe = make_recipe(**{'stages.ensemble.epochs': 1, 'clips.test_clips': 1, 'data.hold_out': 0.5})
+  run = train(recipe, tmp_path / 'data', tmp_path, slowly=True, strategy=two_devices)
+  results, [history] = run.read('results.json'), run.read('ensemble/history.json')
+  assert results['samples'] == 3 and np.isfinite(history['loss']) and 'validation/sum' in history
 
 
-@pytest.mark.parametrize('method', ['dmcl', 'smcl', 'cmcl', 'independent', 'random_teacher'])
-def test_multiple_choice_end_to_end(method, data_dir, tmp_path, capsys):
-  modalities = 'rgb,depth,flow' if method == 'dmcl' else 'rgb,depth'
-  run = train(make_recipe(method, modalities), data_dir, tmp_path)
-  results = run.read('results.json')
-  assert results['samples'] == 20 and results['method'] == method
-  assert set(results['accuracy']) == {*modalities.split(','), 'sum', 'oracle'}
-  assert len(results['subset_accuracy']) == (7 if method == 'dmcl' else 3)
-  history = run.read('ensemble/history.json')
+def assert_complete(run, modalities):
+  results, history = run.read('results.json'), run.read('ensemble/history.json')
+  assert results['samples'] == 4 and results['method'] == run.recipe.method
+  assert set(results['accuracy']) == {*modalities, 'sum', 'oracle'}
+  assert len(results['subset_accuracy']) == 2**len(modalities) - 1
   assert [entry['epoch'] for entry in history] == [1, 2]
   assert all(np.isfinite(value) for entry in history for value in entry.values())
+
+
+def test_dmcl_end_to_end(dmcl_run, data_dir, capsys):
+  """And once more, when nothing is left to do but to show the results."""
+  assert_complete(dmcl_run, ['rgb', 'depth', 'flow'])
+  assert (dmcl_run.directory / 'saved_model' / '1' / 'saved_model.pb').exists()
+  assert (dmcl_run.directory / 'confusion_sum.png').read_bytes().startswith(b'\x89PNG')
+  before = {path: path.stat().st_mtime_ns for path in dmcl_run.directory.rglob('*') if path.suffix != '.json'}
+  train(dmcl_run.recipe, data_dir, dmcl_run.directory.parents[2])
+  assert {path: path.stat().st_mtime_ns for path in before} == before
   printed = capsys.readouterr().out
   assert '| Φ (oracle: any stream right) |' in printed
-  assert printed.strip().splitlines()[-1].startswith(f'Everything is in {run.directory}')
+  assert printed.strip().splitlines()[-1].startswith(f'Everything is in {dmcl_run.directory}')
 
 
-def test_finished_run_is_not_trained_again(data_dir, tmp_path, monkeypatch):
-  recipe = make_recipe()
-  first = train(recipe, data_dir, tmp_path).read('results.json')
-  monkeypatch.setattr(tf.keras.Model, 'fit', lambda *args, **kwargs: pytest.fail('trained again'))
-  assert train(recipe, data_dir, tmp_path).read('results.json') == first
-  monkeypatch.undo()
-  again = train(recipe, data_dir, tmp_path, resume=False)
-  kept = [path for path in again.directory.parent.iterdir() if path.name.startswith(again.directory.name + '.')]
-  assert len(kept) == 1 and (kept[0] / 'results.json').exists()
-  assert again.read('results.json')['samples'] == first['samples']
+@pytest.mark.parametrize('method', ['smcl', 'cmcl', 'independent', 'random_teacher'])
+def test_multiple_choice_end_to_end(method, data_dir, tmp_path):
+  assert_complete(train(make_recipe(method), data_dir, tmp_path), ['rgb', 'depth'])
+
+
+def test_noresume_keeps_the_earlier_run_aside(dmcl_run, tmp_path):
+  directory = tmp_path / 'run'
+  shutil.copytree(dmcl_run.directory, directory)
+  run = runs.Run.create_or_resume(directory, dmcl_run.recipe, resume=False)
+  [kept] = tmp_path.glob('run.*')
+  assert (kept / 'results.json').read_text() == (dmcl_run.directory / 'results.json').read_text()
+  assert [path.name for path in directory.iterdir()] == ['recipe.yaml'] and run.read('results.json') is None
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_equals_uninterrupted(data_dir, tmp_path):
+def test_killed_and_resumed_equals_uninterrupted(tmp_path):
   """SIGKILL at three random moments: weights, optimizer, history and results are bit-identical."""
+  data_dir = native_files.write_nwucla(tmp_path / 'data').parent
   flags = ['--method=dmcl', '--dataset=nwucla', f'--data_dir={data_dir}', '--preset=tiny', '--epochs=12',
            '--set=modalities=rgb,depth']
   command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "whole"}')
@@ -102,7 +116,7 @@ def test_killed_and_resumed_equals_uninterrupted(data_dir, tmp_path):
     process.communicate()
   command_line.succeed('train_main', *flags, f'--output_dir={tmp_path / "killed"}')
   whole, killed = (run_directory(tmp_path / name) for name in ('whole', 'killed'))
-  command_line.assert_same_checkpoints(whole / 'ensemble/last/epoch-12', killed / 'ensemble/last/epoch-12')
+  in_process.assert_same_checkpoints(whole / 'ensemble/last/epoch-12', killed / 'ensemble/last/epoch-12')
   for name in ('ensemble/history.json', 'ensemble/finished.json', 'results.json'):
     assert (whole / name).read_text() == (killed / name).read_text(), name
 
@@ -112,54 +126,61 @@ def run_directory(output_dir) -> pathlib.Path:
   return path
 
 
-def test_nan_stops_with_step_and_term_and_keeps_the_last_checkpoint(data_dir, tmp_path, monkeypatch):
+def test_nan_stops_with_step_and_term_and_the_last_checkpoint_is_gone_on_from(data_dir, tmp_path, monkeypatch):
+  """Bit-identical to a run that was never stopped: weights, optimizer, history and results."""
   terms = multiple_choice.DMCL.terms
 
   def poisoned(self, labels, logits, winners):
     result = terms(self, labels, logits, winners)
-    nan_from = tf.where(self.optimizer.iterations >= 13, np.nan, 0.0)
+    nan_from = tf.where(self.optimizer.iterations >= 4, np.nan, 0.0)
     return {**result, 'soft': result['soft'] + tf.cast(nan_from, tf.float32)}
 
+  whole = train(make_recipe(), data_dir, tmp_path / 'whole')
   monkeypatch.setattr(multiple_choice.DMCL, 'terms', poisoned)
-  with pytest.raises(errors.UserError, match=r'Step 14 gave loss_soft/rgb = nan'):
+  with pytest.raises(errors.UserError, match=r'Step 5 gave loss_soft/rgb = nan'):
     train(make_recipe(), data_dir, tmp_path)
   monkeypatch.undo()
   assert [p.name for p in run_directory(tmp_path).glob('ensemble/last/*.index')] == ['epoch-1.index']
-  run = train(make_recipe(), data_dir, tmp_path)  # goes on from the intact checkpoint
-  assert [entry['epoch'] for entry in run.read('ensemble/history.json')] == [1, 2]
+  run = train(make_recipe(), data_dir, tmp_path)
+  in_process.assert_same_checkpoints(*(r.directory / 'ensemble/last/epoch-2' for r in (run, whole)))
+  for name in ('ensemble/history.json', 'ensemble/finished.json', 'results.json'):
+    assert run.read(name) == whole.read(name), name
 
 
-def test_early_stopping_and_best_weights(data_dir, tmp_path, monkeypatch):
-  """With scripted validation accuracies: the latest best is kept, patience counts from it."""
-  source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
-  names = protocols.split('nwucla', 'cross_view_1', source.names)
-  split = names._replace(train=names.train[10:], validation=names.train[:10])
+def test_early_stopping_and_best_weights(data_dir, source, tmp_path, monkeypatch):
+  """With scripted validation accuracies: the latest best is kept, patience counts from it.
+
+  With the test view's prepared files gone: training never opens one.
+  """
+  split = protocols.split('nwucla', 'cross_view_1', source.names, hold_out=0.25)
   scripted = iter([0.2, 0.5, 0.5, 0.4, 0.3, 0.9])
   monkeypatch.setattr(training, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
-  recipe = make_recipe(**{'stages.ensemble.epochs': 9, 'stages.ensemble.early_stopping_patience': 2})
+  recipe = make_recipe(modalities='rgb', **{'stages.ensemble.epochs': 9, 'stages.ensemble.early_stopping_patience': 2})
   run = runs.Run.create_or_resume(tmp_path / 'run', recipe, resume=True)
-  training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
+  files = list((data_dir / 'prepared').rglob('*view_1_*.tfrecord*'))
+  assert files
+  hidden = [path.rename(path.with_name('hidden-' + path.name)) for path in files]
+  try:
+    with in_process.quick():
+      training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
+  finally:
+    for path, original in zip(hidden, files):
+      path.rename(original)
   assert run.read('ensemble/finished.json') == {'weights': 'best/epoch-3', 'epochs': 5}
   assert sorted(p.name for p in (tmp_path / 'run/ensemble/best').iterdir()) == [
       'epoch-3.data-00000-of-00001', 'epoch-3.index']
 
-
-def test_last_weights_where_the_recipe_asks_for_them(data_dir, tmp_path, monkeypatch):
-  source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
-  names = protocols.split('nwucla', 'cross_view_1', source.names)
-  split = names._replace(train=names.train[10:], validation=names.train[:10])
-  scripted = iter([0.9, 0.1])
-  monkeypatch.setattr(training, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
-  run = runs.Run.create_or_resume(
-      tmp_path / 'run', make_recipe(**{'stages.ensemble.selection': 'last'}), resume=True)
+  # Asked again, now for the last weights: nothing is left to train.
+  (tmp_path / 'run/ensemble/finished.json').unlink()
+  stages = {'ensemble': dataclasses.replace(recipe.stages['ensemble'], selection='last')}
+  run = runs.Run(run.directory, dataclasses.replace(recipe, stages=stages))
   training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
-  assert run.read('ensemble/finished.json') == {'weights': 'last/epoch-2', 'epochs': 2}
+  assert run.read('ensemble/finished.json') == {'weights': 'last/epoch-5', 'epochs': 5}
 
 
-def test_no_retracing(data_dir):
+def test_no_retracing(source):
   """One trace for all batches and epochs of training, and for micro-batches of any size."""
-  source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
-  recipe = make_recipe()
+  recipe = make_recipe(modalities='rgb')
   method = runs.build_method(recipe, 'ensemble', 10)
   method.compile(optimizer=optimizers.Momentum(0.0))
   method.optimizer.build(method.trainable_variables)
@@ -167,32 +188,15 @@ def test_no_retracing(data_dir):
       source.videos(source.names[:9], recipe.modalities), recipe.clips, seed=0, epochs=range(3), batch_size=4)
   method.fit(batches.map(lambda clip, label, sample_id: (clip, label)), epochs=3, steps_per_epoch=2, verbose=0)
   assert method.train_tf_function.experimental_get_tracing_count() == 1
-  for batch_size in (7, 16):
+  for batch_size in (4, 16):
     fixed = clips.fixed_clips(source.videos(source.names[:3], recipe.modalities), recipe.clips, batch_size=batch_size)
     method.predict(fixed.map(lambda clip, *_: clip), verbose=0)
   assert method.predict_function.experimental_get_tracing_count() == 1
 
 
-def test_training_never_opens_a_file_of_the_test_split(data_dir, tmp_path):
-  """With the test view's prepared files gone, everything but the final evaluation still runs."""
-  source = catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
-  split = protocols.split('nwucla', 'cross_view_1', source.names)
-  files = list((data_dir / 'prepared').rglob('*view_1_*.tfrecord*'))
-  assert files
-  hidden = [path.rename(path.with_name('hidden-' + path.name)) for path in files]
-  try:
-    run = runs.Run.create_or_resume(tmp_path / 'run', make_recipe(), resume=True)
-    training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
-    assert run.read('ensemble/finished.json')['epochs'] == 2
-  finally:
-    for path, original in zip(hidden, files):
-      path.rename(original)
-
-
-def test_tensorboard_has_everything(data_dir, tmp_path):
-  run = train(make_recipe(modalities='rgb,depth,flow'), data_dir, tmp_path)
+def test_tensorboard_has_everything(dmcl_run):
   tags, plugins = set(), set()
-  for path in run.directory.glob('tensorboard/*/events*'):
+  for path in dmcl_run.directory.glob('tensorboard/*/events*'):
     for record in tf.data.TFRecordDataset(str(path)):
       event = tf.compat.v1.Event.FromString(record.numpy())
       plugins.update(['graph'] if event.graph_def else [])

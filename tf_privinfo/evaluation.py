@@ -66,12 +66,12 @@ def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str], folder
       'stages': stages,
       **summarise(predictions, source.label_names),
   }
-  matrices = {name: np.array(matrix) for name, matrix in results['confusion'].items()}
-  for name, matrix in matrices.items():
-    picture = plots.confusion_matrix(matrix, source.label_names, f'{name}: {results["accuracy"][name]:.1%}')
+  pictures = {
+      name: plots.confusion_matrix(np.array(matrix), source.label_names, f'{name}: {results["accuracy"][name]:.1%}')
+      for name, matrix in results['confusion'].items()}
+  for name, picture in pictures.items():
     atomic.write(run.directory / folder / f'confusion_{name}.png', picture)
-  summaries.write_confusion_matrices(
-      run.directory / folder / 'tensorboard' / 'test', matrices, source.label_names, step=0)
+  summaries.write_confusion_matrices(run.directory / folder / 'tensorboard' / 'test', pictures, step=0)
   atomic.write(run.directory / folder / 'predictions.npz', _archive(predictions))
   run.write(os.path.join(folder, 'results.json'), results)
   return results

@@ -6,8 +6,6 @@ from typing import Any, Dict, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tf_privinfo import plots
-
 
 class TensorBoard(tf.keras.callbacks.Callback):
   """Logs a stage: scalars and images per epoch, example clips, graph and hyperparameters.
@@ -39,9 +37,7 @@ class TensorBoard(tf.keras.callbacks.Callback):
       for modality, clips in self._examples.items():
         tf.summary.image(f'clips/{modality}', film_strips(clips), max_outputs=4,
                          description='the frames of augmented training clips, in temporal order')
-      clips = {m: tf.TensorSpec([None, *clip.shape[1:]], clip.dtype) for m, clip in self._examples.items()}
-      forward = tf.function(lambda clips: self.model(clips)).get_concrete_function(clips)
-      tf.summary.graph(forward.graph)
+      write_graph(self.model, self._examples)
 
   def on_epoch_end(self, epoch, logs=None):
     with self._writer.as_default(step=epoch):
@@ -58,6 +54,12 @@ class TensorBoard(tf.keras.callbacks.Callback):
     self._writer.close()
 
 
+def write_graph(model: tf.keras.Model, examples: Dict[str, tf.Tensor]) -> None:
+  """Logs the graph of a forward pass on clips such as `examples`, {modality: [B, T, H, W, 3]}."""
+  clips = {m: tf.TensorSpec([None, *clip.shape[1:]], clip.dtype) for m, clip in examples.items()}
+  tf.summary.graph(tf.function(lambda clips: model(clips)).get_concrete_function(clips).graph)
+
+
 def film_strips(clips: tf.Tensor) -> tf.Tensor:
   """Clips [B, T, H, W, 3] of 0..255 as images [B, H, T*W, 3] uint8."""
   height, frames, width = clips.shape[2], clips.shape[1], clips.shape[3]
@@ -65,14 +67,12 @@ def film_strips(clips: tf.Tensor) -> tf.Tensor:
   return tf.cast(tf.round(strips), tf.uint8)
 
 
-def write_confusion_matrices(directory: pathlib.Path, matrices: Dict[str, np.ndarray],
-                             label_names: Sequence[str], step: int) -> None:
-  """Logs confusion matrices [C, C] as images, one per stream."""
+def write_confusion_matrices(directory: pathlib.Path, pictures: Dict[str, bytes], step: int) -> None:
+  """Logs pictures of confusion matrices, PNG bytes, one per stream."""
   writer = tf.summary.create_file_writer(str(directory))
   with writer.as_default(step=step):
-    for name, matrix in matrices.items():
-      picture = tf.io.decode_png(plots.confusion_matrix(matrix, label_names, name))
-      tf.summary.image(f'confusion/{name}', picture[tf.newaxis])
+    for name, picture in pictures.items():
+      tf.summary.image(f'confusion/{name}', tf.io.decode_png(picture)[tf.newaxis])
   writer.close()
 
 

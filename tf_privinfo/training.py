@@ -183,7 +183,7 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
         stage.early_stopping_patience, state, directory / 'best'))
   examples, _, _ = next(iter(clips.training_clips(
       source.videos(split.train, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
-      batch_size=4, noisy_depth=method.learns_from_noisy_depth)))
+      batch_size=min(4, len(split.train)), noisy_depth=method.learns_from_noisy_depth)))
   history = (run.read(f'{name}/history.json') or [])[:int(state.epoch)]
   return result + [
       summaries.TensorBoard(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import parity
+from tests import parity, tiny_stream
 from tests.networks import authors_discriminator, authors_resnet50
 from tf_privinfo import losses
 from tf_privinfo.configs import DiscriminatorConfig, ResNet50Config
@@ -122,20 +122,6 @@ def test_what_is_shown_of_the_discriminator():
     assert float(logs[f'discriminator/{key}']) == pytest.approx(expected, abs=1e-5), key
 
 
-class TinyStream(tf.keras.Model):
-  """Features [B*T, 8] and logits of frames' mean colours: enough of a stream to play, and quick to trace."""
-
-  def __init__(self, **kwargs):
-    super().__init__(**kwargs)
-    self.bottleneck = tf.keras.layers.Dense(8, 'relu')
-    self.classifier = tf.keras.layers.Dense(CLASSES)
-
-  def end_points(self, clips, training=False):
-    features = self.bottleneck(tf.reshape(tf.reduce_mean(clips, axis=[2, 3]), [-1, 3]) / 100)
-    return {'features': features,
-            'logits': tf.reduce_mean(tf.reshape(self.classifier(features), [-1, FRAMES, CLASSES]), axis=1)}
-
-
 def test_two_devices_play_as_one(two_devices):
   """Half batches on two devices: both players take the step that they take on one."""
   clips, labels = make_batch()
@@ -144,7 +130,7 @@ def test_two_devices_play_as_one(two_devices):
   def play(strategy):
     with strategy.scope():
       tf.keras.utils.set_random_seed(3)
-      streams = {name: TinyStream(name=name) for name in ('depth', 'hall')}
+      streams = {name: tiny_stream.TinyStream(CLASSES, name=name) for name in ('depth', 'hall')}
       for network in streams.values():
         network.end_points(clips['rgb'])
       opponent = discriminator.Discriminator(CLASSES, BATCH_NORM)

@@ -24,14 +24,19 @@ def make_autoencoder():
 
 
 def test_reconstruction_minimises_the_squared_error():
-  method = cross_modal.Reconstruction({'autoencoder': make_autoencoder()}, reads={'autoencoder': 'rgb'})
-  method.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 1e-3))
+  """With a network that maps colours alone."""
+  tf.keras.utils.set_random_seed(0)
+  network = tf.keras.Sequential(
+      [tf.keras.layers.Rescaling(1 / 255), tf.keras.layers.Dense(3), tf.keras.layers.Rescaling(255.0)])
   clips, labels = make_clips(), tf.zeros([4], tf.int32)
+  network(clips['rgb'])
+  method = cross_modal.Reconstruction({'autoencoder': network}, reads={'autoencoder': 'rgb'})
+  method.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 0.1))
   error = np.mean((method.streams['autoencoder'](clips['rgb'], training=True) - clips['depth'])**2)
   history = [float(method.train_step((clips, labels))['loss'])]
   assert history[0] == pytest.approx(error, rel=1e-4)
   step = tf.function(method.train_step)
-  for _ in range(30):
+  for _ in range(10):
     method.reset_metrics()
     history.append(float(step((clips, labels))['loss']))
   assert history[-1] < 0.8 * history[0]

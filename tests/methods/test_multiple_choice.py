@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import tiny_stream
 from tf_privinfo import optimizers
 from tf_privinfo.configs import R2Plus1DConfig
 from tf_privinfo.methods import multiple_choice
@@ -13,9 +14,17 @@ NETWORK = R2Plus1DConfig(width=4, units=(1, 1))
 CLASSES = 5
 
 
-def make(cls, modalities=('rgb', 'depth'), learning_rate=0.1, **options):
+def new_r2plus1d():
+  return r2plus1d.R2Plus1D(CLASSES, NETWORK)
+
+
+def new_tiny():
+  return tiny_stream.TinyStream(CLASSES)
+
+
+def make(cls, modalities=('rgb', 'depth'), learning_rate=0.1, new_stream=new_r2plus1d, **options):
   tf.keras.utils.set_random_seed(3)
-  streams = {m: r2plus1d.R2Plus1D(CLASSES, NETWORK) for m in modalities}
+  streams = {m: new_stream() for m in modalities}
   method = cls(streams, CLASSES, **options)
   method(make_batch(modalities)[0])
   method.compile(optimizer=optimizers.Momentum(learning_rate))
@@ -41,8 +50,9 @@ def snapshot(method):
     multiple_choice.DMCL, multiple_choice.SMCL, multiple_choice.CMCL, multiple_choice.Independent,
     multiple_choice.RandomTeacher])
 def test_any_number_and_names_of_modalities(cls):
-  method = make(cls, ('thermal', 'audio', 'rgb', 'lidar'))
-  logs = method.train_step(make_batch(method.modalities))
+  """In a graph."""
+  method = make(cls, ('thermal', 'audio', 'rgb', 'lidar'), new_stream=new_tiny)
+  logs = tf.function(method.train_step)(make_batch(method.modalities))
   assert np.isfinite(logs['loss'])
   assert sum(float(logs[f'wins/{m}']) for m in method.modalities) == pytest.approx(1)
   assert set(method({'audio': make_batch(['audio'])[0]['audio']})) == {'audio'}
@@ -105,12 +115,12 @@ def test_wins_per_class_counts_every_sample_once():
 def test_two_devices_equal_one(two_devices):
   """A step with half batches on two devices against one step with the whole batch."""
   batch = make_batch(('rgb', 'depth'), size=6)
-  one = make(multiple_choice.DMCL)
+  one = make(multiple_choice.DMCL, new_stream=new_tiny)
   logs_one = one.train_step(batch)
 
   strategy = two_devices
   with strategy.scope():
-    two = make(multiple_choice.DMCL)
+    two = make(multiple_choice.DMCL, new_stream=new_tiny)
   halves = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensors(batch).unbatch().batch(6))
 
   @tf.function

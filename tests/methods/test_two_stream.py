@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests import parity
+from tests import tiny_stream
 from tests.networks import authors_resnet50
 from tf_privinfo.configs import ConnectionConfig, HallucinationConfig, ResNet50Config
 from tf_privinfo.methods import two_stream
@@ -15,9 +16,17 @@ CLASSES = 5
 READS = {'rgb': 'rgb', 'depth': 'depth', 'hall': 'rgb'}
 
 
-def make(cls, streams, direction='depth_to_rgb', **options):
+def new_resnet(name):
+  return resnet50.ResNet50(CLASSES, NETWORK, name=name)
+
+
+def new_tiny(name):
+  return tiny_stream.TinyStream(CLASSES, name=name)
+
+
+def make(cls, streams, direction='depth_to_rgb', new_stream=new_resnet, **options):
   tf.keras.utils.set_random_seed(3)
-  networks = {name: resnet50.ResNet50(CLASSES, NETWORK, name=name) for name in streams}
+  networks = {name: new_stream(name) for name in streams}
   clips, _ = make_batch()
   for name, network in networks.items():
     network(clips[READS[name]])
@@ -142,7 +151,7 @@ def test_one_step_on_two_devices_equals_one_device(two_devices):
 
   def step(strategy):
     with strategy.scope():
-      method = make(two_stream.Hallucination, ['rgb', 'depth', 'hall'], frozen=('rgb', 'depth'))
+      method = make(two_stream.Hallucination, ['rgb', 'depth', 'hall'], new_stream=new_tiny, frozen=('rgb', 'depth'))
       method.compile(optimizer=tf.keras.optimizers.SGD(1e-2))
       method.optimizer.build(method.trainable_variables)
     data = tf.data.Dataset.from_tensor_slices(make_batch()).batch(4)
@@ -156,16 +165,21 @@ def test_one_step_on_two_devices_equals_one_device(two_devices):
     np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)
 
 
+@pytest.fixture(scope='module')
+def authors_streams():
+  return {name: authors_resnet50.build(f'resnet_v1_50_{name}') for name in ('depth', 'hall')}
+
+
 @pytest.mark.parametrize('mode', ['infer', 'train'])
-def test_step_3_parity(mode):
+def test_step_3_parity(mode, authors_streams):
   """The whole objective of step 3 with connections on the authors' networks, weights and clips."""
-  golden = parity.Golden('md_two_stream_interaction')
-  streams = {name: authors_resnet50.build(f'resnet_v1_50_{name}') for name in ('depth', 'hall')}
+  golden, streams = parity.Golden('md_two_stream_interaction'), authors_streams
   method = two_stream.Hallucination(streams, connections=ConnectionConfig(), reads=READS, frozen=('depth',))
   # In the golden case `infer` the student is in inference mode as well.
   method.streams['hall'].trainable = mode == 'train'
   clips = {m: tf.constant(authors_resnet50.clips(golden[f'images_{m}'])) for m in ('rgb', 'depth')}
-  objective = method.objective(clips, tf.constant(golden['labels']))
+  with authors_resnet50.keep_statistics(*streams.values()):
+    objective = method.objective(clips, tf.constant(golden['labels']))
   floor = parity.EXACT if mode == 'infer' else parity.TRAINING_MODE
   prefix = f's3_inter_{mode}:'
   golden.check(prefix + 'loss_hard', tf.reduce_mean(objective.terms['loss_hard/hall']), floor)
@@ -176,7 +190,7 @@ def test_step_3_parity(mode):
 
 def test_moddrop_drops_values_around_the_mean_and_whole_modalities():
   """A fifth of the values has the mean colour, the rest is 1.25 times as far from it; a tenth of the samples has none."""
-  method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none')
+  method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', new_tiny)
   clip = tf.random.stateless_uniform([400, 1, 8, 8, 3], [1, 2], 0, 255)
   mean = np.array(NETWORK.input_mean, np.float32)
   dropped = method.drop(clip, NETWORK.input_mean, tf.constant([0, 1])).numpy()
@@ -189,13 +203,14 @@ def test_moddrop_drops_values_around_the_mean_and_whole_modalities():
 
 def test_moddrop_draws_anew_in_every_step_and_the_same_after_a_restart():
   def losses_of(steps, start=0):
-    method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', seed=5)
+    method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', new_tiny, seed=5)
     method.compile(optimizer=tf.keras.optimizers.SGD(0.0))
+    method.optimizer.build(method.trainable_variables)
     method.optimizer.iterations.assign(start)
-    result = []
+    step, result = tf.function(method.train_step), []
     for _ in range(steps):
       method.reset_metrics()
-      result.append(float(method.train_step(make_batch())['loss']))
+      result.append(float(step(make_batch())['loss']))
     return result
 
   first, second = losses_of(2)

@@ -193,9 +193,13 @@ def test_batch_norm_at_test_time():
   """Samples are normalised as the real features were that it was trained on, each whatever is beside it."""
   network = discriminator.Discriminator(4, DiscriminatorConfig(frame_index=False, hidden=(8, 6)))
   real = tf.random.stateless_normal([500, 3], [1, 2], mean=5.0)
-  step = tf.function(lambda: network(real, training=True))
-  for _ in range(4000):
-    step()
+
+  @tf.function
+  def watch_real_features():
+    for _ in tf.range(4000):
+      network(real, training=True)
+
+  watch_real_features()
   averages = [v.numpy() for v in network.non_trainable_variables]
   network(real * 3 - 9, training=True, track=False)
   for before, after in zip(averages, network.non_trainable_variables, strict=True):
