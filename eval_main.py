@@ -25,14 +25,14 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string('run_dir', None, 'The run directory, as train_main.py printed it.')
 flags.DEFINE_string('data_dir', None, 'Folder of the native files. Default: data/<dataset>.')
 flags.DEFINE_string(
-    'export_dir', None, 'Write the SavedModel for TF Serving into this folder, as its version 1, instead of evaluating.')
+    'export_dir', None, 'Write the SavedModel for TF Serving into this folder, as version 1, instead of evaluating.')
 flags.DEFINE_string(
-    'depth_variant', None, 'Evaluate with depth of another variant, such as a folder of images that an estimator made of '
-    'RGB; the results go to a folder of their own in the run directory.')
+    'depth_variant', None, 'Evaluate with depth of another variant, such as a folder of images that an estimator made '
+    'of RGB; the results go to a folder of their own in the run directory.')
 flags.DEFINE_string(
     'noise', None, 'Evaluate under noise on depth instead; levels are separated by commas. A number is the variance of '
-    'multiplicative speckle: tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: that part of '
-    'the pixels is missing; levels:8: so many values are left; shift:0.1: displaced by that part of the side; frozen: '
+    'multiplicative speckle: tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: that part '
+    'of the pixels is missing; levels:8: so many values are left; shift:0.1: displaced by that part of the side; frozen: '
     'the first frame stays.')
 
 flags.DEFINE_string(

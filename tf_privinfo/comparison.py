@@ -112,7 +112,7 @@ def accuracy_interval(right: np.ndarray) -> Tuple[float, float]:
 
 
 def difference_interval(right: np.ndarray, other: np.ndarray) -> Tuple[float, float]:
-  """The 95 % paired percentile bootstrap interval of accuracy `right` less `other`, hits [N] bool of the same samples."""
+  """The 95 % paired bootstrap interval of accuracy `right` less `other`, hits [N] bool of the same samples."""
   shares = np.array([np.mean(right & ~other), np.mean(other & ~right)])
   counts = np.random.default_rng(0).multinomial(len(right), [*shares, 1 - shares.sum()], _RESAMPLES)
   low, high = np.quantile((counts[:, 0] - counts[:, 1]) / len(right), [0.025, 0.975])

@@ -109,7 +109,8 @@ class ServedSwitch(ServedMethod):
 
   def signatures(self, modalities):
     rgb, depth = modalities
-    return {**super().signatures((rgb,)), 'rgb_depth': self._clips_signature(modalities), 'auto': self._auto_signature()}
+    return {**super().signatures((rgb,)), 'rgb_depth': self._clips_signature(modalities),
+            'auto': self._auto_signature()}
 
   def _auto_signature(self):
     """Takes `rgb` uint8 and `depth` float32, both [B, T, S, S, 3] of 0..255; depth may have NaN where it is missing.

@@ -173,7 +173,8 @@ _OBJECT_STAGES = {
     'two_stream': _JOINT,
     'ensemble': _ENSEMBLE,
     'modality_distillation': {**_JOINT, **_imitation('hallucination', 'hallucination')},
-    'moddrop': {**_JOINT, 'moddrop': _step('rgb', 'depth', init=('rgb=joint/rgb', 'depth=joint/depth'), loss='moddrop')},
+    'moddrop': {
+        **_JOINT, 'moddrop': _step('rgb', 'depth', init=('rgb=joint/rgb', 'depth=joint/depth'), loss='moddrop')},
     'autoencoder': {
         **_JOINT,
         'autoencoder': _step('autoencoder', loss='reconstruction', selection='last'),

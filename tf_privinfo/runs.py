@@ -144,7 +144,7 @@ class Run:
     return method
 
   def restore_switch(self) -> adversarial.Switch:
-    """The switch between depth and hallucinated depth, from the stages that end with its parts; raises as `restore_method`."""
+    """The switch between depth and hallucinated depth, of trained parts; raises as `restore_method`."""
     joint, game, watch = (self.restore_method(stage) for stage in ('joint', 'game', 'watch'))
     return adversarial.Switch({**joint.streams, 'hall': game.streams['hall']}, watch.discriminator)
 

@@ -131,7 +131,8 @@ def _deployed(run: runs.Run):
     return run.restore_method()
   switch = run.restore_switch()
   if not run.read('switch.json'):
-    raise errors.UserError(f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
+    raise errors.UserError(
+        f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
   return switch
 
 

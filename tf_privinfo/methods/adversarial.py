@@ -80,7 +80,7 @@ class Game(two_stream.FusedStreams):
 
 
 class Watch(base.Method):
-  """The discriminator of a game goes on learning: features of noisy depth take the place of hallucinated ones in eq. 4.1.
+  """The discriminator of a game goes on learning: noisy depth takes the place of hallucinated features in eq. 4.1.
 
   Not in the thesis, which uses the discriminator of the game as it is (section
   4.3.5). Where the game ends in an equilibrium that discriminator has no

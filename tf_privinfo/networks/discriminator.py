@@ -103,9 +103,11 @@ def _dense(units: int, name: str):
 
 def _check(config: DiscriminatorConfig):
   if config.form not in configs.DISCRIMINATOR_FORMS:
-    raise UserError(f'Unknown form {config.form!r} of a discriminator: choose one of {", ".join(configs.DISCRIMINATOR_FORMS)}.')
+    raise UserError(f'Unknown form {config.form!r} of a discriminator: choose one of '
+                    f'{", ".join(configs.DISCRIMINATOR_FORMS)}.')
   if config.task not in configs.DISCRIMINATOR_TASKS:
-    raise UserError(f'Unknown task {config.task!r} of a discriminator: choose one of {", ".join(configs.DISCRIMINATOR_TASKS)}.')
+    raise UserError(f'Unknown task {config.task!r} of a discriminator: choose one of '
+                    f'{", ".join(configs.DISCRIMINATOR_TASKS)}.')
   if config.form == 'residual' and (len(config.hidden) < 3 or len(set(config.hidden[:3])) > 1):
     raise UserError('The first three hidden layers of a residual discriminator have the same width, '
                     f'not {tuple(config.hidden)}.')
