@@ -32,8 +32,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     'noise', None, 'Evaluate under noise on depth instead; levels are separated by commas. A number is the variance of '
     'multiplicative speckle: tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: that part '
-    'of the pixels is missing; levels:8: so many values are left; shift:0.1: displaced by that part of the side; frozen: '
-    'the first frame stays.')
+    'of the pixels is missing; levels:8: so many values are left; shift:0.1: displaced by that part of the side; '
+    'frozen: the first frame stays.')
 
 flags.DEFINE_string(
     'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page to '

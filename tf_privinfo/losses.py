@@ -177,7 +177,7 @@ def adversarial(labels: tf.Tensor, real: tf.Tensor, fake: tf.Tensor,
 
 
 def fake_probability(outputs: tf.Tensor) -> tf.Tensor:
-  """The belief that features are hallucinated: [N], from a discriminator's logits [N, C + 1] or probabilities [N, 1]."""
+  """The belief that features are hallucinated, [N], from the discriminator's logits [N, C + 1] or outputs [N, 1]."""
   if outputs.shape[-1] == 1:
     return 1 - tf.squeeze(outputs, axis=-1)
   return tf.nn.softmax(outputs)[:, FAKE_CLASS]

@@ -22,9 +22,10 @@ flags.DEFINE_string('dataset', None, f'What they are trained on. {_choices(recip
 flags.DEFINE_string(
     'protocol', None, 'Which samples train and test. cross_view_V: view V tests, the others train; cross_subject: '
     'other subjects test; of uwa3dii also cross_view_12_34 and so on: two views train and two test; of ntu60 and '
-    'ntu60_mini also cross_view, of ntu120 cross_setup, of ntu120_mini cross_subject_2 and cross_subject_3, which train '
-    'on other halves. Default: cross_view_1; cross_view_4 of uwa3dii, cross_subject of NTU; for the methods of chapters 3 and 4 '
-    'on nwucla cross_view_3, as in the authors\' code; for objects given, their training and test folders.')
+    'ntu60_mini also cross_view, of ntu120 cross_setup, of ntu120_mini cross_subject_2 and cross_subject_3, which '
+    'train on other halves. Default: cross_view_1; cross_view_4 of uwa3dii, cross_subject of NTU; for the methods of '
+    'chapters 3 and 4 on nwucla cross_view_3, as in the authors\' code; for objects given, their training and test '
+    'folders.')
 flags.DEFINE_string(
     'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
     'Default: data/<dataset>.')
