@@ -135,13 +135,13 @@ def test_nan_stops_with_step_and_term_and_the_last_checkpoint_is_gone_on_from(da
     nan_from = tf.where(self.optimizer.iterations >= 4, np.nan, 0.0)
     return {**result, 'soft': result['soft'] + tf.cast(nan_from, tf.float32)}
 
-  whole = train(make_recipe(), data_dir, tmp_path / 'whole')
+  whole = train(make_recipe(modalities='rgb'), data_dir, tmp_path / 'whole')
   monkeypatch.setattr(multiple_choice.DMCL, 'terms', poisoned)
   with pytest.raises(errors.UserError, match=r'Step 5 gave loss_soft/rgb = nan'):
-    train(make_recipe(), data_dir, tmp_path)
+    train(make_recipe(modalities='rgb'), data_dir, tmp_path)
   monkeypatch.undo()
   assert [p.name for p in run_directory(tmp_path).glob('ensemble/last/*.index')] == ['epoch-1.index']
-  run = train(make_recipe(), data_dir, tmp_path)
+  run = train(make_recipe(modalities='rgb'), data_dir, tmp_path)
   in_process.assert_same_checkpoints(*(r.directory / 'ensemble/last/epoch-2' for r in (run, whole)))
   for name in ('ensemble/history.json', 'ensemble/finished.json', 'results.json'):
     assert run.read(name) == whole.read(name), name
