@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 
+from absl.testing import flagsaver
 import cv2
 import pytest
 
@@ -106,9 +107,9 @@ def test_mean_and_deviation_are_of_the_seeds_that_were_run(tmp_path):
 def test_the_command_for_what_is_not_run_runs_exactly_that(tmp_path, method, stage, stream, values, variant):
   answer = ask(tmp_path, method, stage, stream, values, seeds=(3,), variant=variant)
   [command] = answer.commands
-  train_main.FLAGS.unparse_flags()
-  train_main.FLAGS(command)
-  recipe = train_main.resolve_recipe()
+  with flagsaver.flagsaver():
+    train_main.FLAGS(command)
+    recipe = train_main.resolve_recipe()
   assert recipe == recipe_of(method, 3, values, variant=variant)
   write_run(tmp_path, recipe)
   assert ask(tmp_path, method, stage, stream, values, seeds=(3,), variant=variant).values
