@@ -13,6 +13,7 @@ import pathlib
 
 from absl import flags
 
+from tf_privinfo import atomic
 from tf_privinfo import cli
 from tf_privinfo import errors
 from tf_privinfo import recipe_flags
@@ -37,13 +38,10 @@ def main() -> None:
   names = contact_sheets.spread(split.train, source.label_of, FLAGS.count)
   out = pathlib.Path(FLAGS.out)
   try:
-    out.mkdir(parents=True, exist_ok=True)
     for sample in contact_sheets.read(source, names, recipe.clips, FLAGS.seed):
       blocks = contact_sheets.blocks(sample, recipe.clips, source.metadata.get('aligned', False))
       sheet = contact_sheets.contact_sheet(f'{sample.name}: {source.label_of(sample.name)}', blocks)
-      path = out / f'{sample.name.replace("/", "_")}.png'
-      path.with_suffix('.tmp').write_bytes(sheet)
-      path.with_suffix('.tmp').rename(path)
+      atomic.write(out / f'{sample.name.replace("/", "_")}.png', sheet)
   except OSError as error:
     raise errors.UserError(f'Cannot write to {FLAGS.out} ({error.strerror}): choose another --out.') from None
   print(f'Everything is in {out}: {len(names)} contact sheets, one PNG for each sample')

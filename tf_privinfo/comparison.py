@@ -132,9 +132,9 @@ def winner_shares(labels: np.ndarray, logits: Dict[str, np.ndarray]) -> np.ndarr
   from scipy import special
 
   losses = np.stack([-special.log_softmax(z, axis=-1)[np.arange(len(labels)), labels] for z in logits.values()])
-  winners, classes = np.argmin(losses, axis=0), losses.shape[0]
+  winners = np.argmin(losses, axis=0)
   return np.array([[np.mean(winners[labels == label] == stream) if np.any(labels == label) else np.nan
-                    for label in range(next(iter(logits.values())).shape[-1])] for stream in range(classes)])
+                    for label in range(next(iter(logits.values())).shape[-1])] for stream in range(len(losses))])
 
 
 def _accuracies(runs):

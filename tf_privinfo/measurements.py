@@ -222,7 +222,7 @@ def choose_dataset(questions: Sequence[Question], dataset: str) -> List[Question
     if question.init_from and any(key.endswith('.epochs') for key in values) or question.file.startswith('depth_'):
       continue
     name = question.name.removeprefix(f'{question.dataset}, ').removesuffix(f' {question.dataset}')
-    protocol = recipes.default_protocol(question.method, dataset) or next(iter(protocols.PROTOCOLS[dataset]))
+    protocol = protocols.resolve(dataset, recipes.default_protocol(question.method, dataset))
     moved = dataclasses.replace(
         question, name=name, settings=values, dataset=dataset, protocol=protocol, init_from='')
     identity = (tuple(sorted(values.items())), *(

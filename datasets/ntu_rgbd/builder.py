@@ -26,10 +26,7 @@ class Ntu120(videos.VideoBuilder):
   DEPTH_VARIANTS, ACTIONS, PARTS = native.DEPTH_VARIANTS, native.ACTIONS, ('setup', 'camera', 'performer')
   SETUPS = range(1, 33)
   parse = staticmethod(protocols.parse_ntu_name)
-
-  @classmethod
-  def find_root(cls, data_dir: str) -> pathlib.Path:
-    return native.find_root(data_dir)
+  find_root = staticmethod(native.find_root)
 
   @staticmethod
   def partition(name: str) -> str:

@@ -17,10 +17,7 @@ class Nwucla(videos.VideoBuilder):
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
   DEPTH_VARIANTS, ACTIONS, PARTS = native.DEPTH_VARIANTS, native.ACTIONS, ('view', 'subject')
   parse = staticmethod(protocols.parse_multiview_name)
-
-  @classmethod
-  def find_root(cls, data_dir: str) -> pathlib.Path:
-    return native.find_root(data_dir)
+  find_root = staticmethod(native.find_root)
 
   @staticmethod
   def partition(name: str) -> str:

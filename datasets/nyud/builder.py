@@ -53,6 +53,7 @@ class Nyud(building.NativeBuilder):
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
   MODALITIES = ('rgb', 'depth')
   UNIT, PREPARATION = 'image pair', 'resize, encode'
+  find_root = staticmethod(native.find_root)
 
   @classmethod
   def configure(cls, config: DataConfig, frame_size: int) -> ObjectConfig:
@@ -60,10 +61,6 @@ class Nyud(building.NativeBuilder):
       raise errors.UserError(f'data.depth_variant={config.depth_variant!r} must be the name of a folder beside images, '
                              'such as depth, without a path.')
     return ObjectConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken)
-
-  @classmethod
-  def find_root(cls, data_dir: str) -> pathlib.Path:
-    return native.find_root(data_dir)
 
   @staticmethod
   def partition(name: str) -> str:

@@ -18,10 +18,7 @@ class Uwa3dii(videos.VideoBuilder):
   DEPTH_VARIANTS, ACTIONS, PARTS = native.DEPTH_VARIANTS, native.ACTIONS, ('view', 'subject')
   ALIGNABLE = False  # its skeletons are not given in the pixels of both cameras
   parse = staticmethod(protocols.parse_uwa3d_name)
-
-  @classmethod
-  def find_root(cls, data_dir: str) -> pathlib.Path:
-    return native.find_root(data_dir)
+  find_root = staticmethod(native.find_root)
 
   @staticmethod
   def partition(name: str) -> str:
