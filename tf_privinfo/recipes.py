@@ -111,7 +111,7 @@ class Recipe:
   @property
   def has_switch(self) -> bool:
     """Whether a finished run can tell depth from hallucinated depth (section 4.3.5)."""
-    return self.method == 'admd'
+    return 'watch' in self.stages
 
 
 # The common form of all training steps of chapter 3 (METHODS 3).
