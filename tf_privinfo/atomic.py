@@ -1,8 +1,11 @@
 """Files and folders that are there whole or not at all."""
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
+from typing import Iterator
 
 
 def write(path: pathlib.Path, content: 'str | bytes') -> None:
@@ -22,3 +25,16 @@ def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:
   if final.exists():
     shutil.rmtree(final)
   temporary.rename(final)
+
+
+@contextlib.contextmanager
+def only_process(path: pathlib.Path) -> Iterator[None]:
+  """Holds the lock of a file, which ends with the process; waits while another process prepares the same data."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open(path, 'w', encoding='ascii') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      print('Another process is preparing these data: waiting for it.', flush=True)
+      fcntl.flock(file, fcntl.LOCK_EX)
+    yield
