@@ -146,9 +146,9 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str]):
                            f'{", ".join(source.modalities)}.')
   unlike = source.metadata.get('unlike_sizes')
   if unlike and recipe.connections and recipe.connections.direction != 'none':
-    name, sizes = next(iter(sorted(unlike.items())))
+    name, sizes = min(unlike.items())
     raise errors.UserError(
-        f'RGB and depth of {len(unlike)} videos differ in size (as {name}: {sizes}), but cross-stream connections '
-        'multiply their maps pixel by pixel: align them with --set data.aligned=true, or switch the connections off '
-        'with --set connections.direction=none.')
+        f'RGB and depth differ in size (of {name}: {sizes}), but cross-stream connections multiply their maps pixel '
+        'by pixel: align them with --set data.aligned=true, or switch the connections off with --set '
+        'connections.direction=none.')
   return source, protocols.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)
