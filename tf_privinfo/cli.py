@@ -38,7 +38,7 @@ def _guarded(main, argv) -> None:
   except OSError as error:
     if error.errno not in _ENVIRONMENT:
       raise
-    sys.exit(f'Error: {error.strerror}: {error.filename or "a file of the run"}. Nothing finished was lost: '
-             'mend that or choose another --output_dir, and run the same command again.')
+    what = f'{error.strerror}: {error.filename}' if error.filename else error.strerror
+    sys.exit(f'Error: {what}. Mend that and run the same command again; nothing that was finished is lost.')
   except KeyboardInterrupt:
     sys.exit('Interrupted: run the same command again to resume.')
