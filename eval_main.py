@@ -58,6 +58,31 @@ flags.DEFINE_list('seeds', ['0'], 'Of the runs of a report: it has mean and stan
 flags.DEFINE_multi_string('set', [], 'Overrides of all recipes of a report, as in train_main.py.')
 
 
+_OF_RUNS = ('dataset', 'data_dir', 'output_dir', 'preset', 'variant', 'seeds', 'set')
+# Flag that asks for something -> the other flags that this reads. Of several the first one asks.
+_READS = {
+    'report': ('methods', 'run_missing', *_OF_RUNS),
+    'compare': ('output_dir',),
+    'random_features': _OF_RUNS,
+    'export_dir': ('run_dir',),
+    'noise': ('run_dir', 'data_dir'),
+    'run_dir': ('data_dir', 'depth_variant'),
+}
+
+
+def _what_is_asked() -> str:
+  """The flag that asks for something; raises `UserError` if none does, and for flags that this does not read."""
+  asked = next((flag for flag in _READS if FLAGS[flag].value), None)
+  if not asked or ('run_dir' in _READS[asked] and not FLAGS.run_dir):
+    raise errors.UserError('Pass --run_dir to evaluate a run, --report for a table or a figure of the thesis, or '
+                           '--compare to set runs beside each other.')
+  others = {flag for asking, read in _READS.items() for flag in (asking, *read)} - {asked, *_READS[asked]}
+  unread = [f'--{flag}' for flag in sorted(others) if FLAGS[flag].present]
+  if unread:
+    raise errors.UserError(f'--{asked} does not read {", ".join(unread)}: leave out one or the other.')
+  return asked
+
+
 def _choice() -> measurements.Choice:
   if FLAGS.data_dir and not FLAGS.dataset:
     raise errors.UserError('--data_dir is of one dataset: pass --dataset, too.')
@@ -71,6 +96,8 @@ def _choice() -> measurements.Choice:
 
 def _random_features() -> None:
   choice = _choice()
+  if not choice.dataset:
+    raise errors.UserError('--random_features needs --dataset.')
   asked = [measurements.recipe_of(choice, 'independent', choice.dataset, None, seed, {}) for seed in choice.seeds]
   from tf_privinfo import workflow
 
@@ -78,29 +105,27 @@ def _random_features() -> None:
     workflow.classify_random_features(recipe, FLAGS.data_dir, choice.output_dir)
 
 
-def _run() -> None:
-  if not FLAGS.run_dir:
-    raise errors.UserError('Pass --run_dir to evaluate a run, --report for a table or a figure of the thesis, or '
-                           '--compare to set runs beside each other.')
+def _of_one_run(asked: str) -> None:
   from tf_privinfo import workflow  # TensorFlow takes seconds to import: flags are checked first
 
-  if FLAGS.export_dir:
+  if asked == 'export_dir':
     workflow.export(FLAGS.run_dir, pathlib.Path(FLAGS.export_dir))
-  elif FLAGS.noise:
+  elif asked == 'noise':
     workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise)
   else:
     workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant)
 
 
 def main() -> None:
-  if FLAGS.report:
+  asked = _what_is_asked()
+  if asked == 'report':
     reports.write(FLAGS.report, _choice(), FLAGS.run_missing)
-  elif FLAGS.compare:
+  elif asked == 'compare':
     comparison.write([pathlib.Path(run) for run in FLAGS.compare], pathlib.Path(FLAGS.output_dir))
-  elif FLAGS.random_features:
+  elif asked == 'random_features':
     _random_features()
   else:
-    _run()
+    _of_one_run(asked)
 
 
 if __name__ == '__main__':

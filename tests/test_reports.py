@@ -319,7 +319,13 @@ def test_the_failure_of_a_run_is_told_when_the_report_is_written(tmp_path, monke
     (['--report=table_5_1', '--output_dir=nowhere'], 'There are no runs: nowhere is not a folder'),
     (['--report=methods', '--methods=dmcl'], '--report=methods needs --methods and --dataset'),
     (['--report=table_5_1', '--seeds=a'], '--seeds=a must be numbers'),
+    (['--report=table_5_1', '--methods=dmcl', '--output_dir=.'], '--report=table_5_1 does not read --methods'),
+    (['--report=table_5_1', '--noise=0', '--run_dir=run'], '--report does not read --noise, --run_dir:'),
     (['--compare=nowhere,there'], 'nowhere has no results.json'),
+    (['--compare=nowhere,there', '--run_missing'], '--compare does not read --run_missing:'),
+    (['--random_features'], '--random_features needs --dataset'),
+    (['--run_dir=run', '--noise=0', '--depth_variant=fcrn'], '--noise does not read --depth_variant:'),
+    (['--noise=0'], 'Pass --run_dir'),
     ([], 'Pass --run_dir'),
 ])
 def test_mistakes_end_in_one_sentence(flags, words):

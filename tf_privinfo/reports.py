@@ -33,6 +33,8 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
       raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
   if name == 'methods' and not (choice.methods and choice.dataset):
     raise errors.UserError('--report=methods needs --methods and --dataset.')
+  if choice.methods and name != 'methods':
+    raise errors.UserError(f'--report={name} does not read --methods, only --report=methods does.')
   if not (run_missing or choice.output_dir.is_dir()):
     raise errors.UserError(f'There are no runs: {choice.output_dir} is not a folder. Pass the --output_dir of '
                            'train_main.py, or --run_missing to run what a report needs.')
