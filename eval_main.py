@@ -36,15 +36,16 @@ flags.DEFINE_string(
     'frozen: the first frame stays.')
 
 flags.DEFINE_string(
-    'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page to '
-    f'<output_dir>/reports: {", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads '
-    'results only, and shows how to run what is missing.')
+    'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page '
+    'into a folder of its own in <output_dir>/reports/<dataset>, reports/thesis without one: '
+    f'{", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads results only, and '
+    'shows how to run what is missing.')
 flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
 flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
                   'same command goes on.')
 flags.DEFINE_list(
     'compare', None, 'Run directories, separated by commas: a page with their accuracies, confidence intervals and a '
-    'paired test of every one against the first, class by class; into <output_dir>/reports/compare.')
+    'paired test of every one against the first, class by class; into <output_dir>/reports/<dataset>.')
 flags.DEFINE_bool(
     'random_features', False, 'Classify features of the networks of chapter 5 as they are before training by their '
     'nearest neighbours (table 5.3), of --dataset, and keep the accuracies in the run directory of independent.')
