@@ -9,6 +9,7 @@ from tests import command_line
 from tests import in_process
 from tests import native_files
 from tf_privinfo import errors
+from tf_privinfo import runs
 from tf_privinfo import workflow
 
 
@@ -127,6 +128,19 @@ def test_checkpoint_of_another_architecture(finished_run, data_dir):
       workflow.evaluate(str(finished_run), str(data_dir), None)
   finally:
     path.write_text(original)
+
+
+def test_evaluation_on_other_samples(finished_run, data_dir):
+  """The results stay those of the data that the run was made with."""
+  run, before = runs.Run.open(str(finished_run)), (finished_run / 'results.json').read_text()
+  manifest = run.read('manifest.json')
+  run.write('manifest.json', {**manifest, 'samples': {**manifest['samples'], 'view_1/a12_s01_e00': 9}})
+  try:
+    with pytest.raises(errors.UserError, match='other classes or samples.*--data_dir'):
+      workflow.evaluate(str(finished_run), str(data_dir), None)
+  finally:
+    run.write('manifest.json', manifest)
+  assert (finished_run / 'results.json').read_text() == before
 
 
 def test_evaluation_of_a_run_gives_its_results_again(finished_run, data_dir, tmp_path):

@@ -76,6 +76,13 @@ def test_page_of_two_runs(tmp_path):
   assert (tmp_path / 'reports/nyud/compare-dmcl_one-dmcl_other/report.html').read_text().count('<img ') == 4
 
 
+@pytest.mark.parametrize('names', [['one'], ['one', 'one/../one']])
+def test_a_run_is_not_compared_with_itself(tmp_path, names):
+  write_run(tmp_path / 'one', {'rgb': LABELS})
+  with pytest.raises(errors.UserError, match='two run directories or more'):
+    comparison.write([tmp_path / name for name in names], tmp_path)
+
+
 @pytest.mark.parametrize('changed', [{'protocol': 'other'}, {'names': ['c', 'a', 'b', 'e', 'f']}])
 def test_runs_on_other_samples_are_not_compared(tmp_path, changed):
   runs = [comparison.read(write_run(tmp_path / 'one', {'rgb': LABELS})),

@@ -21,10 +21,13 @@ def write(path: pathlib.Path, content: 'str | bytes') -> None:
 
 
 def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:
-  """Renames a finished directory into place, replacing an older one."""
+  """Renames a finished directory into place, replacing an older one; none is ever there in part."""
+  old = final.with_name(final.name + '.old')
+  shutil.rmtree(old, ignore_errors=True)  # of a killed process
   if final.exists():
-    shutil.rmtree(final)
+    final.rename(old)
   temporary.rename(final)
+  shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -65,6 +65,8 @@ def read(directory: pathlib.Path) -> Run:
 
 def write(directories: Sequence[pathlib.Path], output_dir: pathlib.Path) -> None:
   """Prints and writes the comparison of runs, into a folder of its own in `reports/<dataset>`; raises as `build`."""
+  if len({directory.resolve() for directory in directories}) < max(len(directories), 2):
+    raise errors.UserError('A comparison needs two run directories or more, each once, separated by commas.')
   runs = [read(directory) for directory in directories]
   if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
     runs = [run._replace(name=str(directory)) for run, directory in zip(runs, directories)]

@@ -8,6 +8,7 @@ from typing import Dict, Sequence
 import tensorflow as tf
 
 from tf_privinfo import atomic
+from tf_privinfo import errors
 from tf_privinfo import runs
 from tf_privinfo.configs import ClipConfig
 from tf_privinfo.datasets.preparation import frames
@@ -16,6 +17,7 @@ from tf_privinfo.methods import fusion
 
 # Servers look for numbered versions in the model's folder.
 VERSION = '1'
+_BESIDE_IT = ('labels.txt', 'switch.json')
 
 
 class ServedMethod(tf.Module):
@@ -142,11 +144,19 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
   Args:
     run: the run that trained it.
     model: with its weights: the method of a stage, or the run's switch.
-    directory: the model's folder; the SavedModel is its version `1`.
+    directory: the model's folder; the SavedModel is its version `1`. An earlier
+      export is replaced as a whole.
 
   Returns:
     The folder of the SavedModel.
+
+  Raises:
+    UserError: if the folder holds anything but an earlier export.
   """
+  others = {path.name for path in directory.glob('*')} - {VERSION, *_BESIDE_IT}
+  if others or directory.is_file():
+    raise errors.UserError(f'{directory} is no export that could be replaced'
+                           f'{f": it holds {min(others)}" if others else ""}. Pass a new folder.')
   label_names, switch = run.read('manifest.json')['label_names'], run.read('switch.json')
   if isinstance(model, adversarial.Switch):
     served = ServedSwitch(model, switch['threshold'], run.recipe.clips, label_names)
