@@ -1,13 +1,17 @@
 """Mistakes of a user: one clear sentence, exit status 1, no traceback."""
 
+import errno
 import json
+from unittest import mock
 
 import pytest
+import tensorflow as tf
 import yaml
 
 from tests import command_line
 from tests import in_process
 from tests import native_files
+from tf_privinfo import cli
 from tf_privinfo import errors
 from tf_privinfo import runs
 from tf_privinfo import workflow
@@ -94,6 +98,24 @@ def test_unwritable_output_directory(data_dir, tmp_path):
   file.write_text('')
   message = refused(*flags(data_dir, file / 'out'))
   assert '--output_dir' in message and str(file) in message
+
+
+@pytest.mark.parametrize('error, message', [
+    (OSError(errno.EACCES, 'Permission denied', '/out/recipe.yaml'), "Permission denied: '/out/recipe.yaml'. Mend"),
+    (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device. Mend'),
+    (tf.errors.ResourceExhaustedError(None, None, '/out/epoch-1; No space left on device'),
+     '/out/epoch-1; No space left on device. Mend')])
+def test_what_the_machine_gets_wrong(error, message, monkeypatch):
+  monkeypatch.setattr(cli.app, 'run', lambda main: main(['main']))
+  with pytest.raises(SystemExit) as end:
+    cli.run(mock.Mock(side_effect=error))
+  assert str(end.value).startswith(f'Error: {message}')
+
+
+def test_errors_of_the_program_stay_loud(monkeypatch):
+  monkeypatch.setattr(cli.app, 'run', lambda main: main(['main']))
+  with pytest.raises(tf.errors.ResourceExhaustedError):
+    cli.run(mock.Mock(side_effect=tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating a tensor')))
 
 
 def test_more_gpus_than_there_are(data_dir, tmp_path):

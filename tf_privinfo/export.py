@@ -164,6 +164,7 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
     served = ServedMethod(model, run.recipe.clips, label_names)
   temporary = directory.with_name(directory.name + '.tmp')
   shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
+  temporary.mkdir(parents=True)
   tf.saved_model.save(served, str(temporary / VERSION), signatures=served.signatures(model.modalities))
   atomic.write(temporary / 'labels.txt', '\n'.join(label_names) + '\n')
   if switch:
