@@ -17,7 +17,6 @@ from tf_privinfo.methods import fusion
 
 # Servers look for numbered versions in the model's folder.
 VERSION = '1'
-_BESIDE_IT = ('labels.txt', 'switch.json')
 
 
 class ServedMethod(tf.Module):
@@ -153,10 +152,9 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
   Raises:
     UserError: if the folder holds anything but an earlier export.
   """
-  others = {path.name for path in directory.glob('*')} - {VERSION, *_BESIDE_IT}
+  others = {path.name for path in directory.glob('*')} - {VERSION, 'labels.txt', 'switch.json'}
   if others or directory.is_file():
-    raise errors.UserError(f'{directory} is no export that could be replaced'
-                           f'{f": it holds {min(others)}" if others else ""}. Pass a new folder.')
+    raise errors.UserError(f'{directory} is there and is no earlier export, which could be replaced: pass a new folder.')
   label_names, switch = run.read('manifest.json')['label_names'], run.read('switch.json')
   if isinstance(model, adversarial.Switch):
     served = ServedSwitch(model, switch['threshold'], run.recipe.clips, label_names)

@@ -89,7 +89,6 @@ def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> N
 def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]) -> None:
   """Evaluates a finished run on its test set, with depth of another variant if one is given, and prints the table."""
   run = runs.Run.open(run_dir)
-  run.weights(list(run.recipe.stages)[-1])  # refuses an unfinished run before the dataset is opened
   source, split = _reopen(run, data_dir, depth_variant)
   folder = f'depth_{depth_variant}' if depth_variant else ''
   results = evaluation.evaluate(run, source, split.test, folder)
@@ -134,7 +133,8 @@ def _deployed(run: runs.Run):
 
 
 def _reopen(run: runs.Run, data_dir: Optional[str], depth_variant: Optional[str] = None):
-  """Opens the data of a run, with its own depth or another; raises `UserError` for data of other classes or samples."""
+  """Opens the data of a finished run, with its depth or another; raises `UserError` for other classes or samples."""
+  run.weights(list(run.recipe.stages)[-1])  # refuses an unfinished run before the dataset is opened
   changes = {'data.depth_variant': depth_variant} if depth_variant else {}
   source, split = _open(settings.override(run.recipe, changes), data_dir)
   manifest = run.read('manifest.json')
