@@ -98,7 +98,7 @@ def test_export_does_not_replace_what_is_none(exported):
   directory = saved.parents[1]
   before = sorted(directory.iterdir())
   for taken in (directory, directory / 'inputs.npz'):
-    with pytest.raises(errors.UserError, match='no earlier export.*pass a new folder'):
+    with pytest.raises(errors.UserError, match='no earlier export.*pass a new one'):
       export.export(runs.Run.open(str(directory / 'run')), method, taken)
   assert sorted(directory.iterdir()) == before
 

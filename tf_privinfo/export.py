@@ -154,7 +154,7 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
   """
   others = {path.name for path in directory.glob('*')} - {VERSION, 'labels.txt', 'switch.json'}
   if others or directory.is_file():
-    raise errors.UserError(f'{directory} is there and is no earlier export, which could be replaced: pass a new folder.')
+    raise errors.UserError(f'{directory} is there and is no earlier export that could be replaced: pass a new one.')
   label_names, switch = run.read('manifest.json')['label_names'], run.read('switch.json')
   if isinstance(model, adversarial.Switch):
     served = ServedSwitch(model, switch['threshold'], run.recipe.clips, label_names)
