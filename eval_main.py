@@ -36,15 +36,16 @@ flags.DEFINE_string(
     'frozen: the first frame stays.')
 
 flags.DEFINE_string(
-    'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page to '
-    f'<output_dir>/reports: {", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads '
-    'results only, and shows how to run what is missing.')
+    'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page '
+    'into a folder of its own in <output_dir>/reports/<dataset>, reports/thesis without one: '
+    f'{", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads results only, and '
+    'shows how to run what is missing.')
 flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
 flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
                   'same command goes on.')
 flags.DEFINE_list(
     'compare', None, 'Run directories, separated by commas: a page with their accuracies, confidence intervals and a '
-    'paired test of every one against the first, class by class; into <output_dir>/reports/compare.')
+    'paired test of every one against the first, class by class; into <output_dir>/reports/<dataset>.')
 flags.DEFINE_bool(
     'random_features', False, 'Classify features of the networks of chapter 5 as they are before training by their '
     'nearest neighbours (table 5.3), of --dataset, and keep the accuracies in the run directory of independent.')
@@ -56,6 +57,31 @@ flags.DEFINE_string('preset', None, 'Of the runs of a report. Default: small for
 flags.DEFINE_string('variant', 'code', f'Of the runs of a report: {" or ".join(recipes.VARIANTS)}.')
 flags.DEFINE_list('seeds', ['0'], 'Of the runs of a report: it has mean and standard deviation of several.')
 flags.DEFINE_multi_string('set', [], 'Overrides of all recipes of a report, as in train_main.py.')
+
+
+_OF_RUNS = ('dataset', 'data_dir', 'output_dir', 'preset', 'variant', 'seeds', 'set')
+# Flag that asks for something -> the other flags that this reads. Of several the first one asks.
+_READS = {
+    'report': ('methods', 'run_missing', *_OF_RUNS),
+    'compare': ('output_dir',),
+    'random_features': _OF_RUNS,
+    'export_dir': ('run_dir',),
+    'noise': ('run_dir', 'data_dir'),
+    'run_dir': ('data_dir', 'depth_variant'),
+}
+
+
+def _what_is_asked() -> str:
+  """The flag that asks for something; raises `UserError` if none does, and for flags that this does not read."""
+  asked = next((flag for flag in _READS if FLAGS[flag].value), None)
+  if not asked or ('run_dir' in _READS[asked] and not FLAGS.run_dir):
+    raise errors.UserError('Pass --run_dir to evaluate a run, --report for a table or a figure of the thesis, or '
+                           '--compare to set runs beside each other.')
+  others = {flag for asking, read in _READS.items() for flag in (asking, *read)} - {asked, *_READS[asked]}
+  unread = [f'--{flag}' for flag in sorted(others) if FLAGS[flag].present]
+  if unread:
+    raise errors.UserError(f'--{asked} does not read {", ".join(unread)}: leave out one or the other.')
+  return asked
 
 
 def _choice() -> measurements.Choice:
@@ -71,6 +97,8 @@ def _choice() -> measurements.Choice:
 
 def _random_features() -> None:
   choice = _choice()
+  if not choice.dataset:
+    raise errors.UserError('--random_features needs --dataset.')
   asked = [measurements.recipe_of(choice, 'independent', choice.dataset, None, seed, {}) for seed in choice.seeds]
   from tf_privinfo import workflow
 
@@ -78,29 +106,27 @@ def _random_features() -> None:
     workflow.classify_random_features(recipe, FLAGS.data_dir, choice.output_dir)
 
 
-def _run() -> None:
-  if not FLAGS.run_dir:
-    raise errors.UserError('Pass --run_dir to evaluate a run, --report for a table or a figure of the thesis, or '
-                           '--compare to set runs beside each other.')
+def _of_one_run(asked: str) -> None:
   from tf_privinfo import workflow  # TensorFlow takes seconds to import: flags are checked first
 
-  if FLAGS.export_dir:
+  if asked == 'export_dir':
     workflow.export(FLAGS.run_dir, pathlib.Path(FLAGS.export_dir))
-  elif FLAGS.noise:
+  elif asked == 'noise':
     workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise)
   else:
     workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant)
 
 
 def main() -> None:
-  if FLAGS.report:
+  asked = _what_is_asked()
+  if asked == 'report':
     reports.write(FLAGS.report, _choice(), FLAGS.run_missing)
-  elif FLAGS.compare:
+  elif asked == 'compare':
     comparison.write([pathlib.Path(run) for run in FLAGS.compare], pathlib.Path(FLAGS.output_dir))
-  elif FLAGS.random_features:
+  elif asked == 'random_features':
     _random_features()
   else:
-    _run()
+    _of_one_run(asked)
 
 
 if __name__ == '__main__':

@@ -9,7 +9,6 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import io
 import json
@@ -23,6 +22,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 import tqdm
 
+from tf_privinfo import atomic
 from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import samples
@@ -130,7 +130,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       self.find_root(native_dir)  # before anything is written
     elif not self._samples_folder.exists():
       return
-    with _clear_failures(self._samples_folder.parent), _only_process(self._samples_folder.with_suffix('.lock')):
+    with _clear_failures(self._samples_folder.parent), atomic.only_process(self._samples_folder.with_suffix('.lock')):
       if not self.data_path.exists():
         for path in pathlib.Path(self.data_dir).parent.glob('incomplete.*'):  # of a killed process
           shutil.rmtree(path)
@@ -315,19 +315,6 @@ def _on_beam(function: Callable[[Any], samples.Record], items: Sequence[Any], be
     _ = (pipeline | beam.Create(items) | beam.Reshuffle() | beam.Map(function) | beam.Map(json.dumps)
          | beam.io.WriteToText(str(path), shard_name_template=''))
   return [samples.Record(*json.loads(line)) for line in path.read_text().splitlines()]
-
-
-@contextlib.contextmanager
-def _only_process(path: pathlib.Path) -> Iterator[None]:
-  """Holds the lock of a file, which ends with the process; waits while another process has it."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with open(path, 'w', encoding='ascii') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      print('Another process is preparing these data: waiting for it.', flush=True)
-      fcntl.flock(file, fcntl.LOCK_EX)
-    yield
 
 
 @contextlib.contextmanager

@@ -1,14 +1,19 @@
 """Mistakes of a user: one clear sentence, exit status 1, no traceback."""
 
+import errno
 import json
+from unittest import mock
 
 import pytest
+import tensorflow as tf
 import yaml
 
 from tests import command_line
 from tests import in_process
 from tests import native_files
+from tf_privinfo import cli
 from tf_privinfo import errors
+from tf_privinfo import runs
 from tf_privinfo import workflow
 
 
@@ -95,6 +100,24 @@ def test_unwritable_output_directory(data_dir, tmp_path):
   assert '--output_dir' in message and str(file) in message
 
 
+@pytest.mark.parametrize('error, message', [
+    (OSError(errno.EACCES, 'Permission denied', '/out/recipe.yaml'), "Permission denied: '/out/recipe.yaml'. Mend"),
+    (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device. Mend'),
+    (tf.errors.ResourceExhaustedError(None, None, '/out/epoch-1; No space left on device'),
+     '/out/epoch-1; No space left on device. Mend')])
+def test_what_the_machine_gets_wrong(error, message, monkeypatch):
+  monkeypatch.setattr(cli.app, 'run', lambda main: main(['main']))
+  with pytest.raises(SystemExit) as end:
+    cli.run(mock.Mock(side_effect=error))
+  assert str(end.value).startswith(f'Error: {message}')
+
+
+def test_errors_of_the_program_stay_loud(monkeypatch):
+  monkeypatch.setattr(cli.app, 'run', lambda main: main(['main']))
+  with pytest.raises(tf.errors.ResourceExhaustedError):
+    cli.run(mock.Mock(side_effect=tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating a tensor')))
+
+
 def test_more_gpus_than_there_are(data_dir, tmp_path):
   with pytest.raises(errors.UserError, match='--num_gpus=3'):
     in_process.train_main_with(*flags(data_dir, tmp_path, '--num_gpus=3'))
@@ -127,6 +150,19 @@ def test_checkpoint_of_another_architecture(finished_run, data_dir):
       workflow.evaluate(str(finished_run), str(data_dir), None)
   finally:
     path.write_text(original)
+
+
+def test_evaluation_on_other_samples(finished_run, data_dir):
+  """The results stay those of the data that the run was made with."""
+  run, before = runs.Run.open(str(finished_run)), (finished_run / 'results.json').read_text()
+  manifest = run.read('manifest.json')
+  run.write('manifest.json', {**manifest, 'samples': {**manifest['samples'], 'view_1/a12_s01_e00': 9}})
+  try:
+    with pytest.raises(errors.UserError, match='other classes or samples.*--data_dir'):
+      workflow.evaluate(str(finished_run), str(data_dir), None)
+  finally:
+    run.write('manifest.json', manifest)
+  assert (finished_run / 'results.json').read_text() == before
 
 
 def test_evaluation_of_a_run_gives_its_results_again(finished_run, data_dir, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 from tf_privinfo import atomic
 from tf_privinfo import comparison
 from tf_privinfo import errors
-from tf_privinfo import report_pages
 
 LABELS = [0, 0, 1, 1, 2]
 NAMES = ['c', 'a', 'b', 'e', 'd']
@@ -73,8 +72,15 @@ def test_page_of_two_runs(tmp_path):
   assert (run, stream, difference, only, only_other, p) == ('dmcl/other', 'rgb', '-60.00', '0', '3', '0.25')
   assert classes.rows[1][:3] == ('box', '100.0', '0.0') and winners.rows[2] == ('chair', '100.0', '0.0')
   assert set(page.pictures) == {'classes_rgb', 'classes_sum', 'classes_hall', 'confusion_rgb_2'}
-  report_pages.write(page, tmp_path / 'page')
-  assert (tmp_path / 'page/report.html').read_text().count('<img ') == 4
+  comparison.write([one, other], tmp_path)
+  assert (tmp_path / 'reports/nyud/compare-dmcl_one-dmcl_other/report.html').read_text().count('<img ') == 4
+
+
+@pytest.mark.parametrize('names', [['one'], ['one', 'one/../one']])
+def test_a_run_is_not_compared_with_itself(tmp_path, names):
+  write_run(tmp_path / 'one', {'rgb': LABELS})
+  with pytest.raises(errors.UserError, match='two run directories or more'):
+    comparison.write([tmp_path / name for name in names], tmp_path)
 
 
 @pytest.mark.parametrize('changed', [{'protocol': 'other'}, {'names': ['c', 'a', 'b', 'e', 'f']}])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_privinfo import errors
 from tf_privinfo import export
 from tf_privinfo import recipes
 from tf_privinfo import runs
@@ -90,6 +91,16 @@ def test_labels_travel_with_the_model(exported):
   saved = exported[2]
   assert saved.name == '1'
   assert (saved.parent / 'labels.txt').read_text().split() == LABELS
+
+
+def test_export_does_not_replace_what_is_none(exported):
+  _, method, saved, _, _ = exported
+  directory = saved.parents[1]
+  before = sorted(directory.iterdir())
+  for taken in (directory, directory / 'inputs.npz'):
+    with pytest.raises(errors.UserError, match='no earlier export.*pass a new one'):
+      export.export(runs.Run.open(str(directory / 'run')), method, taken)
+  assert sorted(directory.iterdir()) == before
 
 
 def test_export_replaces_an_older_one_as_a_whole(exported):

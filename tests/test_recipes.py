@@ -180,10 +180,11 @@ def test_two_stream_recipes_that_cannot_run_are_refused(values):
 
 @pytest.mark.parametrize('values', [
     {'discriminator.form': 'deep'}, {'discriminator.task': 'regression'}, {'discriminator.hidden': ''},
-    {'discriminator.form': 'residual', 'discriminator.hidden': '8,8,4'}, {'discriminator.loss_weight': '0'},
-    {'network.bottleneck': 'mean'}, {'network.bottleneck_width': '0'}])
+    {'discriminator.form': 'residual', 'discriminator.hidden': '8,8,4'},
+    {'discriminator.form': 'residual', 'discriminator.hidden': '8,8'}, {'discriminator.loss_weight': '0'},
+    {'network.bottleneck': 'mean'}, {'network.bottleneck_width': '0'}, {'stages.fused.epochs': '2'}])
 def test_games_that_cannot_run_are_refused(values):
-  with pytest.raises(errors.UserError, match='discriminator|bottleneck'):
+  with pytest.raises(errors.UserError, match='discriminator|bottleneck|fused.epochs must be 0'):
     checks.check(settings.override(make(method='admd'), values))
 
 

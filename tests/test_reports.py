@@ -221,11 +221,15 @@ def written(tmp_path_factory):
   choice = measurements.Choice(tmp_path, 'synthetic', 'tiny', seeds=(0, 1))
   for name in ('table_5_1', 'figure_5_3', 'figure_4_5'):
     reports.write(name, choice, run_missing=False)
-  return tmp_path / 'reports'
+  return tmp_path / 'reports/synthetic'
+
+
+def folder(name):
+  return f'{name}-tiny-seeds0,1'
 
 
 def test_formats(written):
-  for name in ('table_5_1', 'figure_5_3', 'figure_4_5'):
+  for name in map(folder, ('table_5_1', 'figure_5_3', 'figure_4_5')):
     text = (written / name / 'report.html').read_text()
     page = Page(text)
     assert not page.open and page.of('html') == [{'lang': 'en'}]
@@ -239,13 +243,13 @@ def test_formats(written):
 
 
 def test_a_table_has_the_thesis_beside_the_runs(written):
-  with open(written / 'table_5_1/report.csv', encoding='utf-8') as file:
+  with open(written / folder('table_5_1') / 'report.csv', encoding='utf-8') as file:
     records = list(csv.DictReader(file))
   [nwucla] = [record for record in records if record['row'] == 'dmcl, rgb' and 'nwucla' in record['thesis_on']]
   assert [nwucla[column] for column in ('thesis', 'dataset', 'samples', 'seeds')] == ['93.64', 'synthetic', '40', '0 1']
   assert float(nwucla['mean']) == pytest.approx(55)
   assert float(nwucla['standard_deviation']) == pytest.approx(7.0711, rel=1e-4)
-  text = (written / 'table_5_1/report.md').read_text()
+  text = (written / folder('table_5_1') / 'report.md').read_text()
   [line] = [line for line in text.splitlines() if line.startswith('| dmcl, rgb ')]
   assert '93.64 (nwucla, cross_view_1)' in line and '55.00 ± 7.07' in line and '2 of 2' in line
   assert "The thesis' figures are not of synthetic" in text
@@ -253,11 +257,11 @@ def test_a_table_has_the_thesis_beside_the_runs(written):
 
 
 def test_figures_have_the_curves_of_the_runs(written):
-  with open(written / 'figure_5_3/report.csv', encoding='utf-8') as file:
+  with open(written / folder('figure_5_3') / 'report.csv', encoding='utf-8') as file:
     records = list(csv.DictReader(file))
   loss = [record for record in records if record['row'] == 'flow, cross entropy']
   assert [(record['x'], float(record['mean'])) for record in loss] == [('1', 2), ('2', 1), ('3', 0.5)]
-  with open(written / 'figure_4_5/report.csv', encoding='utf-8') as file:
+  with open(written / folder('figure_4_5') / 'report.csv', encoding='utf-8') as file:
     records = list(csv.DictReader(file))
   fake = [float(record['mean']) for record in records if record['row'] == 'discriminator']
   assert fake == pytest.approx([0.375] * len(NOISE))
@@ -310,7 +314,22 @@ def test_the_failure_of_a_run_is_told_when_the_report_is_written(tmp_path, monke
   with pytest.raises(errors.UserError, match='these commands failed.*--method=smcl'):
     reports.write('table_5_1', measurements.Choice(tmp_path, 'synthetic', 'tiny'), run_missing=True)
   assert len(started) == 4 and {command[0] for command in started} == {'train_main'}
-  assert (tmp_path / 'reports/table_5_1/report.html').exists()
+  assert (tmp_path / 'reports/synthetic/table_5_1-tiny/report.html').exists()
+
+
+def test_no_report_overwrites_one_of_something_else(tmp_path, no_pictures, monkeypatch):
+  folders = []
+  monkeypatch.setattr(reports.report_pages, 'write', lambda page, folder: folders.append(folder))
+  for changed in ({}, {'dataset': ''}, {'preset': ''}, {'variant': 'thesis'}, {'seeds': (0, 1)},
+                  {'values': {'loser.temperature': '3'}}):
+    choice = measurements.Choice(tmp_path, **{'dataset': 'nwucla', 'preset': 'tiny', **changed})
+    reports.write('table_5_2', choice, run_missing=False)
+  for methods in (('dmcl', 'smcl'), ('dmcl', 'cmcl')):
+    reports.write('methods', measurements.Choice(tmp_path, 'nwucla', methods=methods), run_missing=False)
+  assert [str(folder.relative_to(tmp_path / 'reports')) for folder in folders] == [
+      'nwucla/table_5_2-tiny', 'thesis/table_5_2-tiny', 'nwucla/table_5_2', 'nwucla/table_5_2-tiny-thesis',
+      'nwucla/table_5_2-tiny-seeds0,1', 'nwucla/table_5_2-tiny-loser.temperature=3', 'nwucla/methods-dmcl-smcl',
+      'nwucla/methods-dmcl-cmcl']
 
 
 @pytest.mark.parametrize('flags, words', [
@@ -319,7 +338,13 @@ def test_the_failure_of_a_run_is_told_when_the_report_is_written(tmp_path, monke
     (['--report=table_5_1', '--output_dir=nowhere'], 'There are no runs: nowhere is not a folder'),
     (['--report=methods', '--methods=dmcl'], '--report=methods needs --methods and --dataset'),
     (['--report=table_5_1', '--seeds=a'], '--seeds=a must be numbers'),
+    (['--report=table_5_1', '--methods=dmcl', '--output_dir=.'], '--report=table_5_1 does not read --methods'),
+    (['--report=table_5_1', '--noise=0', '--run_dir=run'], '--report does not read --noise, --run_dir:'),
     (['--compare=nowhere,there'], 'nowhere has no results.json'),
+    (['--compare=nowhere,there', '--run_missing'], '--compare does not read --run_missing:'),
+    (['--random_features'], '--random_features needs --dataset'),
+    (['--run_dir=run', '--noise=0', '--depth_variant=fcrn'], '--noise does not read --depth_variant:'),
+    (['--noise=0'], 'Pass --run_dir'),
     ([], 'Pass --run_dir'),
 ])
 def test_mistakes_end_in_one_sentence(flags, words):

@@ -154,6 +154,8 @@ def test_unaligned_modalities_of_different_sizes(data_dir, tmp_path):
     cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), (64, 40)))
   with pytest.raises(errors.UserError, match='RGB 48x36, depth 64x40.*data.aligned=true'):
     train(make_recipe(**{'data.aligned': False}), tmp_path / 'data', tmp_path)
+  [path] = tmp_path.rglob('metadata.json')
+  assert len(json.loads(path.read_text())['unlike_sizes']) == 1 < len(list(root.glob('view_*/*')))
 
 
 def test_names_of_runs_stay_short_and_differ():

@@ -60,6 +60,8 @@ def _network_problems(result: recipes.Recipe):
     yield from _one_of(result.connections, 'connections.', 'form', ('additive', 'multiplicative'))
   if result.hallucination:
     yield from _hallucination_problems(result.hallucination)
+  if result.has_switch and result.stages['fused'].epochs:
+    yield 'stages.fused.epochs must be 0, since the switch has one RGB stream for depth and for hallucinated depth'
   if result.discriminator:
     yield from _discriminator_problems(result.discriminator)
   if result.moddrop and not (0 < result.moddrop.keep_pixel <= 1 and 0 < result.moddrop.keep_modality <= 1):

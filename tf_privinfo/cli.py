@@ -2,9 +2,10 @@
 
 import errno
 import os
+import re
 import sys
 import warnings
-from typing import Callable
+from typing import Callable, Optional
 
 from absl import app
 from absl import logging
@@ -35,10 +36,16 @@ def _guarded(main, argv) -> None:
     main()
   except errors.UserError as error:
     sys.exit(f'Error: {error}')
-  except OSError as error:
-    if error.errno not in _ENVIRONMENT:
+  except Exception as error:  # pylint: disable=broad-except
+    line = _of_the_machine(error)
+    if not line:
       raise
-    sys.exit(f'Error: {error.strerror}: {error.filename or "a file of the run"}. Nothing finished was lost: '
-             'mend that or choose another --output_dir, and run the same command again.')
+    sys.exit(f'Error: {line}. Mend that and run the same command again; nothing that was finished is lost.')
   except KeyboardInterrupt:
     sys.exit('Interrupted: run the same command again to resume.')
+
+
+def _of_the_machine(error: Exception) -> Optional[str]:
+  """The line of an error that says what the machine got wrong, if it did: TensorFlow's errors have no errno."""
+  lines = [line for line in str(error).splitlines() if any(os.strerror(number) in line for number in _ENVIRONMENT)]
+  return re.sub(r'^\[Errno \d+\] ', '', lines[0]) if lines else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from tf_privinfo import errors
 from tf_privinfo import plots
+from tf_privinfo import recipes
 from tf_privinfo import report_pages
 
 # Of the bootstrap of differences.
@@ -63,12 +64,14 @@ def read(directory: pathlib.Path) -> Run:
 
 
 def write(directories: Sequence[pathlib.Path], output_dir: pathlib.Path) -> None:
-  """Prints and writes the comparison of runs, into `reports/compare` of the root of runs; raises as `build`."""
+  """Prints and writes the comparison of runs, into a folder of its own in `reports/<dataset>`; raises as `build`."""
+  if len({directory.resolve() for directory in directories}) < max(len(directories), 2):
+    raise errors.UserError('A comparison needs two run directories or more, each once, separated by commas.')
   runs = [read(directory) for directory in directories]
   if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
     runs = [run._replace(name=str(directory)) for run, directory in zip(runs, directories)]
   page = build(runs)
-  folder = output_dir / 'reports' / 'compare'
+  folder = output_dir / 'reports' / runs[0].origin[0] / recipes.directory_name(['compare', *(run.name for run in runs)])
   report_pages.write(page, folder)
   print(f'{report_pages.text(page)}\n\nEverything is in {folder}: report.html, report.md, report.csv, pictures')
 

@@ -8,6 +8,7 @@ from typing import Dict, Sequence
 import tensorflow as tf
 
 from tf_privinfo import atomic
+from tf_privinfo import errors
 from tf_privinfo import runs
 from tf_privinfo.configs import ClipConfig
 from tf_privinfo.datasets.preparation import frames
@@ -142,11 +143,18 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
   Args:
     run: the run that trained it.
     model: with its weights: the method of a stage, or the run's switch.
-    directory: the model's folder; the SavedModel is its version `1`.
+    directory: the model's folder; the SavedModel is its version `1`. An earlier
+      export is replaced as a whole.
 
   Returns:
     The folder of the SavedModel.
+
+  Raises:
+    UserError: if the folder holds anything but an earlier export.
   """
+  others = {path.name for path in directory.glob('*')} - {VERSION, 'labels.txt', 'switch.json'}
+  if others or directory.is_file():
+    raise errors.UserError(f'{directory} is there and is no earlier export that could be replaced: pass a new one.')
   label_names, switch = run.read('manifest.json')['label_names'], run.read('switch.json')
   if isinstance(model, adversarial.Switch):
     served = ServedSwitch(model, switch['threshold'], run.recipe.clips, label_names)
@@ -154,6 +162,7 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
     served = ServedMethod(model, run.recipe.clips, label_names)
   temporary = directory.with_name(directory.name + '.tmp')
   shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
+  temporary.mkdir(parents=True)
   tf.saved_model.save(served, str(temporary / VERSION), signatures=served.signatures(model.modalities))
   atomic.write(temporary / 'labels.txt', '\n'.join(label_names) + '\n')
   if switch:

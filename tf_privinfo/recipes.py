@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 import zlib
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 import yaml
 
@@ -57,7 +57,7 @@ VARIANTS = {
     'code': "what the authors' code computes",
     'thesis': 'what the text says',
 }
-# Characters of a run's name before its checksum.
+# Characters of a directory's name before its checksum.
 _LONGEST_NAME = 160
 # Streams that are not named after the modality they read.
 _READS = {'hall': 'rgb', 'rgb_2': 'rgb', 'autoencoder': 'rgb'}
@@ -111,7 +111,7 @@ class Recipe:
   @property
   def has_switch(self) -> bool:
     """Whether a finished run can tell depth from hallucinated depth (section 4.3.5)."""
-    return self.method == 'admd'
+    return 'watch' in self.stages
 
 
 # The common form of all training steps of chapter 3 (METHODS 3).
@@ -410,12 +410,14 @@ def overrides(result: Recipe) -> Dict[str, Any]:
 
 
 def run_name(result: Recipe) -> str:
-  """A directory name that tells recipes apart: preset, protocol, variant, seed and what was overridden.
-
-  Long names end in a checksum, since file systems allow 255 bytes.
-  """
+  """A directory name that tells recipes apart: preset, protocol, variant, seed and what was overridden."""
   changed = [f'{key}={value}' for key, value in overrides(result).items()]
-  name = '-'.join([result.preset, result.protocol, result.variant, f'seed{result.seed}', *changed]).replace(os.sep, '_')
+  return directory_name([result.preset, result.protocol, result.variant, f'seed{result.seed}', *changed])
+
+
+def directory_name(parts: Iterable[str]) -> str:
+  """The parts as one name of a directory; long ones end in a checksum, since file systems allow 255 bytes."""
+  name = '-'.join(parts).replace(os.sep, '_')
   return name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}'
 
 

@@ -14,7 +14,7 @@ from tf_privinfo import thesis
 
 
 def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
-  """Prints and writes a report, into `reports/<name>` of the runs' root.
+  """Prints and writes a report, into a folder of its own in `reports/<dataset>` of the runs' root.
 
   Args:
     name: a key of `thesis.TITLES`, 'all' of these, or 'methods'.
@@ -33,6 +33,8 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
       raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
   if name == 'methods' and not (choice.methods and choice.dataset):
     raise errors.UserError('--report=methods needs --methods and --dataset.')
+  if choice.methods and name != 'methods':
+    raise errors.UserError(f'--report={name} does not read --methods, only --report=methods does.')
   if not (run_missing or choice.output_dir.is_dir()):
     raise errors.UserError(f'There are no runs: {choice.output_dir} is not a folder. Pass the --output_dir of '
                            'train_main.py, or --run_missing to run what a report needs.')
@@ -41,15 +43,24 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
     runs = measurements.Runs(choice.output_dir)
     answers = [answer for one in names for answer in _answers(one, choice, runs)]
     failed = measurements.run(list(dict.fromkeys(command for answer in answers for command in answer.commands)))
-  runs, root = measurements.Runs(choice.output_dir), choice.output_dir / 'reports'
+  runs, root = measurements.Runs(choice.output_dir), choice.output_dir / 'reports' / (choice.dataset or 'thesis')
   for one in names:
-    page = build(one, choice, runs)
-    report_pages.write(page, root / one)
+    page, directory = build(one, choice, runs), root / _directory_name(one, choice)
+    report_pages.write(page, directory)
     print(f'{report_pages.text(page)}\n')
   if failed:
     raise errors.UserError(f'The report is in {root}, but these commands failed, see above: '
                            f'{"; ".join(map(measurements.shell, failed))}')
-  print(f'Everything is in {root if name == "all" else root / name}: report.html, report.md, report.csv, pictures')
+  print(f'Everything is in {root if name == "all" else directory}: report.html, report.md, report.csv, pictures')
+
+
+def _directory_name(name: str, choice: measurements.Choice) -> str:
+  """Tells reports on a dataset apart, by what was chosen and is not the default."""
+  plain = measurements.Choice(choice.output_dir)
+  return recipes.directory_name(filter(None, [
+      name, *choice.methods, choice.preset, choice.variant if choice.variant != plain.variant else '',
+      f'seeds{",".join(map(str, choice.seeds))}' if choice.seeds != plain.seeds else '',
+      *(f'{key}={value}' for key, value in choice.values.items())]))
 
 
 def build(name: str, choice: measurements.Choice, runs: measurements.Runs) -> report_pages.Page:

@@ -145,8 +145,8 @@ class Run:
 
   def restore_switch(self) -> adversarial.Switch:
     """The switch between depth and hallucinated depth, of trained parts; raises as `restore_method`."""
-    joint, game, watch = (self.restore_method(stage) for stage in ('joint', 'game', 'watch'))
-    return adversarial.Switch({**joint.streams, 'hall': game.streams['hall']}, watch.discriminator)
+    fused, watch = self.restore_method('fused'), self.restore_method('watch')
+    return adversarial.Switch({**fused.streams, **watch.streams}, watch.discriminator)
 
 
 def stage_seed(recipe: recipes.Recipe, stage: str) -> int:

@@ -89,11 +89,7 @@ def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> N
 def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]) -> None:
   """Evaluates a finished run on its test set, with depth of another variant if one is given, and prints the table."""
   run = runs.Run.open(run_dir)
-  run.weights(list(run.recipe.stages)[-1])  # refuses an unfinished run before the dataset is opened
-  recipe = settings.override(run.recipe, {'data.depth_variant': depth_variant} if depth_variant else {})
-  source, split = _open(recipe, data_dir)
-  if source.label_names != run.read('manifest.json')['label_names']:
-    raise errors.UserError(f'{run_dir} was trained on other classes than these data have: pass the --data_dir of then.')
+  source, split = _reopen(run, data_dir, depth_variant)
   folder = f'depth_{depth_variant}' if depth_variant else ''
   results = evaluation.evaluate(run, source, split.test, folder)
   print(f'\n{evaluation.table(results)}\n\nWritten to {run.directory / folder / "results.json"}')
@@ -103,7 +99,7 @@ def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str) -> None:
   """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table."""
   noise = noisy_depth.parse_levels(levels)
   run = runs.Run.open(run_dir)
-  source, split = _open(run.recipe, data_dir)
+  source, split = _reopen(run, data_dir)
   result = noisy_depth.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
   print(f'\n{noisy_depth.table(result)}\n\nWritten to {run.directory / "noise.json"}; pictures: {pictures}')
@@ -121,7 +117,7 @@ def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], ou
 def export(run_dir: str, directory: pathlib.Path) -> None:
   """Exports a finished run as a SavedModel."""
   run = runs.Run.open(run_dir)
-  saved = exporting.export(run, _deployed(run), directory)
+  saved = exporting.export(run, _deployed(run), directory.resolve())
   print(f'SavedModel written to {saved}')
 
 
@@ -136,6 +132,18 @@ def _deployed(run: runs.Run):
   return switch
 
 
+def _reopen(run: runs.Run, data_dir: Optional[str], depth_variant: Optional[str] = None):
+  """Opens the data of a finished run, with its depth or another; raises `UserError` for other classes or samples."""
+  run.weights(list(run.recipe.stages)[-1])  # refuses an unfinished run before the dataset is opened
+  changes = {'data.depth_variant': depth_variant} if depth_variant else {}
+  source, split = _open(settings.override(run.recipe, changes), data_dir)
+  manifest = run.read('manifest.json')
+  if source.label_names != manifest['label_names'] or source.names != sorted(manifest['samples']):
+    raise errors.UserError(f'{run.directory} was made with other classes or samples than these data have: pass the '
+                           '--data_dir of then.')
+  return source, split
+
+
 def _open(recipe: recipes.Recipe, data_dir: Optional[str]):
   source = catalog.open_dataset(
       recipe.dataset, data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
@@ -146,9 +154,9 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str]):
                            f'{", ".join(source.modalities)}.')
   unlike = source.metadata.get('unlike_sizes')
   if unlike and recipe.connections and recipe.connections.direction != 'none':
-    name, sizes = next(iter(sorted(unlike.items())))
+    name, sizes = min(unlike.items())
     raise errors.UserError(
-        f'RGB and depth of {len(unlike)} videos differ in size (as {name}: {sizes}), but cross-stream connections '
-        'multiply their maps pixel by pixel: align them with --set data.aligned=true, or switch the connections off '
-        'with --set connections.direction=none.')
+        f'RGB and depth differ in size (of {name}: {sizes}), but cross-stream connections multiply their maps pixel '
+        'by pixel: align them with --set data.aligned=true, or switch the connections off with --set '
+        'connections.direction=none.')
   return source, protocols.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)

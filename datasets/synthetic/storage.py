@@ -12,6 +12,7 @@ import cv2
 import threadpoolctl
 import tqdm
 
+from tf_privinfo import atomic
 from tf_privinfo import errors
 
 PARAMETERS = 'synthetic.json'
@@ -40,7 +41,7 @@ def provide(data_dir: str, name: str, renderings: Mapping[str, Any],
 
 def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Path, Any], None], items: Sequence[Any],
                 *, unit: str, per_item: int = 1, workers: Optional[int] = None) -> None:
-  """Renders `items` into `final`, unless they are there.
+  """Renders `items` into `final`, unless they are there; other processes that want the same wait.
 
   Args:
     final: the folder.
@@ -54,16 +55,20 @@ def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Pa
   Raises:
     ValueError: if the folder is there and holds something else.
   """
-  if final.exists():
-    _check_same(final, parameters)
-    return
+  if not final.exists():
+    with atomic.only_process(final.with_name(final.name + '.lock')):
+      if not final.exists():
+        _render(final, parameters, job, items, unit, per_item, workers or os.cpu_count())
+  _check_same(final, parameters)
+
+
+def _render(final, parameters, job, items, unit, per_item, workers) -> None:
   incomplete = final.with_name(final.name + '.incomplete')
   if incomplete.exists():
     shutil.rmtree(incomplete)
-  incomplete.mkdir(parents=True)
-  workers = min(workers or os.cpu_count(), len(items))
+  incomplete.mkdir()
   context = multiprocessing.get_context('spawn')
-  with concurrent.futures.ProcessPoolExecutor(workers, context, _use_one_core) as pool, tqdm.tqdm(
+  with concurrent.futures.ProcessPoolExecutor(min(workers, len(items)), context, _use_one_core) as pool, tqdm.tqdm(
       total=per_item * len(items), desc=f'Rendering {unit}s', unit=unit) as progress:
     for _ in pool.map(job, [incomplete] * len(items), items, chunksize=2):
       progress.update(per_item)

@@ -4,11 +4,15 @@ import dataclasses
 import hashlib
 import json
 import re
+import shutil
+import threading
+import time
 
 import cv2
 import numpy as np
 import pytest
 
+from tf_privinfo import atomic
 from tf_privinfo.datasets.nwucla import skeletons
 from tf_privinfo.datasets.synthetic import actions, difficulty, figure, rendering, sensors
 
@@ -119,6 +123,19 @@ def test_leftovers_of_a_killed_rendering_are_replaced(tmp_path, monkeypatch):
   rendering.render(tmp_path, _OPTIONS, workers=1)
   assert not leftover.parents[2].exists()
   assert len(_videos(tmp_path)) == 3 and not list(tmp_path.rglob('frame_77*'))
+
+
+def test_a_second_process_waits_and_takes_what_the_first_has_rendered(root, tmp_path, capsys):
+  second = threading.Thread(target=rendering.render, args=(tmp_path, _OPTIONS))
+  with atomic.only_process(tmp_path / 'multiview_action.lock'):
+    second.start()
+    while 'waiting for it' not in capsys.readouterr().out:
+      assert second.is_alive()
+      time.sleep(0.01)
+    shutil.copytree(root / 'multiview_action', tmp_path / 'multiview_action')
+    before = {path: path.stat().st_ino for path in tmp_path.rglob('*')}
+  second.join()
+  assert {path: path.stat().st_ino for path in tmp_path.rglob('*')} == before
 
 
 def test_a_failure_leaves_no_dataset(tmp_path):

@@ -18,7 +18,37 @@ from tf_privinfo.methods import two_stream
 from tf_privinfo.networks import discriminator as discriminators
 
 
-class Game(two_stream.FusedStreams):
+class _Discriminating(base.Method):
+  """A method with a discriminator, whose opinions of real depth features and of fakes are shown.
+
+  Args:
+    streams: with `depth`.
+    discriminator: reads features, frame by frame.
+    terms: further ones.
+    **kwargs: of the method.
+
+  Attributes:
+    FAKES: name of the fakes.
+  """
+
+  FAKES: str
+
+  def __init__(self, streams, discriminator: discriminators.Discriminator, *, terms=(), **kwargs):
+    super().__init__(streams, terms=[*terms, *(
+        f'discriminator/{quantity}_{features}' for quantity in ('accuracy', 'fake_probability')
+        for features in ('depth', self.FAKES))], **kwargs)
+    self.discriminator = discriminator
+
+  @property
+  def networks(self):
+    return {**self.streams, 'discriminator': self.discriminator}
+
+  def _opinions(self, labels, real, fake):
+    """What is shown of the discriminator's outputs [N, C + 1] or [N, 1], and labels [N]."""
+    return {**_opinion('depth', real, labels, False), **_opinion(self.FAKES, fake, labels, True)}
+
+
+class Game(_Discriminating, two_stream.FusedStreams):
   """The stream `hall` learns from RGB to have features that the discriminator takes for those of the stream `depth`.
 
   The discriminator minimises eq. 4.1 on the features of the frozen depth
@@ -30,18 +60,13 @@ class Game(two_stream.FusedStreams):
   Args:
     streams: with `hall` and `depth`; depth is frozen.
     discriminator: reads the features of both, frame by frame.
-    **kwargs: of `Method`.
+    **kwargs: of `FusedStreams`.
   """
 
-  def __init__(self, streams, discriminator: discriminators.Discriminator, **kwargs):
-    super().__init__(streams, terms=['d_loss', 'g_loss', *(
-        f'discriminator/{quantity}_{features}' for quantity in ('accuracy', 'fake_probability')
-        for features in ('depth', 'hall')), 'gradient_norm/discriminator'], **kwargs)
-    self.discriminator = discriminator
+  FAKES = 'hall'
 
-  @property
-  def networks(self):
-    return {**self.streams, 'discriminator': self.discriminator}
+  def __init__(self, streams, discriminator: discriminators.Discriminator, **kwargs):
+    super().__init__(streams, discriminator, terms=['d_loss', 'g_loss', 'gradient_norm/discriminator'], **kwargs)
 
   @property
   def optimizers(self):
@@ -74,12 +99,12 @@ class Game(two_stream.FusedStreams):
     shown = {'d_loss': d_loss, 'g_loss': g_loss,
              'gradient_norm/discriminator': tf.linalg.global_norm([g for g, _ in of_discriminator]),
              **self._fused_loss(labels, {'hall': hall['logits']})[1],
-             **_opinion('depth', real, frame_labels, False), **_opinion('hall', fake, frame_labels, True)}
+             **self._opinions(frame_labels, real, fake)}
     self.means['loss'].update_state(g_loss)
     return self._record(labels, base.Objective(g_loss, {'hall': hall['logits']}, shown), of_hall)
 
 
-class Watch(base.Method):
+class Watch(_Discriminating):
   """The discriminator of a game goes on learning: noisy depth takes the place of hallucinated features in eq. 4.1.
 
   Not in the thesis, which uses the discriminator of the game as it is (section
@@ -94,17 +119,9 @@ class Watch(base.Method):
     **kwargs: of `Method`.
   """
 
+  FAKES = 'noise'
   classifies = False
   learns_from_noisy_depth = True
-
-  def __init__(self, streams, discriminator: discriminators.Discriminator, **kwargs):
-    super().__init__(streams, terms=[f'discriminator/{quantity}_{features}' for quantity in (
-        'accuracy', 'fake_probability') for features in ('depth', 'noise')], **kwargs)
-    self.discriminator = discriminator
-
-  @property
-  def networks(self):
-    return {**self.streams, 'discriminator': self.discriminator}
 
   @property
   def learned_variables(self):
@@ -119,8 +136,7 @@ class Watch(base.Method):
     frame_labels = tf.repeat(labels, clips['depth'].shape[1])
     real, fake = (self({'depth': clips[name]})['discriminator'] for name in ('depth', 'noisy_depth'))
     terms = losses.adversarial(frame_labels, real, fake, self.discriminator.config)
-    return base.Objective(tf.reduce_mean(terms['discriminator']), {}, {
-        **_opinion('depth', real, frame_labels, False), **_opinion('noise', fake, frame_labels, True)})
+    return base.Objective(tf.reduce_mean(terms['discriminator']), {}, self._opinions(frame_labels, real, fake))
 
 
 def _opinion(features: str, outputs, labels, is_fake: bool):

@@ -4,9 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from tf_privinfo import configs
 from tf_privinfo.configs import DiscriminatorConfig
-from tf_privinfo.errors import UserError
 from tf_privinfo.networks import layers
 from tf_privinfo.networks import resnet50
 
@@ -46,17 +44,17 @@ class Discriminator(tf.keras.Model):
 
   Args:
     num_classes: C.
-    config: layers, input and task.
+    config: layers, input and task; of a recipe, `checks` has seen to them.
   """
 
   def __init__(self, num_classes: int, config: DiscriminatorConfig = DiscriminatorConfig(), **kwargs):
     super().__init__(dtype=tf.float32, **kwargs)
-    _check(config)
     self.num_classes = num_classes
     self.config = config
-    layer = NormDense if config.form == 'batch_norm' else _dense
+    layer = {'batch_norm': NormDense, 'plain': _dense, 'residual': _dense}[config.form]
+    head, outputs = {'classes': (layer, num_classes + 1), 'real_or_fake': (_dense, 1)}[config.task]
     self.hidden = [layer(units, name=f'hidden_{index}') for index, units in enumerate(config.hidden)]
-    self.head = layer(num_classes + 1, name='head') if config.task == 'classes' else _dense(1, name='head')
+    self.head = head(outputs, name='head')
 
   def call(self, features, frames: int = 1, training=False, track=True):
     """Returns [N, C + 1] or [N, 1] for features [N, D].
@@ -99,15 +97,3 @@ class Discriminator(tf.keras.Model):
 
 def _dense(units: int, name: str):
   return tf.keras.layers.Dense(units, dtype=tf.float32, name=name)  # Glorot uniform (Xavier), zero biases
-
-
-def _check(config: DiscriminatorConfig):
-  if config.form not in configs.DISCRIMINATOR_FORMS:
-    raise UserError(f'Unknown form {config.form!r} of a discriminator: choose one of '
-                    f'{", ".join(configs.DISCRIMINATOR_FORMS)}.')
-  if config.task not in configs.DISCRIMINATOR_TASKS:
-    raise UserError(f'Unknown task {config.task!r} of a discriminator: choose one of '
-                    f'{", ".join(configs.DISCRIMINATOR_TASKS)}.')
-  if config.form == 'residual' and (len(config.hidden) < 3 or len(set(config.hidden[:3])) > 1):
-    raise UserError('The first three hidden layers of a residual discriminator have the same width, '
-                    f'not {tuple(config.hidden)}.')
