@@ -51,14 +51,6 @@ def test_few_samples_more_are_right_with_the_best_threshold_of_all(seed):
   assert best - 4 <= chosen <= best  # of 240
 
 
-def test_depth_is_trusted_where_one_sample_of_hundred_speaks_against_it():
-  scores = np.stack([np.linspace(0.2, 0.4, 100), np.linspace(0.9, 0.95, 100)])
-  hallucinated = np.arange(100) != 50
-  trusted = np.stack([hallucinated, np.arange(100) < 10])
-  trusted[0, 30] = False
-  assert 0.4 < switching.choose_threshold(scores, trusted, hallucinated) < 0.9
-
-
 def test_hallucination_may_differ_between_levels_and_order_does_not_matter():
   scores, trusted, hallucinated = _sweep(np.random.default_rng(0), 5, 30)
   expected = switching.choose_threshold(scores, trusted, hallucinated)
