@@ -414,6 +414,8 @@ class Workshop:
     if key in ('--run_dir', '--init_from'):
       if '--depth_variant=FOLDER' in flags:
         return f'{key}={self.trained("admd", "nyud")}'
+      if value != 'RUN':
+        return f'{key}={self.trained(*reversed(pathlib.Path(value).parts[1:3]))}'
       method = 'modality_distillation' if key == '--init_from' else self.RUNS.get(page.stem, 'dmcl')
       return f'{key}={self.trained(method)}'
     if key == '--compare':
