@@ -226,8 +226,7 @@ def checked(tmp_path_factory):
     processes[name] = subprocess.Popen(
         [sys.executable, '-c', CHECK, name, *works], cwd=folder, env=environment, text=True, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    last = ['--norun_missing'] if name == 'eval_main' else []
-    processes[name].stdin.write(json.dumps([[*flags, *last] for flags in asked[name]]))
+    processes[name].stdin.write(json.dumps([[flag for flag in flags if flag != '--run_missing'] for flags in asked[name]]))
     processes[name].stdin.close()
   verdicts, known = {}, set()
   for name, process in processes.items():
@@ -437,7 +436,7 @@ class Workshop:
     if name == 'benchmarks.input_pipeline':
       return [*flags, '--videos=2', '--length=9', '--width=64', '--height=48', '--batch_size=2', '--epochs=1',
               '--repeats=1']
-    if name == 'tf_privinfo.datasets.nyud.convert':
+    if name == 'tf_privinfo.datasets.nyud.convert' or '--export_dir' in values:
       return flags
     if '--run_dir' in values:
       return [*flags, f'--data_dir={self.folder / "data" / pathlib.Path(values["--run_dir"]).parts[-3]}']
