@@ -2,8 +2,8 @@
 
   python benchmarks/preparation.py --dataset=nwucla --data_dir=/data/nwucla --frame_sizes=64,224,256
 
-Flags are those of tf_privinfo.datasets.prepare, of which this writes nothing. Rates are those of one core; preparing
-uses all of them.
+The flags that choose the data are those of tf_privinfo.datasets.prepare; nothing is written. Rates are those of one core;
+preparing uses all of them.
 """
 
 import os
@@ -21,10 +21,12 @@ import cv2
 import tensorflow as tf
 
 from tf_privinfo import cli
+from tf_privinfo import recipe_flags
+from tf_privinfo import recipes
 from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import prepare
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(recipe_flags)
 flags.DEFINE_list('frame_sizes', ['64', '224', '256'], 'Sides of the stored frames in pixels.')
 flags.DEFINE_integer('samples', 10, 'How many samples are prepared, evenly spaced over the dataset.', lower_bound=1)
 flags.DEFINE_integer('total', None, 'Size of the whole dataset. Default: as many samples as there are.', lower_bound=1)
@@ -34,7 +36,7 @@ def main() -> None:
   cv2.setNumThreads(1)
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
-  recipe = prepare.resolve_recipe()
+  recipe = recipe_flags.resolve(lambda dataset: recipes.methods(dataset)[0])
   data_dir = FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data)
   print('| frames | s per sample | samples/s | MB per sample | of which rgb, depth, flow | all: core hours | all: GB |')
   print('|---|---|---|---|---|---|---|')

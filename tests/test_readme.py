@@ -1,4 +1,4 @@
-"""The main job and the README's results, as far as they fit a test."""
+"""The main job of the README, and the results of docs/, as far as they fit a test."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def compare_methods(output_dir, *flags):
 
 @pytest.mark.slow
 def test_distillation_helps_rgb_on_the_synthetic_dataset(tmp_path):
-  """The README's results: three seeds of `independent` and `dmcl`; about an hour on two cores."""
+  """The results in docs/dmcl.md: three seeds of `independent` and `dmcl`; about an hour on two cores."""
   compare_methods(tmp_path, '--methods=independent,dmcl', '--dataset=synthetic', '--seeds=0,1,2')
   accuracy = {method: [json.loads(path.read_text())['accuracy'] for path in sorted(
       tmp_path.glob(f'synthetic/{method}/*/results.json'))] for method in ('independent', 'dmcl')}
@@ -32,7 +32,7 @@ def test_distillation_helps_rgb_on_the_synthetic_dataset(tmp_path):
 
 @pytest.mark.slow
 def test_order_of_the_four_steps_on_the_synthetic_dataset(tmp_path):
-  """That of the thesis, with one seed of the README's three; about a quarter of an hour on two cores."""
+  """That of the thesis, with one seed of the three in docs/modality_distillation.md; about a quarter of an hour on two cores."""
   compare_methods(tmp_path, '--methods=modality_distillation', '--dataset=synthetic', '--seeds=0')
   [path] = tmp_path.glob('synthetic/modality_distillation/*/results.json')
   accuracy = {stage: result['accuracy']['sum'] for stage, result in json.loads(path.read_text())['stages'].items()}
