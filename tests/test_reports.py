@@ -335,6 +335,7 @@ def test_no_report_overwrites_one_of_something_else(tmp_path, no_pictures, monke
 @pytest.mark.parametrize('flags, words', [
     (['--report=table_9_9'], 'choose one of table_3_1'),
     (['--report=table_5_1', '--dataset=imagenet'], 'Unknown --dataset=imagenet'),
+    (['--report=methods', '--dataset=nwucla', '--methods=dmcl,dmlc'], 'Unknown --methods=dmlc'),
     (['--report=table_5_1', '--output_dir=nowhere'], 'There are no runs: nowhere is not a folder'),
     (['--report=methods', '--methods=dmcl'], '--report=methods needs --methods and --dataset'),
     (['--report=table_5_1', '--seeds=a'], '--seeds=a must be numbers'),

@@ -22,13 +22,14 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
     run_missing: run what is missing first.
 
   Raises:
-    UserError: for an unknown report, dataset, preset or variant, where there
-      are no runs, and, when all is written, if something failed to run.
+    UserError: for an unknown report, dataset, method, preset or variant, where
+      there are no runs, and, when all is written, if something failed to run.
   """
   names = list(thesis.TITLES) if name == 'all' else [name]
   for flag, value, known in (('report', name, (*thesis.TITLES, 'methods', 'all')),
                              ('dataset', choice.dataset, recipes.DATASETS), ('preset', choice.preset, recipes.PRESETS),
-                             ('variant', choice.variant, recipes.VARIANTS)):
+                             ('variant', choice.variant, recipes.VARIANTS),
+                             *(('methods', method, recipes.METHODS) for method in choice.methods)):
     if value and value not in known:
       raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
   if name == 'methods' and not (choice.methods and choice.dataset):
