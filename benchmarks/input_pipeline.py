@@ -16,8 +16,8 @@ pictures, on average 40 frames of each video; RGB of 1920 x 1080, as of NTU, wou
 
 The two take turns in one process; compare ratios rather than rates, and those of CPU time where other processes
 compete for the cores. All files are in the system's cache: that reading one record costs a disk less than opening 24
-files does not show. An epoch, which starts the pipeline of the project anew, goes through the videos several times: of a few
-videos alone, unlike of a thousand, it would be largely the start.
+files does not show. An epoch, with which the project's pipeline starts anew, goes through the videos several times: of
+a few videos alone, unlike of a thousand, it would be largely the start.
 """
 
 import os
