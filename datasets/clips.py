@@ -210,8 +210,8 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
 
   def one_epoch(epoch):
     clips = videos.map(lambda *video: sample(epoch, *video), tf.data.AUTOTUNE)
-    clips = _shuffle(clips, tf.stack([tf.constant(seed, tf.int64), epoch]))
-    return clips.map(decode, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True).map(_as_float)
+    clips = _shuffle(clips, tf.stack([tf.constant(seed, tf.int64), epoch])).map(decode, tf.data.AUTOTUNE)
+    return clips.batch(batch_size, drop_remainder=True).map(_as_float, tf.data.AUTOTUNE)
 
   return tf.data.Dataset.from_tensor_slices(tf.constant(list(epochs), tf.int64)).flat_map(one_epoch).prefetch(
       tf.data.AUTOTUNE)
@@ -264,5 +264,5 @@ def fixed_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int 
       clips['depth'] = depth_noise.apply(tf.cast(clips['depth'], tf.float32), seed, config.noise_centre)
     return clips, label, sample_id
 
-  clips = videos.map(sample, tf.data.AUTOTUNE).unbatch()
-  return clips.map(decode, tf.data.AUTOTUNE).batch(batch_size).map(_as_float).prefetch(tf.data.AUTOTUNE)
+  clips = videos.map(sample, tf.data.AUTOTUNE).unbatch().map(decode, tf.data.AUTOTUNE)
+  return clips.batch(batch_size).map(_as_float, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
