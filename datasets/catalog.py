@@ -32,6 +32,13 @@ _BUILDERS = {
 }
 
 
+class _Encoded(tfds.decode.SkipDecoding):
+  """Leaves frames encoded, all of a video at once: the class above walks through them one by one."""
+
+  def decode_batch_example(self, serialized_example):
+    return serialized_example
+
+
 class Source:
   """A prepared dataset.
 
@@ -64,7 +71,7 @@ class Source:
     features = {**{m: True for m in modalities}, 'label': True, 'sample_id': True}
     videos = self._builder.as_dataset(
         split='+'.join(partitions), shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(features, decoders={m: tfds.decode.SkipDecoding() for m in modalities}),
+        decoders=tfds.decode.PartialDecoding(features, decoders={m: _Encoded() for m in modalities}),
         read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1))
     videos = videos.filter(lambda video: wanted.lookup(video['sample_id']) > 0)
     return videos.map(lambda video: (

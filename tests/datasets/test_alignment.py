@@ -233,7 +233,8 @@ def _open(data_dir, **config):
 def _only(source, name):
   """The one video `name`: {modality: [F, S, S, 3] int}."""
   (encoded, _, _), = source.videos([name], ('rgb', 'depth', 'flow')).as_numpy_iterator()
-  return {m: np.stack([tf.io.decode_jpeg(frame).numpy() for frame in kind]).astype(int) for m, kind in encoded.items()}
+  return {m: np.stack([tf.io.decode_jpeg(frame, channels=3).numpy() for frame in kind]).astype(int)
+          for m, kind in encoded.items()}
 
 
 def test_prepared_videos_are_cropped_alike(rendered, tmp_path):

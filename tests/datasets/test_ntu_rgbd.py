@@ -324,7 +324,7 @@ def _open(data_dir, dataset='ntu60', **config):
 def _only(source, name):
   """The one video `name`: ({modality: [F, S, S, 3]}, label)."""
   (encoded, label, _), = source.videos([name], ('rgb', 'depth', 'flow')).as_numpy_iterator()
-  return {m: np.stack([tf.io.decode_jpeg(frame).numpy() for frame in kind]).astype(int)
+  return {m: np.stack([tf.io.decode_jpeg(frame, channels=3).numpy() for frame in kind]).astype(int)
           for m, kind in encoded.items()}, label
 
 

@@ -28,7 +28,7 @@ def _open(data_dir, **config):
 
 
 def _decode(encoded):
-  return np.stack([tf.io.decode_jpeg(frame).numpy() for frame in encoded]).astype(int)
+  return np.stack([tf.io.decode_jpeg(frame, channels=3).numpy() for frame in encoded]).astype(int)
 
 
 def _only(source, name, modalities=('rgb', 'depth', 'flow')):

@@ -192,3 +192,12 @@ def test_encoding_rounds_and_clips(picture):
              for data in frames.encode_jpeg(images)]
   assert abs(decoded[0] - picture).mean() < 1
   assert decoded[1].min() == 255 and decoded[2].max() == 0
+
+
+def test_grey_images_are_stored_with_one_channel_and_decode_to_the_same(picture):
+  grey = np.repeat(picture[..., :1], 3, axis=-1).astype(np.uint8)
+  stored, = frames.encode_jpeg(grey[None])
+  assert tf.io.extract_jpeg_shape(stored)[-1] == 1
+  coloured = tf.io.encode_jpeg(grey, quality=frames.JPEG_QUALITY, chroma_downsampling=False)
+  np.testing.assert_array_equal(*(
+      tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE') for data in (stored, coloured)))

@@ -85,7 +85,7 @@ def test_stored_frames_are_whole_and_those_of_the_augmented_clip(source, samples
     (encoded, _, _), = source.videos([sample.name], MODALITIES).as_numpy_iterator()
     drawn = {}
     for m in MODALITIES:
-      frames = [tf.io.decode_jpeg(f, dct_method='INTEGER_ACCURATE').numpy() for f in encoded[m]]
+      frames = [tf.io.decode_jpeg(f, channels=3, dct_method='INTEGER_ACCURATE').numpy() for f in encoded[m]]
       drawn[m] = [{i for i, frame in enumerate(frames) if (frame == shown).all()} for shown in sample.stored[m]]
     for of_modalities in zip(*drawn.values()):
       assert set.intersection(*of_modalities)

@@ -32,7 +32,7 @@ def _only(source, name):
   """The one video `name`: ({modality: [F, S, S, 3]}, label)."""
   (encoded, label, sample_id), = source.videos([name], source.modalities).as_numpy_iterator()
   assert sample_id.decode() == name
-  frames = {m: [tf.io.decode_jpeg(frame).numpy() for frame in encoded[m]] for m in encoded}
+  frames = {m: [tf.io.decode_jpeg(frame, channels=3).numpy() for frame in encoded[m]] for m in encoded}
   return {m: np.stack(frames[m]).astype(int) for m in frames}, label
 
 
