@@ -61,7 +61,7 @@ class DepthNoise(NamedTuple):
     """Spoils a depth clip.
 
     Args:
-      clip: [T, S, S, C] float32, whole numbers of 0..255.
+      clip: [T, S, S, C], whole numbers of 0..255.
       seed: a stateless seed, which alone decides what is drawn.
       centre: the colour of missing depth and the one that speckle scales
         distances from, as in the authors' code for objects, which adds noise
@@ -71,7 +71,7 @@ class DepthNoise(NamedTuple):
     Returns:
       [T, S, S, C] float32.
     """
-    return _MODELS[self.kind](clip, self.amount, seed, tuple(centre))
+    return _MODELS[self.kind](tf.cast(clip, tf.float32), self.amount, seed, tuple(centre))
 
 
 def _speckle(clip, variance, seed, centre):
@@ -93,7 +93,7 @@ def random_speckle(clip: tf.Tensor, seed, centre: Sequence[float] = ()) -> tf.Te
   """
   magnitude, factors = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
   variance = 10**tf.random.stateless_uniform([], magnitude, *_MAGNITUDES)
-  return _speckle(clip, variance, factors, tuple(centre))
+  return _speckle(tf.cast(clip, tf.float32), variance, factors, tuple(centre))
 
 
 def _void(clip, amount, seed, centre):

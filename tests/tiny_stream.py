@@ -26,7 +26,7 @@ class TinyStream(tf.keras.Model):
   def end_points(self, clips, injected=None, form='additive', training=False):
     """Those of a ResNet stream that methods read; `injected` adds to the maps, and `form` means nothing."""
     frames, height, width = clips.shape[1:4]
-    parts = tf.reshape(clips, [-1, 2, height // 2, 2, width // 2, 3])
+    parts = tf.reshape(tf.cast(clips, tf.float32), [-1, 2, height // 2, 2, width // 2, 3])
     maps = self.norm(tf.reduce_mean(parts, axis=[2, 4]), training=training)
     if injected is not None:
       maps += injected['block4']

@@ -61,7 +61,7 @@ class ServedMethod(tf.Module):
     specs = {modality: tf.TensorSpec(shape, tf.uint8, modality) for modality in subset}
 
     def serve(**clips):
-      return self._predict({m: tf.cast(clip, tf.float32) for m, clip in clips.items()})
+      return self._predict(clips)
 
     return tf.function(serve).get_concrete_function(**specs)
 
@@ -123,7 +123,7 @@ class ServedSwitch(ServedMethod):
     shape = [None, config.frames, config.crop_size, config.crop_size, 3]
 
     def serve(rgb, depth):
-      outputs = self._decide({'rgb': tf.cast(rgb, tf.float32), 'depth': depth})
+      outputs = self._decide({'rgb': rgb, 'depth': depth})
       score = outputs['fake_probability']
       hallucinated = score > self._threshold
       logits = tf.where(hallucinated, outputs['hallucinated'], outputs['trusted'])

@@ -185,8 +185,9 @@ class Switch(tf.keras.Model):
     return fusion.fuse({stream: self.streams[stream](clips[stream]) for stream in ('rgb', 'depth')})
 
   def call(self, clips):
-    nan = tf.math.is_nan(clips['depth'])
-    depth_clips = tf.where(nan, 0.0, clips['depth'])
+    depth_clips = tf.cast(clips['depth'], tf.float32)
+    nan = tf.math.is_nan(depth_clips)
+    depth_clips = tf.where(nan, 0.0, depth_clips)
     pixels = [1, 2, 3]
     one_colour = tf.reduce_all(tf.reduce_max(depth_clips, pixels) == tf.reduce_min(depth_clips, pixels), axis=-1)
     missing = one_colour | tf.reduce_any(nan, axis=[*pixels, 4])

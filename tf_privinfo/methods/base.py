@@ -23,9 +23,9 @@ class Objective(NamedTuple):
 class Method(tf.keras.Model):
   """Streams that are trained together.
 
-  `method(clips, training=False)` maps {modality: [B, T, H, W, 3]} to
-  {stream: logits [B, C]}, for the streams that learn and whose modality is in
-  `clips`.
+  `method(clips, training=False)` maps {modality: [B, T, H, W, 3]}, pixels
+  0..255 as bytes or floats, to {stream: logits [B, C]}, for the streams that
+  learn and whose modality is in `clips`.
 
   Args:
     streams: name -> network, in the order that breaks ties.

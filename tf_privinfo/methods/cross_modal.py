@@ -26,12 +26,12 @@ class Reconstruction(base.Method):
 
   def objective(self, clips, labels):
     images = self(clips, training=True)['autoencoder']
-    return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, clips['depth'])), {}, {})
+    return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, tf.cast(clips['depth'], tf.float32))), {}, {})
 
   def images(self, clips):
     """Depth above its reconstruction: [B, 2H, W, 3], of the first frame."""
     images = self.streams['autoencoder'](clips['rgb'])
-    both = tf.concat([clips['depth'][:, 0], images[:, 0]], axis=1)
+    both = tf.concat([tf.cast(clips['depth'][:, 0], tf.float32), images[:, 0]], axis=1)
     return {'depth_above_reconstruction': tf.cast(tf.clip_by_value(both, 0.0, 255.0), tf.uint8)}
 
 

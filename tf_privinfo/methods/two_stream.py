@@ -128,7 +128,8 @@ class ModDrop(FusedStreams):
     """A clip [B, T, H, W, 3] without some of its values, or without any."""
     pixels, modality = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     config = self.config
-    centred = tf.nn.experimental.stateless_dropout(clip - tf.constant(mean), 1 - config.keep_pixel, pixels)
+    centred = tf.nn.experimental.stateless_dropout(
+        tf.cast(clip, tf.float32) - tf.constant(mean), 1 - config.keep_pixel, pixels)
     kept = tf.random.stateless_uniform([tf.shape(clip)[0], 1, 1, 1, 1], modality) < config.keep_modality
     return tf.constant(mean) + tf.where(kept, centred, 0.0)
 
