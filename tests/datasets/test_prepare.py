@@ -154,6 +154,12 @@ def test_another_version_of_the_preparation_takes_nothing_over(data_dir, counted
   assert sorted(counted) == NAMES
 
 
+def test_nothing_else_is_left(finished):
+  """One form of the dataset, and its lock, which the next process needs."""
+  assert {path.name for path in (finished / 'prepared').glob('**/*') if FORM not in path.parts} == {
+      'nwucla', f'{FORM}.lock'}
+
+
 def test_a_second_process_waits_for_the_first(data_dir):
   lock = data_dir / 'prepared' / 'nwucla' / f'{FORM}.lock'
   lock.parent.mkdir(parents=True)
