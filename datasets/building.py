@@ -335,10 +335,8 @@ def _clear_failures(folder: pathlib.Path) -> Iterator[None]:
       cause = cause.__cause__
     if not cause:
       raise
-    if isinstance(cause, OSError):
-      text = f'{cause.filename or folder}: {cause.strerror}'
-    else:
-      text = f'{folder}: {cause.message}'
+    # TensorFlow's messages begin with the name of the file.
+    text = f'{cause.filename or folder}: {cause.strerror}' if isinstance(cause, OSError) else cause.message
     raise errors.UserError(f'{text}. Mend that and run the same command again: it goes on from what has been '
                            'prepared.') from None
 
