@@ -107,7 +107,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     raise NotImplementedError
 
   def inspect(self, sample) -> Tuple[int, Mapping[str, Any]]:
-    """Reads the native files of a sample like `prepare`, raises what it would; returns the number of frames and facts."""
+    """Reads a sample as `prepare` does, and raises what that would; returns how many frames it has, and its facts."""
     example, facts = self.prepare(sample)
     return len(example[self.MODALITIES[0]]), facts
 

@@ -476,35 +476,26 @@ def test_broken_samples_are_named(tmp_path, spoil, message):
   assert str(error.value).splitlines()[1].startswith(f'  {BROKEN}: ')
 
 
-def _shorten_depth(root):
-  for number in (8, 9):
-    (root / 'nturgb+d_depth_masked' / BROKEN / f'MDepth-{number:08d}.png').unlink()
-
-
-def _shorten_rgb(root):
-  path = root / 'nturgb+d_rgb' / f'{BROKEN}_rgb.avi'
-  capture = cv2.VideoCapture(str(path))
-  pictures = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB) for _ in range(7)]
-  capture.release()
-  native_files.write_avi(path, pictures)
-
-
-@pytest.mark.parametrize('shorten', [_shorten_depth, _shorten_rgb])
-def test_modalities_of_different_length_are_cut(tmp_path, shorten):
-  """Which is told of before anything is prepared, too."""
+@pytest.mark.parametrize('depths, left', [(7, 7), (11, 9)])
+def test_modalities_of_different_length_are_cut(tmp_path, depths, left):
+  """More or fewer frames of depth than the nine of RGB: told of by --check, too."""
   native_files.write_ntu(tmp_path, [BROKEN])
   whole, _ = _only(_open(tmp_path, skip_broken=True), BROKEN)
-  shorten(tmp_path)
+  *_, last = paths = sorted((tmp_path / 'nturgb+d_depth_masked' / BROKEN).iterdir())
+  for path in paths[depths:]:
+    path.unlink()
+  for number in range(len(paths) + 1, depths + 1):
+    shutil.copy(last, last.with_name(f'MDepth-{number:08d}.png'))
   checked, problems = catalog.check_dataset('ntu60', str(tmp_path), DataConfig('depth'), FRAME_SIZE)
   source = _open(tmp_path)
   for told in (checked, source):
-    assert told.metadata['samples'][BROKEN] == 7 and told.metadata['cut'] == {BROKEN: 2}
+    assert told.metadata['samples'] == {BROKEN: left} and told.metadata['cut'] == {BROKEN: 2}
     assert f'1 videos have modalities of different length and are cut to the shortest: {BROKEN}' in told.describe()
   assert not problems
   cut, _ = _only(source, BROKEN)
   for modality in ('rgb', 'depth'):
-    np.testing.assert_array_equal(cut[modality], whole[modality][:7])
-  assert len(cut['flow']) == 7
+    np.testing.assert_array_equal(cut[modality], whole[modality][:left])
+  assert len(cut['flow']) == left
 
 
 # Alignment of native frames of the full size.
