@@ -106,9 +106,10 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Reads the native files of a sample; raises one of `PROBLEMS`; runs in threads or on other machines."""
     raise NotImplementedError
 
-  def inspect(self, sample) -> int:
-    """Reads the native files of a sample like `prepare`, raises what it would, and returns the number of frames."""
-    return len(self.prepare(sample).example[self.MODALITIES[0]])
+  def inspect(self, sample) -> Tuple[int, Mapping[str, Any]]:
+    """Reads a sample as `prepare` does, and raises what that would; returns how many frames it has, and its facts."""
+    example, facts = self.prepare(sample)
+    return len(example[self.MODALITIES[0]]), facts
 
   def build(self, native_dir: str, beam_options: Optional[Sequence[str]] = None) -> None:
     """Prepares the dataset, unless that was done.
@@ -164,14 +165,14 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def inspect(sample):
       try:
-        return self.inspect(sample)
+        length, facts = self.inspect(sample)
       except PROBLEMS as problem:
-        return f'{sample.name}: {problem}'
+        return samples.Record(sample.name, problem=str(problem))
+      return samples.Record(sample.name, frames=length, facts=facts)
 
-    results = list(_in_threads(inspect, found, desc=f'Reading {self.UNIT}s', unit=self.UNIT))
-    self.info.metadata['samples'] = {
-        sample.name: result for sample, result in zip(found, results) if isinstance(result, int)}
-    return problems + [result for result in results if isinstance(result, str)]
+    records = list(_in_threads(inspect, found, desc=f'Reading {self.UNIT}s', unit=self.UNIT))
+    self._fill_metadata([record for record in records if not record.problem], [])
+    return problems + _problems(records)
 
   @property
   def _samples_folder(self) -> pathlib.Path:
@@ -197,7 +198,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                              unit=self.UNIT, total=len(found), initial=len(there))
     elif missing:
       records += _on_beam(self._prepare_once, missing, beam_options, self._samples_folder)
-    problems += [f'{record.name}: {record.problem}' for record in records if record.problem]
+    problems += _problems(records)
     if not self.builder_config.skip_broken:
       self._stop_if_any(problems)
     records = sorted((record for record in records if not record.problem), key=lambda record: record.name)
@@ -244,7 +245,8 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     tfds.disable_progress_bar()  # it has one for each partition
     self._progress = tqdm.tqdm(total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam)
     with self._progress, contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
-      self.download_and_prepare(download_config=config)
+      # There is nothing to download, but the folder for it is made.
+      self.download_and_prepare(download_dir=self._samples_folder / 'downloads', download_config=config)
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     del dl_manager
@@ -285,6 +287,11 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 def first(items, count: int = 5) -> str:
   """The first items of a list that may be long, for a line of text."""
   return '; '.join(list(items)[:count]) + ('; ...' if len(items) > count else '')
+
+
+def _problems(records: Sequence[samples.Record]) -> List[str]:
+  """One sentence for each broken sample."""
+  return [f'{record.name}: {record.problem}' for record in records if record.problem]
 
 
 def _in_threads(function: Callable, items: Sequence[Any], **bar) -> Iterator[Any]:
@@ -328,10 +335,8 @@ def _clear_failures(folder: pathlib.Path) -> Iterator[None]:
       cause = cause.__cause__
     if not cause:
       raise
-    if isinstance(cause, OSError):
-      text = f'{cause.filename or folder}: {cause.strerror}'
-    else:
-      text = f'{folder}: {cause.message}'
+    # TensorFlow's messages begin with the name of the file.
+    text = f'{cause.filename or folder}: {cause.strerror}' if isinstance(cause, OSError) else cause.message
     raise errors.UserError(f'{text}. Mend that and run the same command again: it goes on from what has been '
                            'prepared.') from None
 

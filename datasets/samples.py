@@ -65,7 +65,7 @@ def _leaves(values) -> Iterator[Any]:
 
 
 def write(record: Record, example: Example) -> None:
-  """Keeps a prepared sample. Its file appears under its name when it is whole and on the disk."""
+  """Keeps a prepared sample. Its file appears under its name when it is whole and on the disk; OSError names it."""
   final = pathlib.Path(record.path)
   final.parent.mkdir(parents=True, exist_ok=True)
   modalities = {name: value for name, value in example.items() if not isinstance(value, str)}
@@ -81,6 +81,8 @@ def write(record: Record, example: Example) -> None:
       file.flush()
       os.fsync(file.fileno())
     temporary.replace(final)
+  except OSError as error:  # without a name where the disk is full
+    raise OSError(error.errno, error.strerror, str(final)) from None
   finally:
     temporary.unlink(missing_ok=True)
 

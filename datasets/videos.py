@@ -125,7 +125,7 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
       counts = sorted(collections.Counter(getattr(name, part) for name in parsed).items())
       lines.append(f'per {part}: ' + ', '.join(f'{value}: {count}' for value, count in counts))
     if metadata['cut']:
-      lines.append(f'{len(metadata["cut"])} videos have modalities of different length and were cut to the shortest: '
+      lines.append(f'{len(metadata["cut"])} videos have modalities of different length and are cut to the shortest: '
                    f'{building.first(metadata["cut"])}')
     return lines
 
@@ -133,17 +133,14 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
     size = self.builder_config.frame_size
     footage = self.read(sample)
     rgb, depth = footage.rgb, footage.depth
-    facts = {'cut': footage.dropped} if footage.dropped else {}
     if self.builder_config.aligned:
       rgb, depth = alignment.overlay(rgb, depth, alignment.estimate(*footage.joints))
-    elif self.ALIGNABLE and rgb.shape[1:3] != depth.shape[1:3]:
-      (rgb_height, rgb_width), (height, width) = rgb.shape[1:3], depth.shape[1:3]
-      facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
     images = {'rgb': rgb, 'depth': depth, 'flow': map(flow.encode_flow, flow.frame_by_frame(rgb))}
     # One frame after the other: as float, a long video would take gigabytes, on each core.
     encoded = {m: [frames.encode_jpeg(frames.resize_bilinear(image[None], size))[0] for image in images[m]]
                for m in self.MODALITIES}
-    return building.Prepared({**encoded, 'label': self.label_of(sample.name), 'sample_id': sample.name}, facts)
+    return building.Prepared({**encoded, 'label': self.label_of(sample.name), 'sample_id': sample.name},
+                             self._facts(footage))
 
   def _fill_metadata(self, records, problems) -> None:
     super()._fill_metadata(records, problems)
@@ -152,11 +149,19 @@ class VideoBuilder(building.NativeBuilder, skip_registration=True):
       examples = {sizes: name for name, sizes in reversed(unlike.items())}
       self.info.metadata['unlike_sizes'] = {name: sizes for sizes, name in examples.items()}
 
-  def inspect(self, sample) -> int:
+  def inspect(self, sample) -> Tuple[int, Mapping[str, Any]]:
     footage = self.read(sample)
     if self.builder_config.aligned:
       alignment.crop_boxes(alignment.estimate(*footage.joints), footage.rgb.shape[1:3], footage.depth.shape[1:3])
-    return len(footage.rgb)
+    return len(footage.rgb), self._facts(footage)
+
+  def _facts(self, footage: Footage) -> Mapping[str, Any]:
+    """What the metadata tell of one video."""
+    facts = {'cut': footage.dropped} if footage.dropped else {}
+    (rgb_height, rgb_width), (height, width) = footage.rgb.shape[1:3], footage.depth.shape[1:3]
+    if self.ALIGNABLE and not self.builder_config.aligned and (rgb_height, rgb_width) != (height, width):
+      facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
+    return facts
 
 
 def stack(images: Sequence[np.ndarray], paths: Sequence[Any]) -> np.ndarray:

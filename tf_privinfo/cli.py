@@ -19,10 +19,11 @@ _ENVIRONMENT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQU
 def run(main: Callable[[], None]) -> None:
   """Parses the flags and runs a main; user errors end in one sentence and exit status 1.
 
-  Warnings that libraries print when they are imported are silenced, unless the
-  environment asks for them (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS).
+  Warnings that libraries print are silenced, unless the environment asks for
+  them (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS, OPENCV_FFMPEG_LOGLEVEL).
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # AV_LOG_QUIET: broken videos are told of by their names
   if not sys.warnoptions:
     warnings.filterwarnings('ignore', category=FutureWarning, module='google')
   logging.set_verbosity(logging.ERROR)

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests import native_files
+from tests import real_data
 from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import catalog
@@ -21,7 +21,7 @@ from tf_privinfo.datasets.preparation import depth, hha
 
 SAME_NAMES = {name: name for name in crops.COLUMNS}
 # The finger-spelling crops of a Kinect, with split_temporal_blocks.csv.
-ASL = pathlib.Path(os.environ.get('TF_PRIVINFO_ASL', 'asl_rgbd'))
+ASL = real_data.FOLDER / 'asl_rgbd'
 
 
 @pytest.fixture
@@ -288,7 +288,7 @@ def test_crops_without_depth_need_a_range(table, tmp_path):
 # Real crops.
 
 
-@pytest.mark.skipif(not ASL.is_dir(), reason='TF_PRIVINFO_ASL names no folder with split_temporal_blocks.csv')
+@real_data.needs('asl_rgbd')
 def test_real_crops_of_a_kinect(tmp_path):
   """Every eighth pair of the table, which lies elsewhere, so its paths are absolute."""
   with open(ASL / 'split_temporal_blocks.csv', newline='') as file:

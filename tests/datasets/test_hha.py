@@ -1,13 +1,12 @@
 """HHA of scenes whose geometry is known in closed form, and against the reference implementation."""
 
-import os
-import pathlib
 import time
 
 import cv2
 import numpy as np
 import pytest
 
+from tests import real_data
 from tf_privinfo.datasets.preparation import hha
 
 CAMERA = hha.Intrinsics(146.25, 146.25, 79.5, 59.5)
@@ -15,8 +14,6 @@ SHAPE = 120, 160
 CAMERA_HEIGHT, WALL = 1.4, 3.5
 # One level is a centimetre or a degree.
 LEVEL = 1
-# A depth image of NYU Depth v2 and what the authors' code makes of it.
-REFERENCE = pathlib.Path(os.environ.get('TF_PRIVINFO_HHA_REFERENCE', 'hha_reference'))
 
 
 def _rays(camera=CAMERA, shape=SHAPE):
@@ -153,13 +150,14 @@ def test_it_is_fast():
   assert time.process_time() - start < 1  # 0.02 s on an idle core
 
 
-@pytest.mark.skipif(not REFERENCE.is_dir(), reason='TF_PRIVINFO_HHA_REFERENCE names no folder with 0.png and hha_*.png')
+@real_data.needs('hha_pair')
 def test_equals_the_reference_implementation():
-  """Nearly every level is the same, and no measured pixel is off by more than one."""
-  depth, raw = (cv2.imread(str(REFERENCE / name), cv2.IMREAD_UNCHANGED) / 1e4 for name in ('0.png', '0_raw.png'))
+  """A depth image of NYU Depth v2: nearly every level is the same, and no measured pixel is off by more than one."""
+  folder = real_data.FOLDER / 'hha_pair'
+  depth, raw = (cv2.imread(str(folder / name), cv2.IMREAD_UNCHANGED) / 1e4 for name in ('0.png', '0_raw.png'))
   # The reference counts pixels from 1.
   camera = hha.Intrinsics(518.857901, 519.469611, 325.582449 - 1, 253.736166 - 1)
   for name, measured in (('hha_complete.png', depth > 0), ('hha.png', raw > 0)):
-    expected = cv2.cvtColor(cv2.imread(str(REFERENCE / name)), cv2.COLOR_BGR2RGB).astype(int)
+    expected = cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB).astype(int)
     difference = np.abs(hha.encode(depth, camera, measured=measured) - expected)[measured]
     assert (difference <= 1).all(axis=1).mean() > .9999 and (difference == 0).mean() > .99

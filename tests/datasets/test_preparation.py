@@ -1,15 +1,14 @@
 """Preparation of frames: optical flow, depth colours, decoding."""
 
-import pathlib
-
 import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import real_data
 from tf_privinfo.datasets.preparation import depth, flow, frames
 
-FLOW_PAIR = pathlib.Path(__file__).parents[2].parent / 'shared' / 'realdata' / 'flow_pairs'
+FLOW_PAIR = real_data.FOLDER / 'flow_pairs'
 BOUND = 4  # pixels per frame that are stored as 255, in images 128 wide
 
 
@@ -66,7 +65,7 @@ def test_flow_bound_is_a_fraction_of_the_width():
   np.testing.assert_array_equal(flow.encode_flow(motion), np.broadcast_to([192, 128, 128], (1, 4, 320, 3)))
 
 
-@pytest.mark.skipif(not FLOW_PAIR.is_dir(), reason='the pair with ground truth is not part of the repository')
+@real_data.needs('flow_pairs')
 def test_flow_of_a_real_pair():
   """Most pixels are right to a fraction of a pixel, which no other sign or order of the components gives."""
   images = [cv2.cvtColor(cv2.imread(str(FLOW_PAIR / f'0000000-img{i}.ppm')), cv2.COLOR_BGR2RGB) for i in (0, 1)]

@@ -154,6 +154,12 @@ def test_another_version_of_the_preparation_takes_nothing_over(data_dir, counted
   assert sorted(counted) == NAMES
 
 
+def test_nothing_else_is_left(finished):
+  """One form of the dataset, and its lock, which the next process needs."""
+  assert {path.name for path in (finished / 'prepared').glob('**/*') if FORM not in path.parts} == {
+      'nwucla', f'{FORM}.lock'}
+
+
 def test_a_second_process_waits_for_the_first(data_dir):
   lock = data_dir / 'prepared' / 'nwucla' / f'{FORM}.lock'
   lock.parent.mkdir(parents=True)
@@ -171,19 +177,21 @@ def test_a_second_process_waits_for_the_first(data_dir):
 # Nothing half-written is used.
 
 
-@pytest.mark.parametrize('limit', [10_000, 40_000])
-def test_full_disk(data_dir, finished, counted, limit):
+@pytest.mark.parametrize('limit, words', [
+    (10_000, r'samples/view_\d/a\d\d_s01_e00\.\w+: File too large'),
+    (40_000, r'nwucla-view_1_subject_01.tfrecord-\S+; File too large')])
+def test_full_disk(data_dir, finished, counted, limit, words):
   """No file may be larger than a sample, then none larger than a file of records."""
   sizes = [len(content) for name, content in _files(finished / 'prepared').items() if 'tfrecord' in name]
   assert min(sizes) > 40_000, sizes
   old = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
   try:
-    with pytest.raises(errors.UserError, match='File too large.*run the same command again') as error:
+    with pytest.raises(errors.UserError, match=words + r'\. Mend that and run the same command again') as error:
       _open(data_dir)
   finally:
     resource.setrlimit(resource.RLIMIT_FSIZE, old)
-  assert str(data_dir) in str(error.value)
+  assert str(error.value).startswith(str(data_dir))
   assert not (data_dir / 'prepared' / 'nwucla' / FORM / '1.0.0').exists()
   counted.clear()
   _open(data_dir)
