@@ -55,18 +55,31 @@ def test_hallucination_may_differ_between_levels_and_order_does_not_matter():
   scores, trusted, hallucinated = _sweep(np.random.default_rng(0), 5, 30)
   expected = switching.choose_threshold(scores, trusted, hallucinated)
   assert switching.choose_threshold(scores, trusted, np.tile(hallucinated, (5, 1))) == expected
-  shuffled = np.random.default_rng(1).permutation(30)
-  assert switching.choose_threshold(scores[::-1, shuffled], trusted[::-1, shuffled], hallucinated[shuffled]) == expected
+  levels, samples = [0, 4, 3, 2, 1], np.random.default_rng(1).permutation(30)
+  shuffled = (array[levels][:, samples] for array in (scores, trusted))
+  assert switching.choose_threshold(*shuffled, hallucinated[samples]) == expected
   assert switching.choose_threshold(scores, trusted, np.stack([trusted[4], *[~hallucinated] * 4])) != expected
 
 
 def test_two_samples_do_not_decide():
   """Of these samples alone, the most are right with a threshold above the two that are out of order."""
-  scores = np.concatenate([np.linspace(0.1, 0.4, 30), [0.6], [0.75, 0.75], np.linspace(0.8, 0.9, 30)])
-  trusted = (scores < 0.5) | (scores == 0.75)
-  hits = {threshold: sum(_by_hand([scores], threshold, [trusted], ~trusted)) for threshold in (0.5, 0.7, 0.78)}
+  noisy = np.concatenate([np.linspace(0.1, 0.4, 30), [0.6], [0.75, 0.75], np.linspace(0.8, 0.9, 30)])
+  hallucinated = (noisy > 0.5) & (noisy != 0.75)
+  scores, trusted = np.stack([np.full(63, 0.1), noisy]), np.stack([hallucinated, ~hallucinated])
+  hits = {threshold: sum(_by_hand(scores, threshold, trusted, hallucinated)) for threshold in (0.5, 0.7, 0.78)}
   assert max(hits, key=hits.get) == 0.78
-  assert 0.4 < switching.choose_threshold(scores[np.newaxis], trusted[np.newaxis], ~trusted) < 0.7
+  assert 0.4 < switching.choose_threshold(scores, trusted, hallucinated) < 0.7
+
+
+@pytest.mark.parametrize('more_are_right, clean_is_trusted', [(-3, True), (0, True), (3, True), (16, False)])
+def test_samples_without_noise_are_trusted_unless_hallucination_is_clearly_better(more_are_right, clean_is_trusted):
+  """Under noise trusted depth is never right; of 40 clean samples both branches are right on 12 or more."""
+  rng = np.random.default_rng(0)
+  scores = np.stack([rng.uniform(0.4, 0.5, 40), rng.uniform(0.45, 0.9, 40)])
+  hallucinated = np.arange(40) < 24 + more_are_right
+  trusted = np.stack([(np.arange(40) < 20) | (np.arange(40) >= 36), np.zeros(40, bool)])
+  switched = scores[0] > switching.choose_threshold(scores, trusted, hallucinated)
+  assert np.mean(switched) == (pytest.approx(0.1, abs=0.03) if clean_is_trusted else 1)
 
 
 @pytest.mark.parametrize('present', [0.0, 0.3, np.nextafter(np.float32(1), np.float32(0)), 1.0])
