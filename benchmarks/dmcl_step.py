@@ -110,10 +110,10 @@ def print_peak_memory(variant: str) -> None:
 
 def print_table(rates, memory) -> None:
   """Rates and paired ratios to conv3d as median (min - max), and memory with its ratio."""
-  print(f'\n{"":16}{"videos/s":26}{"ratio to conv3d":26}{"peak GiB":10}{"ratio":8}')
+  print('\n| variant | videos/s | ratio to conv3d | peak memory, GiB | ratio |\n|---|---|---|---|---|')
   for name, values in rates.items():
-    size = f'{memory[name]:<10.2f}{memory[name] / memory["conv3d"]:<8.2f}'
-    print(f'{name:16}{turns.spread(values):26}{turns.spread(values / rates["conv3d"]):26}{size}'.rstrip())
+    print(f'| {name} | {turns.spread(values)} | {turns.spread(values / rates["conv3d"])} | {memory[name]:.2f} '
+          f'| {memory[name] / memory["conv3d"]:.2f} |')
 
 
 def main(_) -> None:
