@@ -2,8 +2,8 @@
 
   python benchmarks/preparation.py --dataset=nwucla --data_dir=/data/nwucla --frame_sizes=64,224,256
 
-The flags that choose the data are those of tf_privinfo.datasets.prepare; nothing is written. Rates are those of one core;
-preparing uses all of them.
+The flags that choose the data are those of tf_privinfo.datasets.prepare; nothing is written. Rates are those of one
+core; preparing uses all of them.
 """
 
 import os

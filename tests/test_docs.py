@@ -123,10 +123,14 @@ def fences(text):
   return re.findall(r'^```(\w*)\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
 
 
+def prose(text):
+  """A page without its fenced blocks."""
+  return re.sub(r'^```.*?^```$', '', text, flags=re.MULTILINE | re.DOTALL)
+
+
 def code_spans(text):
   """What stands between backticks in the text of a page, each in one line."""
-  prose = re.sub(r'^```\w*\n.*?^```$', '', text, flags=re.MULTILINE | re.DOTALL)
-  return [' '.join(span.split()) for span in re.findall(r'`([^`]+)`', prose)]
+  return [' '.join(span.split()) for span in re.findall(r'`([^`]+)`', prose(text))]
 
 
 def split_commands(block):
@@ -182,14 +186,13 @@ OURS = [(page, *program(words)) for page, words in all_commands() if not elsewhe
 
 def anchors(page):
   """The anchors that GitHub gives to the headings of a page."""
-  headings = re.findall(r'^#+ (.*)$', re.sub(r'^```.*?^```$', '', page.read_text(), flags=re.M | re.S), re.MULTILINE)
+  headings = re.findall(r'^#+ (.*)$', prose(page.read_text()), re.MULTILINE)
   return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}
 
 
 def links(page):
   """(text of the link, file, anchor) of the links of a page into the repository."""
-  text = re.sub(r'^```.*?^```$', '', page.read_text(), flags=re.MULTILINE | re.DOTALL)
-  for target in re.findall(r'\]\(([^)]+)\)', text):
+  for target in re.findall(r'\]\(([^)]+)\)', prose(page.read_text())):
     if '://' not in target:
       path, _, anchor = target.partition('#')
       yield target, (page.parent / path).resolve() if path else page, anchor

@@ -6,9 +6,9 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests import native_files
+from tests import prepared
 from tf_privinfo import errors
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import catalog, videos
@@ -230,13 +230,6 @@ def _open(data_dir, **config):
   return catalog.open_dataset('nwucla', str(data_dir), DataConfig(**config), FRAME_SIZE)
 
 
-def _only(source, name):
-  """The one video `name`: {modality: [F, S, S, 3] int}."""
-  (encoded, _, _), = source.videos([name], ('rgb', 'depth', 'flow')).as_numpy_iterator()
-  return {m: np.stack([tf.io.decode_jpeg(frame, channels=3).numpy() for frame in kind]).astype(int)
-          for m, kind in encoded.items()}
-
-
 def test_prepared_videos_are_cropped_alike(rendered, tmp_path):
   """All modalities are resized from the overlay; flow is that of the cropped RGB."""
   shutil.copytree(rendered / 'multiview_action', tmp_path / 'multiview_action')
@@ -265,7 +258,8 @@ def _joints_on_the_body(source, rendered, box_of) -> float:
   for video in native.scan(rendered / 'multiview_action', 'depth_vis', with_skeletons=True)[0]:
     box = box_of(video)
     scale = FRAME_SIZE / np.array([box.right - box.left + 1, box.bottom - box.top + 1])
-    for stored, path, joints in zip(_only(source, video.name)['depth'][..., 0], video.depth, video.skeletons):
+    pictures, _ = prepared.read_video(source, video.name)
+    for stored, path, joints in zip(pictures['depth'][..., 0], video.depth, video.skeletons):
       skeleton = skeletons.read(joints)
       grey = 1 + 254 * (skeleton.positions[:, 2] - .5) / 4  # as `sensors.visualize_depth`
       shown = np.abs(_look_up(frames.read_jpeg(path)[..., 0], skeleton.pixels[:, 2:]) - grey) < 13  # 0.2 m
@@ -326,7 +320,7 @@ def test_videos_that_cannot_be_aligned_are_listed(tmp_path, variant):
   assert f'view_1/{broken.name}: ' in str(error.value) and 'frame_7_skeletons.txt: 2 lines' in str(error.value)
   source = _open(tmp_path, aligned=True, depth_variant=variant, skip_broken=True)
   assert source.names == [f'view_1/{kept.name}'] and len(source.metadata['skipped']) == 2
-  assert {len(kind) for kind in _only(source, source.names[0]).values()} == {9}
+  assert {len(kind) for kind in prepared.read_video(source, source.names[0])[0].values()} == {9}
 
 
 def test_frames_of_different_sizes(tmp_path):
@@ -335,5 +329,5 @@ def test_frames_of_different_sizes(tmp_path):
   for path in root.rglob('*_depth_vis.jpg'):
     cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (48, 36)))
   for aligned in (True, False):
-    video = _only(_open(tmp_path, aligned=aligned), 'view_1/a02_s01_e00')
+    video = prepared.read_video(_open(tmp_path, aligned=aligned), 'view_1/a02_s01_e00')[0]
     assert {m: kind.shape for m, kind in video.items()} == dict.fromkeys(video, (9, FRAME_SIZE, FRAME_SIZE, 3))

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tests import native_files
 from tests import parity
+from tests import prepared
 from tests import real_data
 from tf_privinfo import checks
 from tf_privinfo import errors
@@ -315,13 +316,6 @@ def _open(data_dir, dataset='ntu60', **config):
   return catalog.open_dataset(dataset, str(data_dir), DataConfig(**{'depth_variant': 'depth', **config}), FRAME_SIZE)
 
 
-def _only(source, name):
-  """The one video `name`: ({modality: [F, S, S, 3]}, label)."""
-  (encoded, label, _), = source.videos([name], ('rgb', 'depth', 'flow')).as_numpy_iterator()
-  return {m: np.stack([tf.io.decode_jpeg(frame, channels=3).numpy() for frame in kind]).astype(int)
-          for m, kind in encoded.items()}, label
-
-
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
   return native_files.write_ntu(tmp_path_factory.mktemp('ntu'), NAMES)
@@ -356,7 +350,7 @@ def test_names_labels_and_metadata(data_dir):
 
 @pytest.mark.parametrize('variant, background', [('depth', 0), ('depth_full', 4000)])
 def test_depth_is_coloured_and_masked_or_not(data_dir, variant, background):
-  pictures, _ = _only(_open(data_dir, depth_variant=variant), NAMES[0])
+  pictures, _ = prepared.read_video(_open(data_dir, depth_variant=variant), NAMES[0])
   colours = depth.jet(np.array([[background, 2000 + 10 * 2]], np.uint16))[0]
   np.testing.assert_allclose(np.median(pictures['depth'], axis=(0, 1, 2)), colours[0], atol=6)
   distances = np.abs(pictures['depth'] - colours[1].astype(int)).max(axis=-1)
@@ -480,7 +474,7 @@ def test_broken_samples_are_named(tmp_path, spoil, message):
 def test_modalities_of_different_length_are_cut(tmp_path, depths, left):
   """More or fewer frames of depth than the nine of RGB: told of by --check, too."""
   native_files.write_ntu(tmp_path, [BROKEN])
-  whole, _ = _only(_open(tmp_path, skip_broken=True), BROKEN)
+  whole, _ = prepared.read_video(_open(tmp_path, skip_broken=True), BROKEN)
   *_, last = paths = sorted((tmp_path / 'nturgb+d_depth_masked' / BROKEN).iterdir())
   for path in paths[depths:]:
     path.unlink()
@@ -492,7 +486,7 @@ def test_modalities_of_different_length_are_cut(tmp_path, depths, left):
     assert told.metadata['samples'] == {BROKEN: left} and told.metadata['cut'] == {BROKEN: 2}
     assert f'1 videos have modalities of different length and are cut to the shortest: {BROKEN}' in told.describe()
   assert not problems
-  cut, _ = _only(source, BROKEN)
+  cut, _ = prepared.read_video(source, BROKEN)
   for modality in ('rgb', 'depth'):
     np.testing.assert_array_equal(cut[modality], whole[modality][:left])
   assert len(cut['flow']) == left
@@ -528,7 +522,7 @@ def test_aligned_videos_of_a_known_scene(tmp_path):
   distances = {}
   for aligned in (True, False):
     source = catalog.open_dataset('ntu60', str(tmp_path), DataConfig('depth', aligned=aligned), stored)
-    found, _ = _only(source, name)
+    found, _ = prepared.read_video(source, name)
     distances[aligned] = [
         np.linalg.norm(_centroid(rgb[..., 0] > 140) - _centroid(coloured.max(axis=-1) > 100))
         for rgb, coloured in zip(found['rgb'], found['depth'])]

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests import native_files
+from tests import prepared
 from tf_privinfo import errors
 from tf_privinfo.configs import ClipConfig, DataConfig
 from tf_privinfo.datasets import building, catalog
@@ -25,17 +26,6 @@ BROKEN = NAMES[3]
 
 def _open(data_dir, **config):
   return catalog.open_dataset('nwucla', str(data_dir), DataConfig(**config), FRAME_SIZE)
-
-
-def _decode(encoded):
-  return np.stack([tf.io.decode_jpeg(frame, channels=3).numpy() for frame in encoded]).astype(int)
-
-
-def _only(source, name, modalities=('rgb', 'depth', 'flow')):
-  """The one video `name`: ({modality: [F, S, S, 3]}, label)."""
-  (encoded, label, sample_id), = source.videos([name], modalities).as_numpy_iterator()
-  assert sample_id.decode() == name
-  return {m: _decode(frames) for m, frames in encoded.items()}, label
 
 
 @pytest.fixture(scope='module')
@@ -88,7 +78,7 @@ def test_names_labels_and_metadata(source, data_dir):
 
 def test_frames_are_in_the_order_of_their_numbers(source, data_dir):
   """Frame 10 follows frame 9, though its name as text comes before that of frame 4."""
-  video, label = _only(source, 'view_2/a09_s01_e00', ('rgb',))
+  video, label = prepared.read_video(source, 'view_2/a09_s01_e00', ('rgb',))
   paths = [data_dir / 'multiview_action' / 'view_2' / 'a09_s01_e00' / f'frame_{n}_rgb.jpg' for n in range(4, 13)]
   native_frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
   small = np.stack([cv2.resize(frame, (FRAME_SIZE, FRAME_SIZE)) for frame in native_frames]).astype(int)
@@ -102,7 +92,7 @@ def test_frames_are_in_the_order_of_their_numbers(source, data_dir):
 
 def test_flow_is_of_the_ordered_frames(source):
   """The square of action 9 moves to the right in every frame and never back."""
-  video, _ = _only(source, 'view_1/a09_s01_e00', ('flow',))
+  video, _ = prepared.read_video(source, 'view_1/a09_s01_e00', ('flow',))
   assert video['flow'].shape == (9, FRAME_SIZE, FRAME_SIZE, 3)
   horizontal = video['flow'][..., 0]
   assert ((horizontal > 200).sum((1, 2)) > 50).all()
@@ -111,13 +101,13 @@ def test_flow_is_of_the_ordered_frames(source):
 
 
 def test_both_depth_variants(source, data_dir):
-  vis, _ = _only(source, NAMES[0], ('depth',))
+  vis, _ = prepared.read_video(source, NAMES[0], ('depth',))
   # `native_files` writes a sixteenth of the millimetres.
   assert np.ptp(vis['depth'], axis=-1).max() <= 6
   np.testing.assert_allclose(np.median(vis['depth']), 3000 // 16, atol=3)
   metric = _open(data_dir, depth_variant='depth')
   assert metric.metadata['depth_variant'] == 'depth'
-  coloured, _ = _only(metric, NAMES[0], ('depth',))
+  coloured, _ = prepared.read_video(metric, NAMES[0], ('depth',))
   background = depth.jet(np.array([[3000]], np.uint16))[0, 0]
   np.testing.assert_allclose(np.median(coloured['depth'], axis=(0, 1, 2)), background, atol=6)
   assert coloured['depth'][:, 20:, 0].max() < 30  # nothing was measured there: black
@@ -137,7 +127,7 @@ def test_frames_of_the_thesis_size(tmp_path):
   """The default configuration, which every other test here departs from."""
   native_files.write_nwucla(tmp_path, views=(1,), actions=(2,), subjects=1)
   source = catalog.open_dataset('nwucla', str(tmp_path), DataConfig(), ClipConfig().frame_size)
-  video, _ = _only(source, 'view_1/a02_s01_e00')
+  video, _ = prepared.read_video(source, 'view_1/a02_s01_e00')
   assert {m: frames.shape for m, frames in video.items()} == dict.fromkeys(video, (9, 256, 256, 3))
 
 
@@ -297,14 +287,14 @@ def test_skip_broken_in_16_bit_depth(own_files):
 def test_modalities_of_different_length_are_cut_and_told(own_files):
   """Frames pair by number: without RGB 6 and depth 12 seven of nine are left."""
   directory, video = own_files
-  whole, _ = _only(_open(directory, skip_broken=True), BROKEN)
+  whole, _ = prepared.read_video(_open(directory, skip_broken=True), BROKEN)
   shutil.rmtree(directory / 'prepared')
   (video / 'frame_6_rgb.jpg').unlink()
   (video / 'frame_12_depth_vis.jpg').unlink()
   source = _open(directory)
   assert source.metadata['samples'][BROKEN] == 7 and source.metadata['cut'] == {BROKEN: 2}
   assert '1 videos have modalities of different length' in source.describe() and BROKEN in source.describe()
-  cut, _ = _only(source, BROKEN)
+  cut, _ = prepared.read_video(source, BROKEN)
   kept = [0, 1, 3, 4, 5, 6, 7]
   np.testing.assert_array_equal(cut['rgb'], whole['rgb'][kept])
   np.testing.assert_array_equal(cut['depth'], whole['depth'][kept])

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests import native_files
+from tests import prepared
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo import runs
@@ -26,14 +27,6 @@ RGB, DEPTH = 'UWA3D-RGB', 'UWA3D-Depth/WholeFrames'
 
 def _open(data_dir, depth_variant='depth', **config):
   return catalog.open_dataset('uwa3dii', str(data_dir), DataConfig(depth_variant, **config), FRAME_SIZE)
-
-
-def _only(source, name):
-  """The one video `name`: ({modality: [F, S, S, 3]}, label)."""
-  (encoded, label, sample_id), = source.videos([name], source.modalities).as_numpy_iterator()
-  assert sample_id.decode() == name
-  frames = {m: [tf.io.decode_jpeg(frame, channels=3).numpy() for frame in encoded[m]] for m in encoded}
-  return {m: np.stack(frames[m]).astype(int) for m in frames}, label
 
 
 @pytest.fixture(scope='module')
@@ -73,7 +66,7 @@ def test_names_labels_and_metadata(source):
 
 
 def test_frames_and_depth_are_those_of_the_files(source, data_dir):
-  video, _ = _only(source, NAMES[-1])
+  video, _ = prepared.read_video(source, NAMES[-1])
   assert {m: frames.shape for m, frames in video.items()} == dict.fromkeys(
       ('rgb', 'depth', 'flow'), (9, FRAME_SIZE, FRAME_SIZE, 3))
   path = data_dir / RGB / NAMES[-1].replace('e00', 'e01') / '006,.jpg'
@@ -92,7 +85,7 @@ def test_depth_of_8_bits_is_a_variant_of_its_own(own_files):
     cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 16).astype(np.uint8))
   with pytest.raises(errors.UserError, match='001.png: not a 16-bit PNG'):
     _open(directory)
-  video, _ = _only(_open(directory, 'depth_vis'), NAMES[0])
+  video, _ = prepared.read_video(_open(directory, 'depth_vis'), NAMES[0])
   np.testing.assert_allclose(np.median(video['depth'], axis=(0, 1, 2)), 3000 // 16, atol=3)
 
 

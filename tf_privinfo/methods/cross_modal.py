@@ -26,7 +26,8 @@ class Reconstruction(base.Method):
 
   def objective(self, clips, labels):
     images = self(clips, training=True)['autoencoder']
-    return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, tf.cast(clips['depth'], tf.float32))), {}, {})
+    depth = tf.cast(clips['depth'], tf.float32)
+    return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, depth)), {}, {})
 
   def images(self, clips):
     """Depth above its reconstruction: [B, 2H, W, 3], of the first frame."""
