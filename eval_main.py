@@ -38,8 +38,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page '
     'into a folder of its own in <output_dir>/reports/<dataset>, reports/thesis without one: '
-    f'{", ".join(thesis.TITLES)}, or all; or methods, for --methods beside each other. It reads results only, and '
-    'shows how to run what is missing.')
+    f'{", ".join(thesis.TITLES)}, or all, with a page that leads to them; or methods, for --methods beside each '
+    'other. It reads results only, and shows how to run what is missing.')
 flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
 flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
                   'same command goes on.')

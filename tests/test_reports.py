@@ -13,6 +13,7 @@ import pytest
 
 import train_main
 from tests import command_line
+from tf_privinfo import agreement
 from tf_privinfo import atomic
 from tf_privinfo import errors
 from tf_privinfo import measurements
@@ -169,8 +170,8 @@ def test_a_dataset_of_the_thesis_has_its_own_rows_and_another_one_every_question
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-  monkeypatch.setattr(reports.plots, 'paper_beside_measured', lambda *_: {})
-  monkeypatch.setattr(reports.plots, 'curves', lambda *_: {})
+  for plot in ('paper_beside_measured', 'curves'):
+    monkeypatch.setattr(reports.plots, plot, lambda *_: {'png': b'', 'svg': b''})
 
 
 def test_what_a_dataset_has_no_recipe_for_is_said(tmp_path, no_pictures):
@@ -203,6 +204,10 @@ class Page(html.parser.HTMLParser):
     return [attributes for name, attributes in self.elements if name == tag]
 
 
+def two_seeds(root):
+  return measurements.Choice(root, 'synthetic', 'tiny', seeds=(0, 1))
+
+
 @pytest.fixture(scope='module')
 def written(tmp_path_factory):
   """Reports of a table and two figures, from runs of two seeds."""
@@ -218,9 +223,8 @@ def written(tmp_path_factory):
     atomic.write(write_run(tmp_path, recipe) / 'noise.json', json.dumps({
         **origin(recipe), 'stages': {}, 'switch': {'levels': {
             level: {'trusted': 0.5, 'fake_probability': 0.25 * (seed + 1)} for level in NOISE}}}))
-  choice = measurements.Choice(tmp_path, 'synthetic', 'tiny', seeds=(0, 1))
   for name in ('table_5_1', 'figure_5_3', 'figure_4_5'):
-    reports.write(name, choice, run_missing=False)
+    reports.write(name, two_seeds(tmp_path), run_missing=False)
   return tmp_path / 'reports/synthetic'
 
 
@@ -250,10 +254,66 @@ def test_a_table_has_the_thesis_beside_the_runs(written):
   assert float(nwucla['mean']) == pytest.approx(55)
   assert float(nwucla['standard_deviation']) == pytest.approx(7.0711, rel=1e-4)
   text = (written / folder('table_5_1') / 'report.md').read_text()
-  [line] = [line for line in text.splitlines() if line.startswith('| dmcl, rgb ')]
+  [line] = [line for line in text.splitlines() if line.startswith('| dmcl, rgb ') and 'ensemble, rgb' in line]
   assert '93.64 (nwucla, cross_view_1)' in line and '55.00 ± 7.07' in line and '2 of 2' in line
   assert "The thesis' figures are not of synthetic" in text
   assert 'python train_main.py --method=smcl --dataset=synthetic --protocol=cross_view_1 --preset=tiny' in text
+
+
+def measured_row(label, figure, *accuracies):
+  question = measurements.of_row(label, thesis.Row('dmcl', {}, 'ensemble', 'rgb', {'cross_view_1': figure}))[0]
+  return measurements.Answer(question, values=dict(enumerate(accuracies)))
+
+
+def test_the_order_of_rows_is_counted_in_pairs():
+  answers = [measured_row('best', 80, 0.75, 0.875, 0.75), measured_row('middle', 70, 0.5, 0.5, 0.625),
+             measured_row('other', 70, 0.625, 0.625), measured_row('worst', 60, 0.5, 0.75, 0.5),
+             measured_row('not run', 50)]
+  found = {(pair.above.question.name, pair.below.question.name): pair for pair in agreement.pairs(answers)}
+  # Not the two with the same figure, and none of what was not run.
+  assert list(found) == [('best', 'middle'), ('best', 'other'), ('best', 'worst'), ('middle', 'worst'),
+                         ('other', 'worst')]
+  assert found['best', 'middle'].measured == {0: 25, 1: 37.5, 2: 12.5} and found['best', 'middle'].thesis == 10
+  assert found['best', 'other'].measured == {0: 12.5, 1: 25}
+  # Even with one seed, so not decided by all; and as often above as below.
+  assert (found['middle', 'worst'].holds, found['middle', 'worst'].decided) == (False, False)
+  assert (found['other', 'worst'].mean, found['other', 'worst'].holds) == (0, False)
+  assert agreement.summary([*found.values()]) == '3 of 5; where all seeds agree 3 of 3'
+  assert agreement.summary([found['middle', 'worst']]) == '0 of 1'
+
+
+def test_one_seed_decides_nothing():
+  [pair] = agreement.pairs([measured_row('best', 80, 0.5), measured_row('worst', 60, 0.75)])
+  assert not pair.decided and not pair.holds and pair.mean == -25
+
+
+def test_a_report_names_the_rows_that_are_the_other_way_around(written, no_pictures):
+  root = written.parent.parent
+  _, order, reversed_ = reports.build('table_5_1', two_seeds(root), measurements.Runs(root)).tables
+  assert len(order.rows) == 4 and order.rows[0][0] == 'nwucla, cross_view_1'
+  assert ('dmcl, rgb', 'dmcl, sum', '+0.36 (nwucla, cross_view_1)', '-7.50') in reversed_.rows
+  # Both have the same accuracies here, which is no other order.
+  assert not any(above.startswith('independent') and below.startswith('dmcl') and above[12:] == below[5:]
+                 for above, below, *_ in reversed_.rows)
+
+
+def test_the_page_of_all_reports_leads_to_each(tmp_path, no_pictures, capsys):
+  for seed in (0, 1):
+    for method in ('independent', 'dmcl'):
+      write_run(tmp_path, recipe_of(method, seed))
+  reports.write('all', two_seeds(tmp_path), run_missing=False)
+  directory = tmp_path / 'reports/synthetic' / folder('all')
+  assert capsys.readouterr().out.strip().splitlines()[-1].startswith(f'Everything is in {directory}: ')
+  links = [link['href'] for link in Page((directory / 'report.html').read_text()).of('a')]
+  assert links == [f'../{folder(name)}/report.html' for name in thesis.TITLES]
+  assert all((directory / link).is_file() for link in links)
+  [line] = [line for line in (directory / 'report.md').read_text().splitlines()
+            if f'[Table 5.1](../{folder("table_5_1")}/report.md)' in line]
+  assert '| 6 of 12 ' in line and 'where all seeds agree' in line
+  with open(directory / 'report.csv', encoding='utf-8') as file:
+    record = {record['report']: record for record in csv.DictReader(file)}['table_5_1']
+  assert (record['rows'], record['measured_rows']) == ('12', '6')
+  assert 0 < int(record['decided_pairs_as_in_thesis']) < int(record['decided_pairs']) < int(record['pairs'])
 
 
 def test_figures_have_the_curves_of_the_runs(written):

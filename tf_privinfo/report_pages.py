@@ -32,10 +32,12 @@ class Table:
     caption: what it is.
     header: names of the columns; the first one is of the rows' names.
     rows: of as many cells.
+    links: of each row, the page that its name leads to, without the ending; empty: none.
   """
   caption: str
   header: Sequence[str]
   rows: Sequence[Sequence[str]]
+  links: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +116,10 @@ def _aligned(table: Table) -> str:
 
 def _markdown(page: Page) -> str:
   pictures = [f'![{picture.text}]({name}.png)' for name, picture in page.pictures.items()]
-  parts = [f'# {page.title}', *page.notes, *map(_aligned, page.tables), *pictures, *_what_is_missing(page)]
+  tables = [dataclasses.replace(table, rows=[
+      (f'[{name}]({link}.md)', *cells) for (name, *cells), link in zip(table.rows, table.links)])
+            if table.links else table for table in page.tables]
+  parts = [f'# {page.title}', *page.notes, *map(_aligned, tables), *pictures, *_what_is_missing(page)]
   return '\n\n'.join(parts) + '\n'
 
 
@@ -143,6 +148,7 @@ pre { overflow-x: auto; padding: .7rem; border: 1px solid #ccc; border-radius: .
 @media (prefers-color-scheme: dark) {
   body { color: #e8e8e8; background: #161616; }
   th, td, pre { border-color: #444; }
+  a { color: #9bf; }
   figcaption { color: #aaa; }
 }
 '''
@@ -171,10 +177,12 @@ def _html(page: Page) -> str:
 
 def _html_table(table: Table) -> str:
   header = ''.join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
+  names = [html.escape(name) for name, *_ in table.rows]
+  if table.links:
+    names = [f'<a href="{html.escape(link)}.html">{name}</a>' for name, link in zip(names, table.links)]
   rows = [
-      f'<tr><th scope="row">{html.escape(name)}</th>'
-      + ''.join(f'<td>{html.escape(cell)}</td>' for cell in cells) + '</tr>'
-      for name, *cells in table.rows]
+      f'<tr><th scope="row">{name}</th>' + ''.join(f'<td>{html.escape(cell)}</td>' for cell in cells) + '</tr>'
+      for name, (_, *cells) in zip(names, table.rows)]
   return '\n'.join([
       '<div class="wide" tabindex="0">', '<table>', f'<caption>{html.escape(table.caption)}</caption>',
       f'<thead><tr>{header}</tr></thead>', '<tbody>', *rows, '</tbody>', '</table>', '</div>'])

@@ -5,12 +5,16 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
+from tf_privinfo import agreement
 from tf_privinfo import errors
 from tf_privinfo import measurements
 from tf_privinfo import plots
 from tf_privinfo import recipes
 from tf_privinfo import report_pages
 from tf_privinfo import thesis
+
+# Pairs of rows that are named, of those that are in another order than in the thesis.
+_REVERSED = 10
 
 
 def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
@@ -25,7 +29,7 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
     UserError: for an unknown report, dataset, method, preset or variant, where
       there are no runs, and, when all is written, if something failed to run.
   """
-  names = list(thesis.TITLES) if name == 'all' else [name]
+  names = [*thesis.TITLES, name] if name == 'all' else [name]
   for flag, value, known in (('report', name, (*thesis.TITLES, 'methods', 'all')),
                              ('dataset', choice.dataset, recipes.DATASETS), ('preset', choice.preset, recipes.PRESETS),
                              ('variant', choice.variant, recipes.VARIANTS),
@@ -41,9 +45,7 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
                            'train_main.py, or --run_missing to run what a report needs.')
   failed = []
   if run_missing:
-    runs = measurements.Runs(choice.output_dir)
-    answers = [answer for one in names for answer in _answers(one, choice, runs)]
-    failed = measurements.run(list(dict.fromkeys(command for answer in answers for command in answer.commands)))
+    failed = measurements.run(_commands(_answers(name, choice, measurements.Runs(choice.output_dir))))
   runs, root = measurements.Runs(choice.output_dir), choice.output_dir / 'reports' / (choice.dataset or 'thesis')
   for one in names:
     page, directory = build(one, choice, runs), root / _directory_name(one, choice)
@@ -52,7 +54,8 @@ def write(name: str, choice: measurements.Choice, run_missing: bool) -> None:
   if failed:
     raise errors.UserError(f'The report is in {root}, but these commands failed, see above: '
                            f'{"; ".join(map(measurements.shell, failed))}')
-  print(f'Everything is in {root if name == "all" else directory}: report.html, report.md, report.csv, pictures')
+  print(f'Everything is in {directory}: report.html, report.md, report.csv'
+        + (', which lead to all others' if name == 'all' else ', pictures'))
 
 
 def _directory_name(name: str, choice: measurements.Choice) -> str:
@@ -65,16 +68,46 @@ def _directory_name(name: str, choice: measurements.Choice) -> str:
 
 
 def build(name: str, choice: measurements.Choice, runs: measurements.Runs) -> report_pages.Page:
-  """The page of a report, from the result files as they are."""
-  answers, (kind, number) = _answers(name, choice, runs), _parse(name)
+  """The page of a report, from the result files as they are; that of 'all' leads to the others."""
+  if name == 'all':
+    return _overview(choice, runs)
+  answers = _answers(name, choice, runs)
   if name == 'methods':
     title, (tables, records, pictures) = f'Methods on {choice.dataset}', _methods(answers)
   else:
-    title = f'{kind.capitalize()} {number}: {thesis.TITLES[name]}'
+    title, (kind, number) = f'{_heading(name)}: {thesis.TITLES[name]}', _parse(name)
     tables, records, pictures = _figure(number, answers) if kind == 'figure' else _table(answers)
-  commands = dict.fromkeys(command for answer in answers for command in answer.commands)
   return report_pages.Page(
-      title, _notes(answers, choice), tables, records, [*map(measurements.shell, commands)], pictures)
+      title, _notes(answers, choice), tables, records, [*map(measurements.shell, _commands(answers))], pictures)
+
+
+def _overview(choice: measurements.Choice, runs: measurements.Runs) -> report_pages.Page:
+  """The page that leads to all reports: what of each was measured, and whether it has the thesis' order."""
+  rows, records, links = [], [], []
+  for name, title in thesis.TITLES.items():
+    answers = [answer for answer in _answers(name, choice, runs) if not answer.refusal]
+    complete = sum(len(answer.values) == answer.wanted for answer in answers)
+    found = [] if name.startswith('figure') else agreement.pairs(answers)
+    decided = [pair for pair in found if pair.decided]
+    rows.append((_heading(name), title, f'{complete} of {len(answers)}' if answers else 'no recipe',
+                 agreement.summary(found) if found else '-'))
+    records.append({
+        'report': name, 'rows': len(answers), 'measured_rows': complete,
+        'pairs': len(found), 'pairs_as_in_thesis': sum(pair.holds for pair in found),
+        'decided_pairs': len(decided), 'decided_pairs_as_in_thesis': sum(pair.holds for pair in decided)})
+    links.append(f'../{_directory_name(name, choice)}/report')
+  header = ('report', 'content', 'measured with all seeds', 'pairs of rows in the thesis\' order')
+  return report_pages.Page(
+      f'Tables and figures of the thesis{f", asked of {choice.dataset}" if choice.dataset else ""}',
+      [f'Variant {choice.variant}, seeds {", ".join(map(str, choice.seeds))}. Counted are rows and curves that have '
+       'a recipe, and pairs of rows of which the thesis has one above the other.'],
+      [report_pages.Table('The reports', header, rows, links)], records,
+      [*map(measurements.shell, _commands(_answers('all', choice, runs)))])
+
+
+def _heading(name):
+  kind, number = _parse(name)
+  return f'{kind.capitalize()} {number}'
 
 
 def _parse(name):
@@ -83,6 +116,8 @@ def _parse(name):
 
 
 def _answers(name: str, choice: measurements.Choice, runs: measurements.Runs) -> List[measurements.Answer]:
+  if name == 'all':
+    return [answer for one in thesis.TITLES for answer in _answers(one, choice, runs)]
   kind, number = _parse(name)
   if name == 'methods':
     questions = [measurements.of_method(method, choice.dataset) for method in choice.methods]
@@ -95,6 +130,11 @@ def _answers(name: str, choice: measurements.Choice, runs: measurements.Runs) ->
     questions = [question for label, row in rows for question in measurements.of_row(label, row)]
   return [measurements.answer(question, choice, runs)
           for question in measurements.choose_dataset(questions, choice.dataset)]
+
+
+def _commands(answers) -> List[measurements.Command]:
+  """What gives the values that are missing, each once, in order."""
+  return list(dict.fromkeys(command for answer in answers for command in answer.commands))
 
 
 def _notes(answers: Sequence[measurements.Answer], choice: measurements.Choice) -> List[str]:
@@ -133,8 +173,30 @@ def _table(answers: Sequence[measurements.Answer]):
       [f'{_name(answer)} ({_place(answer)})' if own else _name(answer) for answer in answers], papers,
       [answer.mean() if answer.values else None for answer in answers],
       [answer.deviation() if answer.values else None for answer in answers])
-  return ([report_pages.Table('The thesis beside the runs', header, rows)], records,
+  return ([report_pages.Table('The thesis beside the runs', header, rows), *_order(answers)], records,
           {'accuracies': report_pages.Picture('Accuracies of the thesis and of the runs, row by row', picture)})
+
+
+def _order(answers) -> List[report_pages.Table]:
+  """How many pairs of rows have the thesis' order, and which have another one with all seeds."""
+  found = agreement.pairs(answers)
+  if not found:
+    return []
+  of_places = {place: [pair for pair in found if pair.place == place] for place in dict.fromkeys(
+      pair.place for pair in found)}
+  tables = [report_pages.Table(
+      'The order: pairs of rows of which the thesis has one above the other',
+      ('thesis on', 'in the thesis\' order'), [(place, agreement.summary(of)) for place, of in of_places.items()])]
+  reversed_ = sorted((pair for pair in found if pair.decided and not pair.holds), key=lambda pair: -pair.thesis)
+  if reversed_:
+    shown = reversed_[:_REVERSED]
+    which = f'the {_REVERSED} of {len(reversed_)} furthest apart in the thesis' if len(shown) < len(reversed_) else 'all'
+    tables.append(report_pages.Table(
+        f'Above the other one in the thesis, below it with all seeds: {which}',
+        ('above in the thesis', 'below in the thesis', 'points in the thesis', 'points measured'),
+        [(_name(pair.above), _name(pair.below), f'{pair.thesis:+.2f} ({pair.place})', f'{pair.mean:+.2f}')
+         for pair in shown]))
+  return tables
 
 
 def _figure(number: str, answers: Sequence[measurements.Answer]):

@@ -1,0 +1,67 @@
+"""Whether runs put the rows of a table in the thesis' order.
+
+Of other data, other figures are expected, and not another order.
+"""
+
+import dataclasses
+import itertools
+import statistics
+from typing import List, Mapping, Sequence
+
+from tf_privinfo import measurements
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+  """Two rows of a table, one above the other in the thesis.
+
+  Attributes:
+    above: the row that has more in the thesis.
+    below: the other one.
+    place: dataset and protocol of the thesis' figures.
+    thesis: points between them in the thesis, always positive.
+    measured: seed -> points between their runs with this seed, positive if as in the thesis.
+  """
+  above: measurements.Answer
+  below: measurements.Answer
+  place: str
+  thesis: float
+  measured: Mapping[int, float]
+
+  @property
+  def mean(self) -> float:
+    """Points between the rows, on average of the seeds."""
+    return statistics.fmean(self.measured.values())
+
+  @property
+  def holds(self) -> bool:
+    """Whether the order is the thesis', on average of the seeds."""
+    return self.mean > 0
+
+  @property
+  def decided(self) -> bool:
+    """Whether it is the same order with all seeds, of which there are several."""
+    signs = {(value > 0) - (value < 0) for value in self.measured.values()}
+    return len(self.measured) > 1 and signs in ({1}, {-1})
+
+
+def pairs(answers: Sequence[measurements.Answer]) -> List[Pair]:
+  """All pairs of rows that have different figures of one place in the thesis, and runs with the same seeds."""
+  found = []
+  for one, other in itertools.combinations(answers, 2):
+    seeds = [seed for seed in one.values if seed in other.values]
+    papers = dict(other.question.paper)
+    for place, figure in one.question.paper:
+      if not seeds or papers.get(place, figure) == figure:
+        continue
+      above, below = (one, other) if figure > papers[place] else (other, one)
+      found.append(Pair(above, below, place, abs(figure - papers[place]),
+                        {seed: 100 * (above.values[seed] - below.values[seed]) for seed in seeds}))
+  return found
+
+
+def summary(found: Sequence[Pair]) -> str:
+  """How many of some pairs have the thesis' order."""
+  decided = [pair for pair in found if pair.decided]
+  texts = [f'{sum(pair.holds for pair in of)} of {len(of)}' for of in (found, decided)]
+  return f'{texts[0]}; where all seeds agree {texts[1]}' if decided else texts[0]
