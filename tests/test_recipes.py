@@ -161,7 +161,7 @@ def test_bad_overrides_say_what_is_wrong(values, words):
     {'clips.crop_size': '300'}, {'modalities': ''}, {'modalities': 'rgb,rgb'}, {'loser.temperature': '0'},
     {'clips.crop_shift': '0.7'}, {'stages.ensemble.selection': 'worst'}, {'stages.ensemble.decay_epochs': '5,3'},
     {'network.units': '2,0'}, {'data.hold_out': '1'}, {'clips.sampling': 'dense'},
-    {'stages.ensemble.optimizer': 'sgd'}])
+    {'stages.ensemble.optimizer': 'sgd'}, {'new_classifier': 'True'}])
 def test_recipes_that_cannot_run_are_refused(values):
   with pytest.raises(errors.UserError):
     checks.check(settings.override(make(), values))
@@ -191,3 +191,19 @@ def test_games_that_cannot_run_are_refused(values):
 def test_unknown_names_list_the_known_ones():
   with pytest.raises(errors.UserError, match='dmcl, smcl'):
     make(method='dmlc')
+
+
+@pytest.mark.parametrize('method, values, shared', [
+    ('modality_distillation', {}, ['rgb', 'depth', 'joint', 'hallucination', 'finetune']),
+    ('modality_distillation', {'hallucination.map_share': 1.0}, ['rgb', 'depth', 'joint']),
+    ('modality_distillation', {'stages.finetune.epochs': 1}, ['rgb', 'depth', 'joint', 'hallucination']),
+    ('modality_distillation', {'connections.direction': 'none'}, ['rgb', 'depth']),
+    ('two_stream', {}, ['rgb', 'depth']),
+    ('hoffman', {}, ['rgb', 'depth']),
+    ('modality_distillation', {'network.width': 24}, []),
+    ('modality_distillation', {'seed': 1}, [])])
+def test_stages_that_recipes_share(method, values, shared):
+  """Those whose weights cannot differ: of a stream alone also with other connections."""
+  distillation = make(method='modality_distillation', dataset='synthetic')
+  other = settings.override(make(method=method, dataset='synthetic'), values)
+  assert recipes.shared_stages(distillation, other) == recipes.shared_stages(other, distillation) == shared

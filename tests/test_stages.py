@@ -59,6 +59,15 @@ def test_results_have_every_step(run):
   assert set(results['accuracy']) == {'rgb', 'hall', 'sum', 'oracle'}
 
 
+@pytest.mark.parametrize('direction', ['none', 'rgb_to_depth'])
+def test_connections_change_nothing_of_step_1(direction, run, data_dir, tmp_path):
+  """Bit-identical, so that runs with other connections can take it over."""
+  recipe = make_recipe(**{'connections.direction': direction})
+  assert recipes.shared_stages(recipe, run.recipe) == ['rgb', 'depth']
+  other = train(recipe, data_dir, tmp_path, stage='depth')
+  in_process.assert_same_checkpoints(*(r.stage_directory('depth') / 'last' / 'epoch-1' for r in (run, other)))
+
+
 def test_frozen_streams_come_out_of_step_3_as_they_went_in(run):
   for name in ('rgb', 'depth'):
     assert all(same(stream(run, 'hallucination', name), stream(run, 'joint', name)))

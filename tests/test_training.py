@@ -126,7 +126,7 @@ def run_directory(output_dir) -> pathlib.Path:
   return path
 
 
-def test_nan_stops_with_step_and_term_and_the_last_checkpoint_is_gone_on_from(data_dir, tmp_path, monkeypatch):
+def test_nan_stops_with_step_and_term_and_the_last_checkpoint_is_gone_on_from(data_dir, tmp_path, monkeypatch, capsys):
   """Bit-identical to a run that was never stopped: weights, optimizer, history and results."""
   terms = multiple_choice.DMCL.terms
 
@@ -139,6 +139,7 @@ def test_nan_stops_with_step_and_term_and_the_last_checkpoint_is_gone_on_from(da
   monkeypatch.setattr(multiple_choice.DMCL, 'terms', poisoned)
   with pytest.raises(errors.UserError, match=r'Step 5 gave loss_soft/rgb = nan'):
     train(make_recipe(modalities='rgb'), data_dir, tmp_path)
+  assert capsys.readouterr().err.endswith('\n')  # of the progress bar: the message has its own line
   monkeypatch.undo()
   assert [p.name for p in run_directory(tmp_path).glob('ensemble/last/*.index')] == ['epoch-1.index']
   run = train(make_recipe(modalities='rgb'), data_dir, tmp_path)

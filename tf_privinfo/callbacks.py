@@ -11,23 +11,17 @@ from tf_privinfo import errors
 
 
 class Progress(tf.keras.callbacks.Callback):
-  """One bar for a whole stage: epoch, loss, accuracy per stream, time left.
+  """Moves one bar for a whole stage: epoch, loss, accuracy per stream, time left.
 
   Args:
+    bar: of the stage's steps.
     stage: its name.
-    steps_per_epoch: for the total.
-    initial_epoch: epochs that an earlier process finished.
   """
 
-  def __init__(self, stage: str, steps_per_epoch: int, initial_epoch: int):
+  def __init__(self, bar: tqdm.tqdm, stage: str):
     super().__init__()
+    self._bar = bar
     self._stage = stage
-    self._steps = steps_per_epoch
-    self._initial = initial_epoch * steps_per_epoch
-
-  def on_train_begin(self, logs=None):
-    self._bar = tqdm.tqdm(
-        total=self.params['epochs'] * self._steps, initial=self._initial, desc=f'Stage {self._stage}', unit='step')
 
   def on_epoch_begin(self, epoch, logs=None):
     self._bar.set_description(f'Stage {self._stage}, epoch {epoch + 1}/{self.params["epochs"]}', refresh=False)
@@ -37,9 +31,6 @@ class Progress(tf.keras.callbacks.Callback):
                           for name, value in logs.items() if name.startswith('accuracy/'))
     self._bar.set_postfix_str(f'loss {logs["loss"]:.3f} {accuracies}', refresh=False)
     self._bar.update()
-
-  def on_train_end(self, logs=None):
-    self._bar.close()
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

@@ -25,6 +25,8 @@ def _one_of(node, path: str, field: str, known: Tuple[str, ...]):
 
 
 def _data_problems(result: recipes.Recipe):
+  if result.new_classifier and not result.init_from:
+    yield 'new_classifier needs init_from, whose classifiers it leaves out'
   clips = result.clips
   if clips.crop_size > clips.frame_size:
     yield 'clips.crop_size is larger than clips.frame_size'

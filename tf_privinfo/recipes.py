@@ -363,22 +363,23 @@ def _thesis_variant(result: Recipe, more: Mapping[str, Any]) -> Recipe:
 def shared_stages(one: Recipe, other: Recipe) -> List[str]:
   """The first stages that end with the same weights under two recipes, whatever the recipes do afterwards.
 
-  They have all that they depend on in common. Of two methods only stages that
-  learn by cross entropy are compared, which is what every method of chapters 3
-  and 4 begins with.
+  They have all that they depend on in common; a stream alone has no
+  connections. Of two methods only stages that learn by cross entropy are
+  compared, which is what every method of chapters 3 and 4 begins with.
   """
   common = ('dataset', 'protocol', 'seed', 'mixed_precision', 'init_from', 'new_classifier', 'data', 'clips', 'network')
   separate = configs.ConnectionConfig('none')
-  if any(getattr(one, name) != getattr(other, name) for name in common) or (
-      (one.connections or separate) != (other.connections or separate)):
+  if any(getattr(one, name) != getattr(other, name) for name in common):
     return []
+  same_connections = (one.connections or separate) == (other.connections or separate)
   same_method = all(getattr(one, name) == getattr(other, name) for name in (
       'method', 'loser', 'hallucination', 'discriminator', 'moddrop'))
   shared = []
   for name, name_there in zip(one.stages, other.stages):
     stage, there = one.stages[name], other.stages[name_there]
-    if name != name_there or stage != there or one.streams(name) != other.streams(name) or not (
-        same_method or stage.loss == 'cross_entropy'):
+    streams = one.streams(name)
+    if not (name == name_there and stage == there and streams == other.streams(name)
+            and (same_method or stage.loss == 'cross_entropy') and (same_connections or len(streams) == 1)):
       break
     shared.append(name)
   return shared

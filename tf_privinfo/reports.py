@@ -189,13 +189,13 @@ def _order(answers) -> List[report_pages.Table]:
       ('thesis on', 'in the thesis\' order'), [(place, agreement.summary(of)) for place, of in of_places.items()])]
   reversed_ = sorted((pair for pair in found if pair.decided and not pair.holds), key=lambda pair: -pair.thesis)
   if reversed_:
-    shown = reversed_[:_REVERSED]
-    which = f'the {_REVERSED} of {len(reversed_)} furthest apart in the thesis' if len(shown) < len(reversed_) else 'all'
+    which = (f'the {_REVERSED} of {len(reversed_)} furthest apart in the thesis' if len(reversed_) > _REVERSED
+             else f'all {len(reversed_)}')
     tables.append(report_pages.Table(
         f'Above the other one in the thesis, below it with all seeds: {which}',
         ('above in the thesis', 'below in the thesis', 'points in the thesis', 'points measured'),
         [(_name(pair.above), _name(pair.below), f'{pair.thesis:+.2f} ({pair.place})', f'{pair.mean:+.2f}')
-         for pair in shown]))
+         for pair in reversed_[:_REVERSED]]))
   return tables
 
 

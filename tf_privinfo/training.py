@@ -4,6 +4,7 @@ import pathlib
 from typing import List, Optional, Sequence
 
 import tensorflow as tf
+import tqdm
 
 from tf_privinfo import callbacks
 from tf_privinfo import checkpoints
@@ -115,10 +116,14 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
     batches = clips.training_clips(
         videos, run.recipe.clips, seed=runs.stage_seed(run.recipe, name), epochs=range(finished_epochs, stage.epochs),
         batch_size=stage.batch_size, noisy_depth=method.learns_from_noisy_depth)
-    method.fit(
-        batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs, initial_epoch=finished_epochs,
-        steps_per_epoch=len(split.train) // stage.batch_size, verbose=0,
-        callbacks=_callbacks(run, name, stage, source, split, method, state, manager))
+    steps = len(split.train) // stage.batch_size
+    watching = _callbacks(run, name, stage, source, split, method, state, manager)
+    with tqdm.tqdm(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
+                   unit='step') as bar:
+      method.fit(
+          batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs,
+          initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
+          callbacks=[callbacks.Progress(bar, name), *watching])
   best = int(state.best_epoch)
   use_best = best > 0 and stage.selection == 'best_validation'
   weights = f'best/epoch-{best}' if use_best else f'last/{pathlib.Path(manager.latest_checkpoint).name}'
@@ -174,9 +179,7 @@ def _optimizer(stage: configs.StageConfig, samples: int, factor: float) -> tf.ke
 def _callbacks(run, name, stage, source, split, method, state, manager) -> Sequence[tf.keras.callbacks.Callback]:
   """In the order in which they see an epoch end: validation adds to the logs that the others write."""
   recipe, directory = run.recipe, run.stage_directory(name)
-  result = [
-      callbacks.Progress(name, len(split.train) // stage.batch_size, int(state.epoch)),
-      callbacks.StopOnNaN()]
+  result = [callbacks.StopOnNaN()]
   if split.validation and method.classifies:
     result.append(callbacks.Validation(
         _validator(method, source, split.validation, recipe), stage.criterion, stage.validate_every,

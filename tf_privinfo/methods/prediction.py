@@ -22,15 +22,12 @@ class Predictions(NamedTuple):
 
 class _Progress(tf.keras.callbacks.Callback):
 
-  def __init__(self, description: str, total: int):
+  def __init__(self, bar: tqdm.tqdm):
     super().__init__()
-    self._bar = tqdm.tqdm(total=total, desc=description, unit='clip')
+    self._bar = bar
 
   def on_predict_batch_end(self, batch, logs=None):
     self._bar.update(len(next(iter(logs['outputs'].values()))))
-
-  def on_predict_end(self, logs=None):
-    self._bar.close()
 
 
 def predict_videos(method: tf.keras.Model, clips: tf.data.Dataset, names, labels, clips_per_video: int,
@@ -49,8 +46,9 @@ def predict_videos(method: tf.keras.Model, clips: tf.data.Dataset, names, labels
     clips_per_video: K.
     progress: show a progress bar with this text.
   """
-  callbacks = [_Progress(progress, len(names) * clips_per_video)] if progress else []
-  outputs = method.predict(clips.map(lambda clip, *_: clip), verbose=0, callbacks=callbacks)
+  with tqdm.tqdm(total=len(names) * clips_per_video, desc=progress, unit='clip', disable=not progress) as bar:
+    outputs = method.predict(
+        clips.map(lambda clip, *_: clip), verbose=0, callbacks=[_Progress(bar)] if progress else [])
   logits = {
       stream: z.astype(np.float64).reshape(len(names), clips_per_video, -1).mean(axis=1)
       for stream, z in outputs.items()}
