@@ -67,6 +67,9 @@ def test_two_devices_end_to_end(two_devices, tmp_path, monkeypatch):
 def assert_complete(run, modalities):
   results, history = run.read('results.json'), run.read('ensemble/history.json')
   assert results['samples'] == 4 and results['method'] == run.recipe.method
+  # What a figure depends on besides the recipe.
+  assert results['versions']['tensorflow'] == tf.__version__ and results['devices'][0] == 'CPU'
+  assert results['cpu_cores'] == len(os.sched_getaffinity(0))
   assert set(results['accuracy']) == {*modalities, 'sum', 'oracle'}
   assert len(results['subset_accuracy']) == 2**len(modalities) - 1
   assert [entry['epoch'] for entry in history] == [1, 2]

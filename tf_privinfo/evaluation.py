@@ -115,6 +115,8 @@ def describe(run: runs.Run) -> Dict[str, Any]:
       'versions': {'tf_privinfo': tf_privinfo.__version__, 'python': platform.python_version(),
                    **{package: metadata.version(package) for package in _VERSIONS}},
       'devices': [device.device_type for device in tf.config.list_logical_devices()],
+      # Sums are divided among threads, so that with another number of them they round otherwise.
+      'cpu_cores': len(os.sched_getaffinity(0)),
       'date': datetime.date.today().isoformat(),
   }
 

@@ -62,8 +62,8 @@ def train(run: runs.Run, source: catalog.Source, split: protocols.Split, strateg
           stages: Sequence[str]) -> None:
   """Runs those of `stages` that have not finished yet.
 
-  On CPUs the weights are a function of the recipe alone, however often the run
-  was killed and resumed.
+  On CPUs the weights are a function of the recipe and of the number of cores,
+  however often the run was killed and resumed.
 
   Args:
     run: its directory and recipe.
