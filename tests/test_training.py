@@ -1,6 +1,7 @@
 """Training end to end: every method, resume after SIGKILL, NaN, tracing."""
 
 import dataclasses
+import os
 import pathlib
 import shutil
 import time
