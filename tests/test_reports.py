@@ -62,6 +62,20 @@ def test_a_figure_is_found_by_the_recipe_wherever_the_run_lies(tmp_path):
   assert (answer.question.dataset, answer.question.protocol) == ('synthetic', 'cross_view_1')
 
 
+def test_step_3_is_asked_without_depth_and_with_depth_injected(tmp_path):
+  """Of the same run: what a deployed stream has, and what the authors' code prints."""
+  recipe = recipe_of('modality_distillation', values={'hallucination.map_share': 0.5})
+  write_run(tmp_path, recipe, stages={'hallucination': {
+      'accuracy': {'hall': 0.125}, 'accuracy_with_true_depth': {'hall': 0.75}}})
+  choice, known = measurements.Choice(tmp_path, 'synthetic', 'tiny'), measurements.Runs(tmp_path)
+  alone, injected = (
+      measurements.answer(measurements.choose_dataset(measurements.of_row(
+          name, thesis.TABLE_3_2[name]), 'synthetic')[0], choice, known) for name in ('13', "13 as in the authors' code"))
+  assert (alone.values, alone.reads, alone.question.condition) == ({0: 0.125}, 'rgb', '')
+  assert (injected.values, injected.reads, injected.question.condition) == ({0: 0.75}, 'rgb + depth', 'true depth')
+  assert alone.question.paper == injected.question.paper
+
+
 @pytest.mark.parametrize('changed', [
     {'protocol': 'cross_view_2'}, {'variant': 'thesis'}, {'preset': 'small'}, {'seed': 1}, {'method': 'smcl'},
     {'values': {'loser.temperature': 5}}, {'values': {'mixed_precision': True}},

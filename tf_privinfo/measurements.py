@@ -27,6 +27,9 @@ Command = Tuple[str, ...]
 # What a result file says of its origin, and must have in common with its run's recipe.
 _ORIGIN = ('method', 'dataset', 'protocol', 'preset', 'variant', 'seed')
 
+# Accuracies in a result file that are of a stream into which a true modality is injected, before the modality's name.
+_INJECTED = 'accuracy_with_true_'
+
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
@@ -299,7 +302,8 @@ def _reads(recipe, question) -> List[str]:
   if stage.loss == 'estimated_depth':
     return ['rgb']
   if question.stream in streams:
-    return [streams[question.stream]]
+    return [streams[question.stream], *(
+        key.removeprefix(_INJECTED) for key in question.keys if key.startswith(_INJECTED))]
   return list(dict.fromkeys(modality for stream, modality in streams.items() if stream not in stage.frozen))
 
 
