@@ -83,7 +83,7 @@ def build(name: str, choice: measurements.Choice, runs: measurements.Runs) -> re
 
 def _overview(choice: measurements.Choice, runs: measurements.Runs) -> report_pages.Page:
   """The page that leads to all reports: what of each was measured, and whether it has the thesis' order."""
-  rows, records, links = [], [], []
+  rows, records, links, of_all = [], [], [], []
   for name, title in thesis.TITLES.items():
     answers = [answer for answer in _answers(name, choice, runs) if not answer.refusal]
     complete = sum(len(answer.values) == answer.wanted for answer in answers)
@@ -96,13 +96,14 @@ def _overview(choice: measurements.Choice, runs: measurements.Runs) -> report_pa
         'pairs': len(found), 'pairs_as_in_thesis': sum(pair.holds for pair in found),
         'decided_pairs': len(decided), 'decided_pairs_as_in_thesis': sum(pair.holds for pair in decided)})
     links.append(f'../{_directory_name(name, choice)}/report')
+    of_all += answers
   header = ('report', 'content', 'measured with all seeds', 'pairs of rows in the thesis\' order')
   return report_pages.Page(
       f'Tables and figures of the thesis{f", asked of {choice.dataset}" if choice.dataset else ""}',
       [f'Variant {choice.variant}, seeds {", ".join(map(str, choice.seeds))}. Counted are rows and curves that have '
        'a recipe, and pairs of rows of which the thesis has one above the other.'],
       [report_pages.Table('The reports', header, rows, links)], records,
-      [*map(measurements.shell, _commands(_answers('all', choice, runs)))])
+      [*map(measurements.shell, _commands(of_all))])
 
 
 def _heading(name):
