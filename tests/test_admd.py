@@ -79,7 +79,7 @@ def nwucla_run(tmp_path_factory):
 @pytest.mark.parametrize('fixture, samples, validation', [
     ('nyud_run', 6, 3), pytest.param('nwucla_run', 4, 2, marks=pytest.mark.slow)])
 def test_run_has_all_stages_and_its_switch(fixture, samples, validation, request):
-  """All stages finished, those that classify were evaluated; a threshold was chosen, also under the noise of table 4.6."""
+  """All stages finished, those that classify were evaluated; a threshold was chosen, also under table 4.6's noise."""
   run = request.getfixturevalue(fixture)
   results, switch = run.read('results.json'), run.read('switch.json')
   assert results['samples'] == samples and list(results['stages']) == list(READS)
@@ -176,7 +176,7 @@ def assert_taken_over(run, donor, printed, stages):
 
 @pytest.fixture
 def train_beside(nyud_run, nyud_dir, capsys):
-  """Trains another method under the same --output_dir, with --stages_from=auto; returns the run and what was printed."""
+  """Trains another method in the same --output_dir, with --stages_from=auto; returns the run and what was printed."""
   def train_method(method, **values):
     run = train(make_recipe(method, **values), nyud_dir, nyud_run.directory.parents[2], stages_from='auto')
     return run, capsys.readouterr().out
@@ -344,7 +344,8 @@ def branches(networks, batch):
   """What the switch chooses from, by the methods of its stages: logits of both branches, and scores by hand."""
   trusted, hallucinated = networks['joint'](batch), networks['fused']({'rgb': batch['rgb']})
   watch = networks['watch']
-  outputs = watch.discriminator(watch.streams['depth'].end_points(batch['depth'])['features']).numpy().astype(np.float64)
+  features = watch.streams['depth'].end_points(batch['depth'])['features']
+  outputs = watch.discriminator(features).numpy().astype(np.float64)
   scores = np.exp(outputs[:, -1]) / np.exp(outputs).sum(axis=1)
   pixels = batch['depth'].numpy().reshape(len(scores), -1, 3)
   scores[np.ptp(pixels, axis=1).max(axis=1) == 0] = 1

@@ -159,7 +159,8 @@ def all_commands():
   for page in PAGES:
     text = page.read_text()
     blocks = [block for language, block in fences(text) if language == 'sh']
-    spans = [span for span in code_spans(text) if re.match(r'(\.venv/bin/)?(python3?(\.\d+)? |pip |tensorboard )', span)]
+    command = re.compile(r'(\.venv/bin/)?(python3?(\.\d+)? |pip |tensorboard )')
+    spans = [span for span in code_spans(text) if command.match(span)]
     for words in (words for block in [*blocks, *spans] for words in split_commands(block)):
       words = [words[0].removeprefix('.venv/bin/'), *words[1:]]
       found.setdefault(tuple(words), page)
@@ -229,7 +230,8 @@ def checked(tmp_path_factory):
     processes[name] = subprocess.Popen(
         [sys.executable, '-c', CHECK, name, *works], cwd=folder, env=environment, text=True, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    processes[name].stdin.write(json.dumps([[flag for flag in flags if flag != '--run_missing'] for flags in asked[name]]))
+    read_only = [[flag for flag in flags if flag != '--run_missing'] for flags in asked[name]]
+    processes[name].stdin.write(json.dumps(read_only))
     processes[name].stdin.close()
   verdicts, known = {}, set()
   for name, process in processes.items():
@@ -352,9 +354,9 @@ def test_examples_of_extending(tmp_path):
                               ('ir.png', rng.integers(0, 255, (36, 48, 3), np.uint8))):
         cv2.imwrite(str(data_dir / name / f'{number:04d}_{ending}'), picture)
   done = subprocess.run(
-      [sys.executable, '-c', EXAMPLE, '--method=mutual', '--dataset=gestures', '--preset=tiny', f'--data_dir={data_dir}',
-       f'--output_dir={tmp_path / "runs"}', '--epochs=1', '--set=modalities=rgb,infrared', '--set=clips.frames=2',
-       '--set=clips.test_clips=1', '--set=clips.colour=false'],
+      [sys.executable, '-c', EXAMPLE, '--method=mutual', '--dataset=gestures', '--preset=tiny',
+       f'--data_dir={data_dir}', f'--output_dir={tmp_path / "runs"}', '--epochs=1', '--set=modalities=rgb,infrared',
+       '--set=clips.frames=2', '--set=clips.test_clips=1', '--set=clips.colour=false'],
       cwd=copy, capture_output=True, text=True, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': str(copy)})
   assert done.returncode == 0, done.stderr[-4000:]
   [run] = (tmp_path / 'runs' / 'gestures' / 'mutual').iterdir()
@@ -386,7 +388,8 @@ class Workshop:
     native_files.write_nwucla(self.data['nwucla'], actions=(1, 2), episodes=2)
     # Performer 1 validates, 2 trains, 3 tests.
     native_files.write_ntu(self.data['ntu'], [
-        f'S001C001P00{performer}R00{take}A00{action}' for performer in (1, 2, 3) for take in (1, 2) for action in (1, 2)])
+        f'S001C001P00{performer}R00{take}A00{action}'
+        for performer in (1, 2, 3) for take in (1, 2) for action in (1, 2)])
     native_files.write_uwa3dii(self.data['uwa3dii'])
     native_files.write_nyud(self.data['nyud'])
     native_files.write_nyud(self.data['nyud'], depth='estimated')
@@ -408,7 +411,8 @@ class Workshop:
 
   def trained(self, method, dataset='nwucla'):
     """The run directory of a method."""
-    return self.run(README, 'train_main', [f'--method={method}', f'--dataset={dataset}', f'--data_dir=/data/{dataset}'])[1]
+    return self.run(
+        README, 'train_main', [f'--method={method}', f'--dataset={dataset}', f'--data_dir=/data/{dataset}'])[1]
 
   def _replace(self, page, name, flags, flag):
     """A flag with the places and the seeds of the workshop."""

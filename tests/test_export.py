@@ -29,7 +29,8 @@ inputs = np.load(sys.argv[2], allow_pickle=True)
 answers = {}
 for name, signature in model.signatures.items():
   _, keywords = signature.structured_input_signature
-  answer = signature(**{key: tf.constant(inputs[key].tolist() if key == "rgb_jpeg" else inputs[key]) for key in keywords})
+  answer = signature(**{
+      key: tf.constant(inputs[key].tolist() if key == "rgb_jpeg" else inputs[key]) for key in keywords})
   answers[name] = {"inputs": sorted(keywords), "logits": answer["logits"].numpy().tolist(),
                    "probabilities": answer["probabilities"].numpy().tolist(),
                    "label": [text.decode() for text in answer["label"].numpy()]}

@@ -19,8 +19,8 @@ print(pathlib.Path(protocols.__file__).parent)
 
 
 def test_editable_install_works_from_elsewhere(tmp_path):
-  folder = subprocess.run([sys.executable, '-c', CHECK], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-  assert pathlib.Path(folder.strip()) == command_line.ROOT / 'datasets'
+  done = subprocess.run([sys.executable, '-c', CHECK], cwd=tmp_path, check=True, capture_output=True, text=True)
+  assert pathlib.Path(done.stdout.strip()) == command_line.ROOT / 'datasets'
 
 
 def test_built_wheel_holds_every_module_and_leaves_datasets_free(tmp_path):

@@ -32,7 +32,7 @@ def test_distillation_helps_rgb_on_the_synthetic_dataset(tmp_path):
 
 @pytest.mark.slow
 def test_order_of_the_four_steps_on_the_synthetic_dataset(tmp_path):
-  """That of the thesis, with one seed of the three in docs/modality_distillation.md; about a quarter of an hour on two cores."""
+  """That of the thesis, with one of the three seeds of docs/modality_distillation.md: some 15 minutes on two cores."""
   compare_methods(tmp_path, '--methods=modality_distillation', '--dataset=synthetic', '--seeds=0')
   [path] = tmp_path.glob('synthetic/modality_distillation/*/results.json')
   accuracy = {stage: result['accuracy']['sum'] for stage, result in json.loads(path.read_text())['stages'].items()}

@@ -68,9 +68,10 @@ def test_step_3_is_asked_without_depth_and_with_depth_injected(tmp_path):
   write_run(tmp_path, recipe, stages={'hallucination': {
       'accuracy': {'hall': 0.125}, 'accuracy_with_true_depth': {'hall': 0.75}}})
   choice, known = measurements.Choice(tmp_path, 'synthetic', 'tiny'), measurements.Runs(tmp_path)
-  alone, injected = (
-      measurements.answer(measurements.choose_dataset(measurements.of_row(
-          name, thesis.TABLE_3_2[name]), 'synthetic')[0], choice, known) for name in ('13', "13 as in the authors' code"))
+  questions = [question for name in ('13', "13 as in the authors' code")
+               for question in measurements.of_row(name, thesis.TABLE_3_2[name])]
+  alone, injected = (measurements.answer(question, choice, known)
+                     for question in measurements.choose_dataset(questions, 'synthetic'))
   assert (alone.values, alone.reads, alone.question.condition) == ({0: 0.125}, 'rgb', '')
   assert (injected.values, injected.reads, injected.question.condition) == ({0: 0.75}, 'rgb + depth', 'true depth')
   assert alone.question.paper == injected.question.paper
@@ -292,8 +293,8 @@ def test_the_order_of_rows_is_counted_in_pairs():
   # Even with one seed, so not decided by all; and as often above as below.
   assert (found['middle', 'worst'].holds, found['middle', 'worst'].decided) == (False, False)
   assert (found['other', 'worst'].mean, found['other', 'worst'].holds) == (0, False)
-  assert agreement.summary([*found.values()]) == '3 of 5; where all seeds agree 3 of 3'
-  assert agreement.summary([found['middle', 'worst']]) == '0 of 1'
+  assert str(agreement.count([*found.values()])) == '3 of 5; where all seeds agree 3 of 3'
+  assert str(agreement.count([found['middle', 'worst']])) == '0 of 1'
 
 
 def test_one_seed_decides_nothing():

@@ -95,7 +95,8 @@ def test_neighbours_are_those_of_the_thesis():
   assert thesis.TABLE_5_3['depth'][50] == 15.37 and thesis.TABLE_5_3['rgb'][120] == 12.26
 
 
-@pytest.mark.parametrize('number, name', [(number, name) for number, curves in thesis.FIGURES.items() for name in curves])
+@pytest.mark.parametrize(
+    'number, name', [(number, name) for number, curves in thesis.FIGURES.items() for name in curves])
 def test_curves_are_of_recipes(number, name):
   curve = thesis.FIGURES[number][name]
   recipe = recipe_of(thesis.Row(

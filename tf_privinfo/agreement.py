@@ -6,7 +6,7 @@ Of other data, other figures are expected, and not another order.
 import dataclasses
 import itertools
 import statistics
-from typing import List, Mapping, Sequence
+from typing import List, Mapping, NamedTuple, Sequence
 
 from tf_privinfo import measurements
 
@@ -60,8 +60,28 @@ def pairs(answers: Sequence[measurements.Answer]) -> List[Pair]:
   return found
 
 
-def summary(found: Sequence[Pair]) -> str:
-  """How many of some pairs have the thesis' order."""
+class Count(NamedTuple):
+  """How many of some pairs have the thesis' order; as a string it is a sentence's part.
+
+  Attributes:
+    pairs: all of them.
+    pairs_as_in_thesis: those in the thesis' order on average of the seeds.
+    decided_pairs: those in the same order with all seeds.
+    decided_pairs_as_in_thesis: those of these whose order is the thesis'.
+  """
+  pairs: int
+  pairs_as_in_thesis: int
+  decided_pairs: int
+  decided_pairs_as_in_thesis: int
+
+  def __str__(self):
+    text = f'{self.pairs_as_in_thesis} of {self.pairs}'
+    if not self.decided_pairs:
+      return text
+    return f'{text}; where all seeds agree {self.decided_pairs_as_in_thesis} of {self.decided_pairs}'
+
+
+def count(found: Sequence[Pair]) -> Count:
+  """Counts pairs."""
   decided = [pair for pair in found if pair.decided]
-  texts = [f'{sum(pair.holds for pair in of)} of {len(of)}' for of in (found, decided)]
-  return f'{texts[0]}; where all seeds agree {texts[1]}' if decided else texts[0]
+  return Count(len(found), sum(pair.holds for pair in found), len(decided), sum(pair.holds for pair in decided))

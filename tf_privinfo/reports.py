@@ -87,14 +87,10 @@ def _overview(choice: measurements.Choice, runs: measurements.Runs) -> report_pa
   for name, title in thesis.TITLES.items():
     answers = [answer for answer in _answers(name, choice, runs) if not answer.refusal]
     complete = sum(len(answer.values) == answer.wanted for answer in answers)
-    found = [] if name.startswith('figure') else agreement.pairs(answers)
-    decided = [pair for pair in found if pair.decided]
+    order = agreement.count([] if name.startswith('figure') else agreement.pairs(answers))
     rows.append((_heading(name), title, f'{complete} of {len(answers)}' if answers else 'no recipe',
-                 agreement.summary(found) if found else '-'))
-    records.append({
-        'report': name, 'rows': len(answers), 'measured_rows': complete,
-        'pairs': len(found), 'pairs_as_in_thesis': sum(pair.holds for pair in found),
-        'decided_pairs': len(decided), 'decided_pairs_as_in_thesis': sum(pair.holds for pair in decided)})
+                 str(order) if order.pairs else '-'))
+    records.append({'report': name, 'rows': len(answers), 'measured_rows': complete, **order._asdict()})
     links.append(f'../{_directory_name(name, choice)}/report')
     of_all += answers
   header = ('report', 'content', 'measured with all seeds', 'pairs of rows in the thesis\' order')
@@ -187,7 +183,7 @@ def _order(answers) -> List[report_pages.Table]:
       pair.place for pair in found)}
   tables = [report_pages.Table(
       'The order: pairs of rows of which the thesis has one above the other',
-      ('thesis on', 'in the thesis\' order'), [(place, agreement.summary(of)) for place, of in of_places.items()])]
+      ('thesis on', 'in the thesis\' order'), [(place, str(agreement.count(of))) for place, of in of_places.items()])]
   reversed_ = sorted((pair for pair in found if pair.decided and not pair.holds), key=lambda pair: -pair.thesis)
   if reversed_:
     which = (f'the {_REVERSED} of {len(reversed_)} furthest apart in the thesis' if len(reversed_) > _REVERSED

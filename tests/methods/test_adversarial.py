@@ -201,7 +201,8 @@ def test_watch_trains_the_discriminator_alone_to_see_noise():
   depth, averages = snapshot(game.streams['depth']), [v.numpy() for v in game.discriminator.non_trainable_variables]
   real, fake = (watch({'depth': clip})['discriminator'] for clip in clips.values())
   fakes = tf.fill([4 * FRAMES], CLASSES)
-  expected = tf.reduce_mean(0.5 * (losses.cross_entropy(tf.repeat(labels, FRAMES), real) + losses.cross_entropy(fakes, fake)))
+  expected = tf.reduce_mean(
+      0.5 * (losses.cross_entropy(tf.repeat(labels, FRAMES), real) + losses.cross_entropy(fakes, fake)))
   history, step = [], tf.function(watch.train_step)
   for _ in range(40):
     watch.reset_metrics()

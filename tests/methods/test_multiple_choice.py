@@ -130,7 +130,8 @@ def test_two_devices_equal_one(two_devices):
   for data in halves:
     assert [len(labels) for labels in strategy.experimental_local_results(data[1])] == [3, 3]
     step(data)
-  state = lambda method: [v for m in method.modalities for v in method.streams[m].variables] + method.optimizer.variables
+  state = lambda method: [
+      *(v for m in method.modalities for v in method.streams[m].variables), *method.optimizer.variables]
   for a, b in zip(state(one), state(two), strict=True):
     np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=2e-5, err_msg=a.name)
   for name in logs_one:

@@ -189,7 +189,7 @@ def test_step_3_parity(mode, authors_streams):
 
 
 def test_moddrop_drops_values_around_the_mean_and_whole_modalities():
-  """A fifth of the values has the mean colour, the rest is 1.25 times as far from it; a tenth of the samples has none."""
+  """A fifth of the values has the mean colour, the rest is 1.25 times as far from it; a tenth of samples has none."""
   method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', new_tiny)
   clip = tf.random.stateless_uniform([400, 1, 8, 8, 3], [1, 2], 0, 255)
   mean = np.array(NETWORK.input_mean, np.float32)
