@@ -85,6 +85,13 @@ def test_logits_are_the_mean_of_ten_clips_in_the_order_of_the_names(method_and_s
     np.testing.assert_allclose(predictions.logits[stream][row], tf.reduce_mean(logits, axis=0), atol=1e-5)
 
 
+def test_origin_names_the_cores_also_where_a_process_is_not_told_which_it_may_use(tmp_path, monkeypatch):
+  """As on macOS."""
+  monkeypatch.delattr('os.sched_getaffinity')
+  monkeypatch.setattr('os.cpu_count', lambda: 7)
+  assert evaluation.describe(runs.Run(tmp_path, recipes.recipe('dmcl', 'nwucla', 'cross_view_1')))['cpu_cores'] == 7
+
+
 def test_noise_table_says_where_the_lines_cross():
   """Only where one line really crosses another: step 1 is worse than the last stage everywhere, which says nothing."""
   table = noisy_depth.table({'stages': {

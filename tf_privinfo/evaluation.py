@@ -116,9 +116,14 @@ def describe(run: runs.Run) -> Dict[str, Any]:
                    **{package: metadata.version(package) for package in _VERSIONS}},
       'devices': [device.device_type for device in tf.config.list_logical_devices()],
       # Sums are divided among threads, so that with another number of them they round otherwise.
-      'cpu_cores': len(os.sched_getaffinity(0)),
+      'cpu_cores': _cpu_cores(),
       'date': datetime.date.today().isoformat(),
   }
+
+
+def _cpu_cores() -> int:
+  """How many this process may use; on a system that does not say so (macOS), how many there are."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 
 def summarise(predictions: prediction.Predictions, label_names: Sequence[str]) -> Dict[str, Any]:
