@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_privinfo import machine
+
 
 def measure(runs: Mapping[str, Callable[[], float]], repeats: int, unit: str) -> Dict[str, np.ndarray]:
   """What each of `runs` returns in each repeat, {name: [repeats]}, after one turn that does not count."""
@@ -32,13 +34,11 @@ def spread(values: np.ndarray) -> str:
 
 def describe_machine() -> str:
   """Date, machine, versions and commit, in two lines."""
-  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
-  names = [line.split(':')[1].strip() for line in lines if line.startswith('model name')]
   memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
   gpus = [tf.config.experimental.get_device_details(gpu).get('device_name', 'GPU')
           for gpu in tf.config.list_physical_devices('GPU')]
-  return (f'{datetime.date.today()}: {len(os.sched_getaffinity(0))} logical CPUs '
-          f'({(names or [platform.machine()])[0]}), {memory:.0f} GiB, '
+  return (f'{datetime.date.today()}: {machine.cpu_cores()} cores of {machine.processor()}, '
+          f'{memory:.0f} GiB, '
           f'{", ".join(gpus) or "no GPU"}, load average {os.getloadavg()[0]:.1f}\n'
           f'Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, '
           f'NumPy {np.__version__}, OpenCV {cv2.__version__}; commit {_commit()}')

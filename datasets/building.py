@@ -24,6 +24,7 @@ import tqdm
 
 from tf_privinfo import atomic
 from tf_privinfo import errors
+from tf_privinfo import machine
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import samples
 from tf_privinfo.datasets.preparation import alignment, frames
@@ -296,7 +297,7 @@ def _problems(records: Sequence[samples.Record]) -> List[str]:
 
 def _in_threads(function: Callable, items: Sequence[Any], **bar) -> Iterator[Any]:
   """The results in order, with a progress bar; OpenCV and TensorFlow release the GIL."""
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with concurrent.futures.ThreadPoolExecutor(machine.cpu_cores()) as pool:
     yield from tqdm.tqdm(pool.map(function, items), **{'total': len(items), **bar})
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import tf_privinfo
 from tf_privinfo import atomic
+from tf_privinfo import machine
 from tf_privinfo import metrics
 from tf_privinfo import plots
 from tf_privinfo import report_pages
@@ -115,15 +116,11 @@ def describe(run: runs.Run) -> Dict[str, Any]:
       'versions': {'tf_privinfo': tf_privinfo.__version__, 'python': platform.python_version(),
                    **{package: metadata.version(package) for package in _VERSIONS}},
       'devices': [device.device_type for device in tf.config.list_logical_devices()],
-      # Sums are divided among threads, so that with another number of them they round otherwise.
-      'cpu_cores': _cpu_cores(),
+      # Another processor has other kernels and another number of threads divides sums otherwise: both round differently.
+      'processor': machine.processor(),
+      'cpu_cores': machine.cpu_cores(),
       'date': datetime.date.today().isoformat(),
   }
-
-
-def _cpu_cores() -> int:
-  """How many this process may use; on a system that does not say so (macOS), how many there are."""
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 
 def summarise(predictions: prediction.Predictions, label_names: Sequence[str]) -> Dict[str, Any]:

@@ -20,6 +20,7 @@ import numpy as np
 import tqdm
 
 from tf_privinfo import errors
+from tf_privinfo import machine
 from tf_privinfo.datasets.nyud import native
 from tf_privinfo.datasets.preparation import depth as depths
 from tf_privinfo.datasets.preparation import frames, hha
@@ -262,5 +263,5 @@ def _image(pair: native.Pair, root: pathlib.Path) -> pathlib.Path:
 
 def _for_each(job: Callable[[native.Pair], Any], pairs, description: str) -> Iterator[Any]:
   """Results of a job for every pair, done in threads, with a progress bar."""
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and TensorFlow release the GIL
+  with concurrent.futures.ThreadPoolExecutor(machine.cpu_cores()) as pool:  # OpenCV and TensorFlow release the GIL
     yield from tqdm.tqdm(pool.map(job, pairs), total=len(pairs), desc=description, unit='image pair')

@@ -3,7 +3,6 @@
 import concurrent.futures
 import json
 import multiprocessing
-import os
 import pathlib
 import shutil
 from typing import Any, Callable, Mapping, Optional, Sequence
@@ -14,6 +13,7 @@ import tqdm
 
 from tf_privinfo import atomic
 from tf_privinfo import errors
+from tf_privinfo import machine
 
 PARAMETERS = 'synthetic.json'
 
@@ -50,7 +50,7 @@ def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Pa
     items: what to render.
     unit: what progress counts.
     per_item: how many of them an item gives.
-    workers: number of processes; as many as processors if not given.
+    workers: number of processes; as many as cores if not given.
 
   Raises:
     ValueError: if the folder is there and holds something else.
@@ -58,7 +58,7 @@ def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Pa
   if not final.exists():
     with atomic.only_process(final.with_name(final.name + '.lock')):
       if not final.exists():
-        _render(final, parameters, job, items, unit, per_item, workers or os.cpu_count())
+        _render(final, parameters, job, items, unit, per_item, workers or machine.cpu_cores())
   _check_same(final, parameters)
 
 

@@ -1,0 +1,23 @@
+"""What the machine has that this process may use."""
+
+import os
+import pathlib
+import platform
+
+
+def cpu_cores() -> int:
+  """How many cores this process may use; on a system that does not say so (macOS), how many there are."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+
+
+def processor() -> str:
+  """The processor's name with its widest vector instructions, as in 'AMD EPYC (AVX-512)'."""
+  info = pathlib.Path('/proc/cpuinfo')
+  fields = {}
+  for line in info.read_text().splitlines() if info.exists() else ():
+    key, _, value = line.partition(':')
+    fields.setdefault(key.strip(), value.strip())
+  flags = fields.get('flags', '').split()
+  vectors = next((name for flag, name in (('avx512f', 'AVX-512'), ('avx2', 'AVX2')) if flag in flags), None)
+  name = fields.get('model name') or platform.processor() or platform.machine()
+  return f'{name} ({vectors})' if vectors else name
