@@ -37,8 +37,7 @@ def describe_machine() -> str:
   memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
   gpus = [tf.config.experimental.get_device_details(gpu).get('device_name', 'GPU')
           for gpu in tf.config.list_physical_devices('GPU')]
-  return (f'{datetime.date.today()}: {machine.cpu_cores()} cores of {machine.processor()}, '
-          f'{memory:.0f} GiB, '
+  return (f'{datetime.date.today()}: {machine.cpu_cores()} cores of {machine.processor()}, {memory:.0f} GiB, '
           f'{", ".join(gpus) or "no GPU"}, load average {os.getloadavg()[0]:.1f}\n'
           f'Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, '
           f'NumPy {np.__version__}, OpenCV {cv2.__version__}; commit {_commit()}')

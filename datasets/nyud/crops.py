@@ -10,7 +10,6 @@ import csv
 import dataclasses
 import filecmp
 import json
-import os
 import pathlib
 import shutil
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
