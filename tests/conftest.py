@@ -7,6 +7,9 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
 
 import pytest
+
+import tf_privinfo  # pylint: disable=unused-import  # chooses Keras before TensorFlow is imported
+
 import tensorflow as tf
 
 tf.config.set_logical_device_configuration(
