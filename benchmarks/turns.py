@@ -8,7 +8,6 @@ import subprocess
 from typing import Callable, Dict, Mapping
 
 import cv2
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -39,7 +38,7 @@ def describe_machine() -> str:
           for gpu in tf.config.list_physical_devices('GPU')]
   return (f'{datetime.date.today()}: {machine.cpu_cores()} cores of {machine.processor()}, {memory:.0f} GiB, '
           f'{", ".join(gpus) or "no GPU"}, load average {os.getloadavg()[0]:.1f}\n'
-          f'Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, '
+          f'Python {platform.python_version()}, TensorFlow {tf.__version__}, '
           f'NumPy {np.__version__}, OpenCV {cv2.__version__}; commit {_commit()}')
 
 

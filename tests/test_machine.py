@@ -3,8 +3,11 @@
 import pathlib
 
 import pytest
+import tensorflow as tf
 
+from tf_privinfo import errors
 from tf_privinfo import machine
+from tf_privinfo import training
 
 _CPUINFO = 'processor\t: 0\nmodel name\t: Zen 2\nflags\t\t: fpu sse4_1 avx2{more}\n\nprocessor\t: 1\nmodel name\t: other\n'
 
@@ -20,3 +23,26 @@ def test_a_system_without_that_file(monkeypatch):
   monkeypatch.setattr(pathlib.Path, 'exists', lambda path: False)
   monkeypatch.setattr('platform.processor', lambda: 'arm')
   assert machine.processor() == 'arm'
+
+
+@pytest.fixture
+def gpu_without_libraries(monkeypatch):
+  monkeypatch.setattr(pathlib.Path, 'exists', lambda path: str(path) == '/dev/nvidia0')
+  monkeypatch.delenv('CUDA_VISIBLE_DEVICES')
+
+
+def test_a_gpu_that_cannot_be_used_is_told(gpu_without_libraries, two_devices, monkeypatch, capsys):
+  monkeypatch.setattr(tf.distribute, 'MirroredStrategy', lambda devices: two_devices)
+  training.make_strategy(-1)
+  assert "pip install -c constraints.txt -e '.[gpu]'" in capsys.readouterr().out
+  assert f'{machine.cpu_cores()} cores of {machine.processor()}' in training.describe_devices()
+  with pytest.raises(errors.UserError, match=r'--num_gpus=1, but TensorFlow finds 0 .*\.\[gpu\]'):
+    training.make_strategy(1)
+
+
+def test_a_gpu_that_is_to_be_left_alone_is_not_told(gpu_without_libraries, two_devices, monkeypatch, capsys):
+  monkeypatch.setattr(tf.distribute, 'MirroredStrategy', lambda devices: two_devices)
+  training.make_strategy(0)
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+  training.make_strategy(-1)
+  assert not capsys.readouterr().out

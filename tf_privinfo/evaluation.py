@@ -24,7 +24,9 @@ from tf_privinfo.datasets import noise
 from tf_privinfo.methods import fusion
 from tf_privinfo.methods import prediction
 
-_VERSIONS = ('tensorflow', 'keras', 'tf-models-official', 'tensorflow-datasets', 'numpy')
+# The package behind tf.keras: keras, or tf_keras beside a newer TensorFlow.
+_KERAS = tf.keras.Model.__module__.partition('.')[0]
+_VERSIONS = ('tensorflow', 'tf-models-official', 'tensorflow-datasets', 'numpy')
 
 
 def evaluate(run: runs.Run, source: catalog.Source, names: Sequence[str], folder: str = '') -> Dict[str, Any]:
@@ -113,7 +115,7 @@ def describe(run: runs.Run) -> Dict[str, Any]:
   recipe = run.recipe
   return {
       **{field: getattr(recipe, field) for field in ('method', 'dataset', 'protocol', 'preset', 'variant', 'seed')},
-      'versions': {'tf_privinfo': tf_privinfo.__version__, 'python': platform.python_version(),
+      'versions': {'tf_privinfo': tf_privinfo.__version__, 'python': platform.python_version(), 'keras': metadata.version(_KERAS),
                    **{package: metadata.version(package) for package in _VERSIONS}},
       'devices': [device.device_type for device in tf.config.list_logical_devices()],
       # Another processor has other kernels and another number of threads divides sums otherwise: both round differently.

@@ -10,6 +10,11 @@ def cpu_cores() -> int:
   return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 
+def has_nvidia_gpu() -> bool:
+  """Whether the machine has an NVIDIA GPU with its driver that this process was not told to leave alone."""
+  return pathlib.Path('/dev/nvidia0').exists() and os.environ.get('CUDA_VISIBLE_DEVICES') not in ('', '-1')
+
+
 def processor() -> str:
   """The processor's name with its widest vector instructions, as in 'AMD EPYC (AVX-512)'."""
   info = pathlib.Path('/proc/cpuinfo')

@@ -10,6 +10,7 @@ from tf_privinfo import callbacks
 from tf_privinfo import checkpoints
 from tf_privinfo import configs
 from tf_privinfo import errors
+from tf_privinfo import machine
 from tf_privinfo import metrics
 from tf_privinfo import optimizers
 from tf_privinfo import recipes
@@ -21,6 +22,10 @@ from tf_privinfo.datasets import clips
 from tf_privinfo.datasets import protocols
 from tf_privinfo.methods import prediction
 from tf_privinfo.networks import slim_checkpoint
+
+
+_NO_GPU_LIBRARIES = ("Install the CUDA libraries with pip install -c constraints.txt -e '.[gpu]', beside NVIDIA's driver "
+                     '525.60.13 or newer; --num_gpus=0 trains on the CPU.')
 
 
 def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
@@ -36,13 +41,26 @@ def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
   """
   gpus = tf.config.list_physical_devices('GPU')
   if num_gpus > len(gpus):
-    raise errors.UserError(f'--num_gpus={num_gpus}, but this machine has {len(gpus)}.')
+    raise errors.UserError(f'--num_gpus={num_gpus}, but TensorFlow finds {len(gpus)} on this machine.'
+                           + (f' {_NO_GPU_LIBRARIES}' if not gpus and machine.has_nvidia_gpu() else ''))
+  if num_gpus and not gpus and machine.has_nvidia_gpu():
+    print(f'Warning: this machine has an NVIDIA GPU, and TensorFlow cannot use it. {_NO_GPU_LIBRARIES}', flush=True)
   if num_gpus >= 0:
     tf.config.set_visible_devices(gpus[:num_gpus], 'GPU')
   devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
   if len(devices) == 1:
     return tf.distribute.get_strategy()
   return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def describe_devices() -> str:
+  """The devices of `make_strategy` for the first line of a run, as in 'the CPU: 2 cores of AMD EPYC (AVX2)'."""
+  gpus = tf.config.get_visible_devices('GPU')
+  if not gpus:
+    return f'the CPU: {machine.cpu_cores()} cores of {machine.processor()}'
+  details = map(tf.config.experimental.get_device_details, gpus)
+  names = sorted({detail.get('device_name', 'of unknown name') for detail in details})
+  return f'{len(gpus)} GPU{"s" if len(gpus) > 1 else ""}: {", ".join(names)}'
 
 
 def select_stages(recipe: recipes.Recipe, selection: Optional[str]) -> List[str]:

@@ -40,6 +40,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   stages = training.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
   strategy = training.make_strategy(num_gpus)
+  print(f'Training on {training.describe_devices()}', flush=True)
   run = runs.Run.create_or_resume(recipes.run_directory(recipe, output_dir), recipe, resume)
   source, split = _open(recipe, data_dir)
   run.record_dataset(source.manifest())
