@@ -6,7 +6,6 @@ field; where it lies and what its folder is called does not matter.
 """
 
 import dataclasses
-import json
 import pathlib
 import shlex
 import statistics
@@ -14,6 +13,7 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from tf_privinfo import atomic
 from tf_privinfo import checks
 from tf_privinfo import errors
 from tf_privinfo import recipes
@@ -134,9 +134,10 @@ class Runs:
     path = self.place(recipe) / file if self._find(recipe) else None
     if not (path and path.is_file()):
       return None
-    content = json.loads(path.read_text())
     if path.name == 'history.json':
+      content = atomic.read_json(path, kind=list)
       return content if path.with_name('finished.json').is_file() else None
+    content = atomic.read_json(path)
     origin = {'split': 'test', **{field: getattr(recipe, field) for field in _ORIGIN}}
     return content if origin.items() <= content.items() else None
 
@@ -149,7 +150,7 @@ class Runs:
       self._known[dataset] = []
       for path in sorted(self._output_dir.glob(f'{dataset}/*/*/recipe.yaml')):
         try:
-          recipe = recipes.from_yaml(path.read_text())
+          recipe = recipes.read(path)
         except errors.UserError:  # of another version, whose recipe means nothing here
           continue
         self._known[dataset].append((_with_absolute_start(recipe), path.parent))

@@ -37,6 +37,12 @@ from tf_privinfo.networks import r2plus1d
 from tf_privinfo.networks import resnet50
 
 
+# What the JSON files of a run must hold to be used.
+_KEYS = {
+    'manifest.json': ('label_names', 'samples'), 'finished.json': ('weights',), 'switch.json': ('threshold', 'levels'),
+    'results.json': ('accuracy', 'subset_accuracy', 'class_accuracy', 'stages', 'samples', 'clips_per_video')}
+
+
 class Run:
   """One run directory.
 
@@ -67,7 +73,7 @@ class Run:
       directory.rename(kept)
       print(f'The earlier run was kept as {kept}')
     if path.exists():
-      _refuse_other_recipe(directory, recipes.from_yaml(path.read_text()), recipe)
+      _refuse_other_recipe(directory, recipes.read(path), recipe)
     else:
       try:
         atomic.write(path, recipes.to_yaml(recipe))
@@ -82,7 +88,7 @@ class Run:
     path = pathlib.Path(directory) / 'recipe.yaml'
     if not path.is_file():
       raise errors.UserError(f'{directory} is not a run directory (it has no recipe.yaml).')
-    return cls(path.parent, checks.check(recipes.from_yaml(path.read_text())))
+    return cls(path.parent, checks.check(recipes.read(path)))
 
   def stage_directory(self, stage: str) -> pathlib.Path:
     return self.directory / stage
@@ -90,7 +96,9 @@ class Run:
   def read(self, name: str) -> Any:
     """The content of a JSON file of the run, or None if it was not written yet."""
     path = self.directory / name
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+      return None
+    return atomic.read_json(path, _KEYS.get(path.name, ()), list if path.name == 'history.json' else dict)
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file of the run, whole or not at all."""
@@ -160,6 +168,9 @@ def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.ker
   The initial weights are a function of the recipe's seed, the stage, its
   streams and the network. Call it inside the scope of a distribution strategy.
   """
+  tf.keras.backend.set_image_data_format('channels_last')  # whatever ~/.keras/keras.json says
+  tf.keras.backend.set_floatx('float32')
+  tf.keras.backend.set_epsilon(1e-7)
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if recipe.mixed_precision else 'float32')
   tf.keras.utils.set_random_seed(stage_seed(recipe, stage))
   clips, reads = recipe.clips, recipe.streams(stage)
