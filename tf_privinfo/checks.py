@@ -8,7 +8,6 @@ from tf_privinfo import configs
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo import settings
-from tf_privinfo.datasets import protocols
 
 # Random teachers and dropped modalities are drawn by int32, and NumPy takes 32 bits, which leaves room for the seeds of
 # later stages (see `runs.stage_seed`).
@@ -34,8 +33,6 @@ def _one_of(node, path: str, field: str, known: Tuple[str, ...]):
 def _data_problems(result: recipes.Recipe):
   if result.seed not in SEEDS:
     yield f'seed must be from 0 to {SEEDS[-1]}'
-  if result.protocol not in protocols.PROTOCOLS[result.dataset]:
-    yield f'protocol must be one of {", ".join(protocols.PROTOCOLS[result.dataset])}'
   for key, value in settings.flatten(result).items():
     if isinstance(value, float) and not math.isfinite(value):
       yield f'{key} must be finite'

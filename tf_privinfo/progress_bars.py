@@ -24,7 +24,7 @@ class _Lines(Bar):
     self._shown = None
     super().__init__(*args, **{
         **options, 'mininterval': _INTERVAL, 'maxinterval': _INTERVAL, 'miniters': 1,
-        'bar_format': '{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}{postfix}]'})
+        'bar_format': '{l_bar} {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}{postfix}]'})
 
   def display(self, msg=None, pos=None):
     del msg, pos  # of a line that moves

@@ -27,6 +27,7 @@ from tf_privinfo import configs
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo import settings
+from tf_privinfo.datasets import protocols
 from tf_privinfo.methods import adversarial
 from tf_privinfo.methods import cross_modal
 from tf_privinfo.methods import multiple_choice
@@ -88,7 +89,12 @@ class Run:
     path = pathlib.Path(directory) / 'recipe.yaml'
     if not path.is_file():
       raise errors.UserError(f'{directory} is not a run directory (it has no recipe.yaml).')
-    return cls(path.parent, checks.check(recipes.read(path)))
+    try:
+      recipe = checks.check(recipes.read(path))
+      protocols.resolve(recipe.dataset, recipe.protocol)
+      return cls(path.parent, recipe)
+    except errors.UserError as error:
+      raise error if str(path) in str(error) else errors.UserError(f'{path}: {error}') from None
 
   def stage_directory(self, stage: str) -> pathlib.Path:
     return self.directory / stage
@@ -99,6 +105,10 @@ class Run:
     if not path.exists():
       return None
     return atomic.read_json(path, _KEYS.get(path.name, ()), list if path.name == 'history.json' else dict)
+
+  def manifest(self) -> Dict[str, Any]:
+    """The dataset as it was prepared; raises `UserError` if it was never recorded."""
+    return atomic.read_json(self.directory / 'manifest.json', _KEYS['manifest.json'])
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file of the run, whole or not at all."""
@@ -147,7 +157,7 @@ class Run:
     """
     stage = stage or list(self.recipe.stages)[-1]
     weights = self.weights(stage)
-    method = build_method(self.recipe, stage, len(self.read('manifest.json')['label_names']))
+    method = build_method(self.recipe, stage, len(self.manifest()['label_names']))
     checkpoints.load_networks(method.networks, weights)
     return method
 

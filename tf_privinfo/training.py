@@ -159,7 +159,7 @@ def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) 
   if stage not in other.recipe.stages:
     raise errors.UserError(f'--init_from={recipe.init_from} is a run of {other.recipe.method}, which has no stage '
                            f'{stage} to start from, only {", ".join(other.recipe.stages)}.')
-  classes = len(other.read('manifest.json')['label_names'])
+  classes = len(other.manifest()['label_names'])
   if classes != num_classes and not recipe.new_classifier:
     raise errors.UserError(
         f'--init_from={recipe.init_from} was trained on {classes} classes, {recipe.dataset} has {num_classes}: '
