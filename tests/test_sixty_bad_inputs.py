@@ -78,6 +78,13 @@ def in_recipe(old, new):
   return change
 
 
+def in_results(**changes):
+  def change():
+    content = json.loads(pathlib.Path(FEWER).read_text(encoding='utf-8'))
+    atomic.write(pathlib.Path(FEWER), json.dumps({**content, **changes}))
+  return change
+
+
 def table_of(*rows):
   return text('pairs.csv', '\n'.join(['part,class,rgb,depth', *rows]) + '\n')
 
@@ -205,6 +212,10 @@ TABLE = [
     (nothing, EVAL, ['--random_features'], '--dataset'),
     (text(FEWER, '{"stages"'), EVAL, METHODS, FEWER, 'remove it'),
     (text(FEWER, '[]'), EVAL, METHODS, FEWER, 'object'),
+    (in_results(stages={}), EVAL, METHODS, FEWER, 'stage ensemble'),
+    (in_results(stages={'ensemble': 3}), EVAL, METHODS, FEWER, 'stage ensemble'),
+    (in_results(stages={'ensemble': {'accuracy': {'rgb': 'high'}}}), EVAL, METHODS, FEWER, 'stage ensemble'),
+    (in_results(stages=[]), EVAL, METHODS, FEWER, 'stage ensemble'),
     (nothing, EVAL, [f'--compare={RUN}'], 'two'),
     (nothing, EVAL, [f'--compare={RUN},{RUN}'], 'two'),
     (nothing, EVAL, ['--compare='], '--compare'),

@@ -252,6 +252,7 @@ def answer(question: Question, choice: Choice, runs: Runs) -> Answer:
     if value is None:
       commands += _commands(question, chain, choice, runs)
     else:
+      _check(value, question, runs.place(recipe) / question.file)
       values[seed] = value
       samples |= {content['samples']} if 'samples' in content else set()
   return Answer(question, recipe.preset, ' + '.join(_reads(recipe, question)), values, len(choice.seeds),
@@ -319,6 +320,18 @@ def _at(content, keys) -> Any:
       return None
     content = content[key]
   return content
+
+
+def _check(value, question: Question, path: pathlib.Path) -> None:
+  """Raises `UserError` unless what a file has in the place of a figure is a figure, a curve, or accuracies of stages."""
+  parts = [value]
+  if question.keys == ('stages',):
+    accuracies = [_at(value, (stage, 'accuracy')) for stage in value] if isinstance(value, dict) else []
+    parts = accuracies if question.stage in value else [None]
+  numbers = [number for part in parts for number in (part.values() if isinstance(part, dict) else [part])]
+  if not all(isinstance(number, (int, float)) for number in numbers):
+    raise errors.UserError(f'{path} is damaged or of another version (its accuracies after stage {question.stage} '
+                           'cannot be read): remove it and evaluate the run again with eval_main.py --run_dir.')
 
 
 def _commands(question, chain, choice, runs) -> List[Command]:
