@@ -231,14 +231,16 @@ def _rendered_names(dataset, rendering):
   """The names of the samples that a rendering has."""
   if dataset == 'synthetic':
     options = synthetic.RENDERINGS[rendering]
-    return [f'view_{view}/a{action:02d}_s{subject:02d}_e{episode:02d}' for view in (1, 2, 3) for action in actions.ACTIONS
-            for subject in range(1, options.subjects + 1) for episode in range(options.episodes)]
+    return [f'view_{view}/a{action:02d}_s{subject:02d}_e{episode:02d}' for view in (1, 2, 3)
+            for action in actions.ACTIONS for subject in range(1, options.subjects + 1)
+            for episode in range(options.episodes)]
   options = synthetic_objects.RENDERINGS[rendering]
   return [f'{part}/{label}/{index:04d}' for part, count in (('train', options.train), ('test', options.test))
           for label in models.CLASSES for index in range(count)]
 
 
-@pytest.mark.parametrize('seed, fits', [(0, True), (2**31 - 1, True), (2**31, False), (-1, False), (20261125201500, False)])
+@pytest.mark.parametrize('seed, fits', [
+    (0, True), (2**31 - 1, True), (2**31, False), (-1, False), (20261125201500, False)])
 def test_seeds_have_bounds(seed, fits):
   recipe = recipes.recipe('admd', 'synthetic', 'cross_view_1', 'tiny', seed=seed)
   if fits:

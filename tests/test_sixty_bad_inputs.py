@@ -292,8 +292,9 @@ def ends(tmp_path_factory):
                         env=environment, cwd=root, check=False, timeout=300)
   status = dict(json.loads(line) for line in done.stdout.splitlines())
   assert len(status) == len(jobs), done.stderr
-  return [(status[folder], pathlib.Path(f'{folder}.err').read_text(encoding='utf-8'), was, listing(pathlib.Path(folder)))
-          for (folder, _, _), was in zip(jobs, before)]
+  folders = [pathlib.Path(folder) for folder, _, _ in jobs]
+  return [(status[str(folder)], folder.with_suffix('.err').read_text(encoding='utf-8'), was, listing(folder))
+          for folder, was in zip(folders, before)]
 
 
 @pytest.mark.parametrize('number', range(len(TABLE)), ids=lambda number: ' '.join(TABLE[number][2][-1:]) or 'no flags')
@@ -303,7 +304,8 @@ def test_one_sentence(ends, number):
   assert all(word in err for word in words), f'{argv}: {err}'
   made = {name for name, content in after.items() if content is not None and before.get(name) != content}
   # Of a run that has not begun there are whole files, from which the same command goes on.
-  assert not [name for name in made if not name.endswith(('/recipe.yaml', '/manifest.json'))] and before.keys() <= after.keys(), made
+  assert all(name.endswith(('/recipe.yaml', '/manifest.json')) for name in made), made
+  assert before.keys() <= after.keys()
 
 
 def test_there_are_sixty():

@@ -323,7 +323,7 @@ def _at(content, keys) -> Any:
 
 
 def _check(value, question: Question, path: pathlib.Path) -> None:
-  """Raises `UserError` unless what a file has in the place of a figure is a figure, a curve, or accuracies of stages."""
+  """Raises `UserError` unless what a file holds is a figure, a curve, or the accuracies of stages."""
   parts = [value]
   if question.keys == ('stages',):
     accuracies = [_at(value, (stage, 'accuracy')) for stage in value] if isinstance(value, dict) else []
