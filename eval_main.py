@@ -12,6 +12,7 @@ import pathlib
 
 from absl import flags
 
+from tf_privinfo import checks
 from tf_privinfo import cli
 from tf_privinfo import comparison
 from tf_privinfo import errors
@@ -89,10 +90,15 @@ def _choice() -> measurements.Choice:
     raise errors.UserError('--data_dir is of one dataset: pass --dataset, too.')
   if not FLAGS.seeds or not all(seed.isdecimal() for seed in FLAGS.seeds):
     raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be numbers separated by commas, as in --seeds=0,1,2.')
+  seeds = tuple(dict.fromkeys(map(int, FLAGS.seeds)))
+  if max(seeds) not in checks.SEEDS:
+    raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be from 0 to {checks.SEEDS[-1]}.')
+  values = settings.parse_settings(FLAGS.set)
+  if 'seed' in values:
+    raise errors.UserError('--set seed would make all runs of a report the same: pass --seeds.')
   return measurements.Choice(
       pathlib.Path(FLAGS.output_dir), FLAGS.dataset or '', FLAGS.preset or '', FLAGS.variant,
-      tuple(dict.fromkeys(map(int, FLAGS.seeds))), settings.parse_settings(FLAGS.set), FLAGS.data_dir or '',
-      tuple(FLAGS.methods))
+      seeds, values, FLAGS.data_dir or '', tuple(FLAGS.methods))
 
 
 def _random_features() -> None:

@@ -20,11 +20,11 @@ from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional,
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
-import tqdm
 
 from tf_privinfo import atomic
 from tf_privinfo import errors
 from tf_privinfo import machine
+from tf_privinfo import progress_bars
 from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import samples
 from tf_privinfo.datasets.preparation import alignment, frames
@@ -244,7 +244,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       config = dataclasses.replace(config, beam_options=options)
     self._records, self._on_beam = records, beam_options is not None
     tfds.disable_progress_bar()  # it has one for each partition
-    self._progress = tqdm.tqdm(total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam)
+    self._progress = progress_bars.bar(total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam)
     with self._progress, contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
       # There is nothing to download, but the folder for it is made.
       self.download_and_prepare(download_dir=self._samples_folder / 'downloads', download_config=config)
@@ -298,7 +298,7 @@ def _problems(records: Sequence[samples.Record]) -> List[str]:
 def _in_threads(function: Callable, items: Sequence[Any], **bar) -> Iterator[Any]:
   """The results in order, with a progress bar; OpenCV and TensorFlow release the GIL."""
   with concurrent.futures.ThreadPoolExecutor(machine.cpu_cores()) as pool:
-    yield from tqdm.tqdm(pool.map(function, items), **{'total': len(items), **bar})
+    yield from progress_bars.bar(pool.map(function, items), **{'total': len(items), **bar})
 
 
 def _import_beam():
@@ -322,7 +322,7 @@ def _on_beam(function: Callable[[Any], samples.Record], items: Sequence[Any], be
   with pipeline:
     _ = (pipeline | beam.Create(items) | beam.Reshuffle() | beam.Map(function) | beam.Map(json.dumps)
          | beam.io.WriteToText(str(path), shard_name_template=''))
-  return [samples.Record(*json.loads(line)) for line in path.read_text().splitlines()]
+  return [samples.Record(*json.loads(line)) for line in path.read_text(encoding='utf-8').splitlines()]
 
 
 @contextlib.contextmanager

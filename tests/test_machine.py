@@ -15,7 +15,7 @@ _CPUINFO = 'processor\t: 0\nmodel name\t: Zen 2\nflags\t\t: fpu sse4_1 avx2{more
 @pytest.mark.parametrize('more, name', [('', 'Zen 2 (AVX2)'), (' avx512f', 'Zen 2 (AVX-512)')])
 def test_processor(monkeypatch, more, name):
   monkeypatch.setattr(pathlib.Path, 'exists', lambda path: True)
-  monkeypatch.setattr(pathlib.Path, 'read_text', lambda path: _CPUINFO.format(more=more))
+  monkeypatch.setattr(pathlib.Path, 'read_text', lambda path, **options: _CPUINFO.format(more=more))
   assert machine.processor() == name
 
 

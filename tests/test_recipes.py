@@ -6,6 +6,11 @@ from tf_privinfo import checks
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo import settings
+from tf_privinfo.datasets import protocols
+from tf_privinfo.datasets.synthetic import actions
+from tf_privinfo.datasets.synthetic import builder as synthetic
+from tf_privinfo.datasets.synthetic_objects import builder as synthetic_objects
+from tf_privinfo.datasets.synthetic_objects import models
 
 
 def make(**names):
@@ -207,3 +212,39 @@ def test_stages_that_recipes_share(method, values, shared):
   distillation = make(method='modality_distillation', dataset='synthetic')
   other = settings.override(make(method=method, dataset='synthetic'), values)
   assert recipes.shared_stages(distillation, other) == recipes.shared_stages(other, distillation) == shared
+
+
+@pytest.mark.parametrize('preset', recipes.PRESETS)
+@pytest.mark.parametrize('dataset', ['synthetic', 'synthetic_objects'])
+def test_defaults_can_run_on_rendered_data(dataset, preset):
+  """Every recipe has a batch to train on and samples to test on; a switch also some to choose its threshold on."""
+  for method in recipes.methods(dataset):
+    protocol = protocols.resolve(dataset, recipes.default_protocol(method, dataset))
+    recipe = checks.check(recipes.recipe(method, dataset, protocol, preset))
+    split = protocols.split(dataset, protocol, _rendered_names(dataset, recipe.data.rendering), recipe.data.hold_out)
+    largest = max(stage.batch_size for stage in recipe.stages.values() if stage.epochs)
+    assert len(split.train) >= largest, (method, len(split.train))
+    assert split.validation or not recipe.has_switch, method
+
+
+def _rendered_names(dataset, rendering):
+  """The names of the samples that a rendering has."""
+  if dataset == 'synthetic':
+    options = synthetic.RENDERINGS[rendering]
+    return [f'view_{view}/a{action:02d}_s{subject:02d}_e{episode:02d}' for view in (1, 2, 3)
+            for action in actions.ACTIONS for subject in range(1, options.subjects + 1)
+            for episode in range(options.episodes)]
+  options = synthetic_objects.RENDERINGS[rendering]
+  return [f'{part}/{label}/{index:04d}' for part, count in (('train', options.train), ('test', options.test))
+          for label in models.CLASSES for index in range(count)]
+
+
+@pytest.mark.parametrize('seed, fits', [
+    (0, True), (2**31 - 1, True), (2**31, False), (-1, False), (20261125201500, False)])
+def test_seeds_have_bounds(seed, fits):
+  recipe = recipes.recipe('admd', 'synthetic', 'cross_view_1', 'tiny', seed=seed)
+  if fits:
+    assert checks.check(recipe) == recipe
+  else:
+    with pytest.raises(errors.UserError, match='seed must be from 0 to 2147483647'):
+      checks.check(recipe)

@@ -2,10 +2,13 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pathlib
 import shutil
-from typing import Iterator
+from typing import Any, Iterator, Sequence
+
+from tf_privinfo import errors
 
 
 def write(path: pathlib.Path, content: 'str | bytes') -> None:
@@ -18,6 +21,31 @@ def write(path: pathlib.Path, content: 'str | bytes') -> None:
     file.flush()
     os.fsync(file.fileno())
   temporary.replace(path)
+
+
+def read_json(path: pathlib.Path, keys: Sequence[str] = (), kind: type = dict) -> Any:
+  """Reads a JSON file of a run.
+
+  Args:
+    path: of the file.
+    keys: what it must have, if it is an object.
+    kind: dict or list.
+
+  Raises:
+    UserError: if it is missing, damaged, or holds something else.
+  """
+  try:
+    content = json.loads(path.read_text(encoding='utf-8'))
+    missing = [] if isinstance(content, kind) else [f'JSON {"object" if kind is dict else "list"}']
+  except FileNotFoundError:
+    raise errors.UserError(f'{path} is missing: run train_main.py for this run again, which writes it.') from None
+  except ValueError:  # of JSON, or of the encoding
+    missing = ['readable JSON']
+  missing = missing or [key for key in keys if key not in content]
+  if missing:
+    raise errors.UserError(f'{path} is damaged or of another version (it holds no {", ".join(missing)}): remove it and '
+                           'run train_main.py for this run again, which writes it anew.')
+  return content
 
 
 def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:

@@ -5,9 +5,9 @@ import pathlib
 from typing import Callable, Dict, List
 
 import tensorflow as tf
-import tqdm
 
 from tf_privinfo import errors
+from tf_privinfo import progress_bars
 
 
 class Progress(tf.keras.callbacks.Callback):
@@ -18,7 +18,7 @@ class Progress(tf.keras.callbacks.Callback):
     stage: its name.
   """
 
-  def __init__(self, bar: tqdm.tqdm, stage: str):
+  def __init__(self, bar: progress_bars.Bar, stage: str):
     super().__init__()
     self._bar = bar
     self._stage = stage
@@ -31,6 +31,9 @@ class Progress(tf.keras.callbacks.Callback):
                           for name, value in logs.items() if name.startswith('accuracy/'))
     self._bar.set_postfix_str(f'loss {logs["loss"]:.3f} {accuracies}', refresh=False)
     self._bar.update()
+
+  def on_epoch_end(self, epoch, logs=None):
+    self._bar.milestone()
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

@@ -31,7 +31,8 @@ def load_networks(networks: Dict[str, tf.keras.Model], path: str, without: Tuple
     if not problems:
       tf.train.Checkpoint(networks=parts).read(path).expect_partial()
   except (IndexError, ValueError, tf.errors.OpError):  # the reader of a cut file gives the first
-    raise errors.UserError(f'There is no readable checkpoint {path}: it is missing or damaged.') from None
+    raise errors.UserError(f'There is no readable checkpoint {path}: it is missing or damaged. Restore it from a '
+                           'copy, or train its run again with --noresume.') from None
   if problems:
     shown = '; '.join(problems[:_SHOWN])
     more = f'; and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''

@@ -1,11 +1,17 @@
 """Whether the values of a recipe make sense together, before anything is run."""
 
+import math
 import re
 from typing import Tuple
 
 from tf_privinfo import configs
 from tf_privinfo import errors
 from tf_privinfo import recipes
+from tf_privinfo import settings
+
+# Random teachers and dropped modalities are drawn by int32, and NumPy takes 32 bits, which leaves room for the seeds of
+# later stages (see `runs.stage_seed`).
+SEEDS = range(2**31)
 
 
 def check(result: recipes.Recipe) -> recipes.Recipe:
@@ -25,6 +31,11 @@ def _one_of(node, path: str, field: str, known: Tuple[str, ...]):
 
 
 def _data_problems(result: recipes.Recipe):
+  if result.seed not in SEEDS:
+    yield f'seed must be from 0 to {SEEDS[-1]}'
+  for key, value in settings.flatten(result).items():
+    if isinstance(value, float) and not math.isfinite(value):
+      yield f'{key} must be finite'
   if result.new_classifier and not result.init_from:
     yield 'new_classifier needs init_from, whose classifiers it leaves out'
   clips = result.clips

@@ -1,6 +1,7 @@
 """How the mains start and end."""
 
 import errno
+import io
 import os
 import re
 import sys
@@ -14,6 +15,9 @@ from tf_privinfo import errors
 
 # What the machine, not the program, got wrong.
 _ENVIRONMENT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
+# Networks and pictures do not depend on what the user has set for other programs: ~/.keras/keras.json and matplotlibrc
+# are not read, and MPLBACKEND is not what a notebook hands on, which may not be installed here.
+_SETTINGS_OF_LIBRARIES = {'KERAS_HOME': os.devnull, 'MATPLOTLIBRC': os.devnull, 'MPLBACKEND': 'agg'}
 
 
 def run(main: Callable[[], None]) -> None:
@@ -22,6 +26,9 @@ def run(main: Callable[[], None]) -> None:
   Warnings that libraries print are silenced, unless the environment asks for
   them (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS, OPENCV_FFMPEG_LOGLEVEL).
   """
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors='replace')  # what its encoding lacks, as ASCII the Σ of a table, becomes '?'
+  os.environ.update(_SETTINGS_OF_LIBRARIES)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # AV_LOG_QUIET: broken videos are told of by their names
   if not sys.warnoptions:

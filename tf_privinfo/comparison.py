@@ -3,12 +3,13 @@
 N test samples, C classes. A stream may also be 'sum', Σ.
 """
 
-import json
 import pathlib
+import zipfile
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from tf_privinfo import atomic
 from tf_privinfo import errors
 from tf_privinfo import plots
 from tf_privinfo import recipes
@@ -48,7 +49,14 @@ def read(directory: pathlib.Path) -> Run:
   path = directory / 'results.json'
   if not path.is_file():
     raise errors.UserError(f'{directory} has no results.json: it is no run directory, or the run has not finished.')
-  results = json.loads(path.read_text())
+  try:
+    return _parse(directory, atomic.read_json(path))
+  except (AttributeError, IndexError, KeyError, OSError, StopIteration, TypeError, ValueError, zipfile.BadZipFile):
+    raise errors.UserError(f'{path} or predictions.npz beside it is damaged or of another version: evaluate the run '
+                           f'again with eval_main.py --run_dir={directory}.') from None
+
+
+def _parse(directory: pathlib.Path, results) -> Run:
   predictions = results['predictions']
   order = np.argsort(predictions['names'])
   logits = {}

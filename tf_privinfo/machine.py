@@ -19,7 +19,7 @@ def processor() -> str:
   """The processor's name with its widest vector instructions, as in 'AMD EPYC (AVX-512)'."""
   info = pathlib.Path('/proc/cpuinfo')
   fields = {}
-  for line in info.read_text().splitlines() if info.exists() else ():
+  for line in info.read_text(encoding='utf-8', errors='replace').splitlines() if info.exists() else ():
     key, _, value = line.partition(':')
     fields.setdefault(key.strip(), value.strip())
   flags = fields.get('flags', '').split()

@@ -6,7 +6,6 @@ field; where it lies and what its folder is called does not matter.
 """
 
 import dataclasses
-import json
 import pathlib
 import shlex
 import statistics
@@ -14,6 +13,7 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from tf_privinfo import atomic
 from tf_privinfo import checks
 from tf_privinfo import errors
 from tf_privinfo import recipes
@@ -134,9 +134,10 @@ class Runs:
     path = self.place(recipe) / file if self._find(recipe) else None
     if not (path and path.is_file()):
       return None
-    content = json.loads(path.read_text())
     if path.name == 'history.json':
+      content = atomic.read_json(path, kind=list)
       return content if path.with_name('finished.json').is_file() else None
+    content = atomic.read_json(path)
     origin = {'split': 'test', **{field: getattr(recipe, field) for field in _ORIGIN}}
     return content if origin.items() <= content.items() else None
 
@@ -149,7 +150,7 @@ class Runs:
       self._known[dataset] = []
       for path in sorted(self._output_dir.glob(f'{dataset}/*/*/recipe.yaml')):
         try:
-          recipe = recipes.from_yaml(path.read_text())
+          recipe = recipes.read(path)
         except errors.UserError:  # of another version, whose recipe means nothing here
           continue
         self._known[dataset].append((_with_absolute_start(recipe), path.parent))
@@ -251,6 +252,7 @@ def answer(question: Question, choice: Choice, runs: Runs) -> Answer:
     if value is None:
       commands += _commands(question, chain, choice, runs)
     else:
+      _check(value, question, runs.place(recipe) / question.file)
       values[seed] = value
       samples |= {content['samples']} if 'samples' in content else set()
   return Answer(question, recipe.preset, ' + '.join(_reads(recipe, question)), values, len(choice.seeds),
@@ -318,6 +320,18 @@ def _at(content, keys) -> Any:
       return None
     content = content[key]
   return content
+
+
+def _check(value, question: Question, path: pathlib.Path) -> None:
+  """Raises `UserError` unless what a file holds is a figure, a curve, or the accuracies of stages."""
+  parts = [value]
+  if question.keys == ('stages',):
+    accuracies = [_at(value, (stage, 'accuracy')) for stage in value] if isinstance(value, dict) else []
+    parts = accuracies if question.stage in value else [None]
+  numbers = [number for part in parts for number in (part.values() if isinstance(part, dict) else [part])]
+  if not all(isinstance(number, (int, float)) for number in numbers):
+    raise errors.UserError(f'{path} is damaged or of another version (its accuracies after stage {question.stage} '
+                           'cannot be read): remove it and evaluate the run again with eval_main.py --run_dir.')
 
 
 def _commands(question, chain, choice, runs) -> List[Command]:

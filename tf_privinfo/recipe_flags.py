@@ -32,7 +32,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     'preset', None, f'Sizes. {_choices(recipes.PRESETS)}. Default: small for synthetic data, otherwise paper.')
 flags.DEFINE_string('variant', 'code', f'Where text and code of the authors differ. {_choices(recipes.VARIANTS)}.')
-flags.DEFINE_integer('seed', 0, 'Of weights, data order, frame sampling, augmentation and random teachers.')
+flags.DEFINE_integer('seed', 0, 'Of weights, data order, frame sampling, augmentation and random teachers: from 0 to '
+                     f'{checks.SEEDS[-1]}.')
 flags.DEFINE_multi_string(
     'set', [], 'Any field of the recipe, as key=value; may be repeated: --set loser.temperature=5 '
     '--set modalities=rgb,depth. Training prints the recipe at its start, with all keys.')

@@ -325,8 +325,9 @@ def _multiple_choice_recipe(result: Recipe) -> Recipe:
 def _two_stream_recipe(result: Recipe) -> Recipe:
   """Videos of chapters 3 and 4."""
   # The switch is chosen on validation samples, of which smaller datasets need a larger part.
-  more = result.discriminator and result.dataset not in _NTU
-  hold_out = 0.1 if more else 0.0 if result.dataset in _NO_VALIDATION else result.data.hold_out
+  hold_out = 0.0 if result.dataset in _NO_VALIDATION else result.data.hold_out
+  if result.discriminator and result.dataset not in _NTU:
+    hold_out = 0.2 if result.preset == 'tiny' else 0.1
   bottleneck = 'pool_then_conv' if result.discriminator else 'none'
   result = dataclasses.replace(
       result, clips=_TWO_STREAM_CLIPS, network=configs.ResNet50Config(bottleneck=bottleneck),
@@ -432,13 +433,22 @@ def to_yaml(result: Recipe) -> str:
   return yaml.safe_dump(_plain(dataclasses.asdict(result)), sort_keys=False)
 
 
+def read(path: pathlib.Path) -> Recipe:
+  """The recipe of a run, from its recipe.yaml; raises `UserError`, which names the file, as `from_yaml` does."""
+  try:
+    return from_yaml(path.read_text(encoding='utf-8'))
+  except (UnicodeDecodeError, errors.UserError) as error:
+    raise errors.UserError(f'{path} is damaged or of another version: {str(error).removesuffix(".")}; restore it, or '
+                           'train again into another --output_dir.') from None
+
+
 def from_yaml(text: str) -> Recipe:
   """The inverse of `to_yaml`; raises `UserError` for a recipe with unknown or ill-typed fields."""
   try:
     plain = yaml.safe_load(text)
     head = {key: plain[key] for key in ('method', 'dataset', 'protocol', 'preset', 'variant')}
     return settings.override(recipe(**head), settings.flatten(plain))
-  except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+  except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
     raise errors.UserError(f'The saved recipe cannot be read ({error}).') from None
 
 

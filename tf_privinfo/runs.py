@@ -27,6 +27,7 @@ from tf_privinfo import configs
 from tf_privinfo import errors
 from tf_privinfo import recipes
 from tf_privinfo import settings
+from tf_privinfo.datasets import protocols
 from tf_privinfo.methods import adversarial
 from tf_privinfo.methods import cross_modal
 from tf_privinfo.methods import multiple_choice
@@ -35,6 +36,12 @@ from tf_privinfo.networks import autoencoder
 from tf_privinfo.networks import discriminator
 from tf_privinfo.networks import r2plus1d
 from tf_privinfo.networks import resnet50
+
+
+# What the JSON files of a run must hold to be used.
+_KEYS = {
+    'manifest.json': ('label_names', 'samples'), 'finished.json': ('weights',), 'switch.json': ('threshold', 'levels'),
+    'results.json': ('accuracy', 'subset_accuracy', 'class_accuracy', 'stages', 'samples', 'clips_per_video')}
 
 
 class Run:
@@ -67,7 +74,7 @@ class Run:
       directory.rename(kept)
       print(f'The earlier run was kept as {kept}')
     if path.exists():
-      _refuse_other_recipe(directory, recipes.from_yaml(path.read_text()), recipe)
+      _refuse_other_recipe(directory, recipes.read(path), recipe)
     else:
       try:
         atomic.write(path, recipes.to_yaml(recipe))
@@ -82,7 +89,12 @@ class Run:
     path = pathlib.Path(directory) / 'recipe.yaml'
     if not path.is_file():
       raise errors.UserError(f'{directory} is not a run directory (it has no recipe.yaml).')
-    return cls(path.parent, checks.check(recipes.from_yaml(path.read_text())))
+    try:
+      recipe = checks.check(recipes.read(path))
+      protocols.resolve(recipe.dataset, recipe.protocol)
+      return cls(path.parent, recipe)
+    except errors.UserError as error:
+      raise error if str(path) in str(error) else errors.UserError(f'{path}: {error}') from None
 
   def stage_directory(self, stage: str) -> pathlib.Path:
     return self.directory / stage
@@ -90,7 +102,13 @@ class Run:
   def read(self, name: str) -> Any:
     """The content of a JSON file of the run, or None if it was not written yet."""
     path = self.directory / name
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+      return None
+    return atomic.read_json(path, _KEYS.get(path.name, ()), list if path.name == 'history.json' else dict)
+
+  def manifest(self) -> Dict[str, Any]:
+    """The dataset as it was prepared; raises `UserError` if it was never recorded."""
+    return atomic.read_json(self.directory / 'manifest.json', _KEYS['manifest.json'])
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file of the run, whole or not at all."""
@@ -139,7 +157,7 @@ class Run:
     """
     stage = stage or list(self.recipe.stages)[-1]
     weights = self.weights(stage)
-    method = build_method(self.recipe, stage, len(self.read('manifest.json')['label_names']))
+    method = build_method(self.recipe, stage, len(self.manifest()['label_names']))
     checkpoints.load_networks(method.networks, weights)
     return method
 
@@ -160,6 +178,9 @@ def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.ker
   The initial weights are a function of the recipe's seed, the stage, its
   streams and the network. Call it inside the scope of a distribution strategy.
   """
+  tf.keras.backend.set_image_data_format('channels_last')  # whatever ~/.keras/keras.json says
+  tf.keras.backend.set_floatx('float32')
+  tf.keras.backend.set_epsilon(1e-7)
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if recipe.mixed_precision else 'float32')
   tf.keras.utils.set_random_seed(stage_seed(recipe, stage))
   clips, reads = recipe.clips, recipe.streams(stage)

@@ -7,6 +7,9 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from tf_privinfo import errors
 
+# Fields that name a recipe, each of which has a flag of its own.
+_FLAGS = ('method', 'dataset', 'protocol', 'preset', 'variant')
+
 _type_hints = functools.cache(typing.get_type_hints)
 
 
@@ -32,15 +35,15 @@ def override(base, values: Mapping[str, Any]):
 def _override(node, keys: List[str], value, path: str):
   fields = _fields(node)
   if keys[0] not in fields:
-    raise errors.UserError(f'Unknown key {path!r} in --set: {keys[0]!r} is none of {", ".join(fields)}.')
+    raise errors.UserError(f'Unknown setting {path!r}: {keys[0]!r} is none of {", ".join(fields)}.')
   child, expected = fields[keys[0]]
   if len(keys) > 1:
     if not _fields(child):
-      raise errors.UserError(f'Unknown key {path!r} in --set: {keys[0]!r} has no parts.')
+      raise errors.UserError(f'Unknown setting {path!r}: {keys[0]!r} has no parts.')
     new = _override(child, keys[1:], value, path)
   else:
     if _fields(child):
-      raise errors.UserError(f'{path!r} in --set is a section: name one of its fields: {", ".join(_fields(child))}.')
+      raise errors.UserError(f'Setting {path!r} is a section: name one of its fields: {", ".join(_fields(child))}.')
     new = _convert(value, expected, path)
   if isinstance(node, Mapping):
     return {**node, keys[0]: new}
@@ -72,7 +75,7 @@ def _convert(value, expected, path: str):
     return expected(value)
   except (KeyError, TypeError, ValueError):
     name = getattr(expected, '__name__', str(expected))
-    raise errors.UserError(f'{path}={value!r} in --set is not of type {name}.') from None
+    raise errors.UserError(f'{path}={value!r} is not of type {name}.') from None
 
 
 def parse_settings(settings: List[str]) -> Dict[str, str]:
@@ -82,6 +85,8 @@ def parse_settings(settings: List[str]) -> Dict[str, str]:
     key, equals, value = setting.partition('=')
     if not equals:
       raise errors.UserError(f'--set {setting!r} is not of the form key=value, as in --set loser.temperature=5.')
+    if key in _FLAGS:
+      raise errors.UserError(f'--set {setting!r} would give a recipe another name than its own: pass --{key}.')
     parsed[key] = value
   return parsed
 

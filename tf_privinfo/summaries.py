@@ -89,7 +89,7 @@ def write_projection(directory: pathlib.Path, features: Dict[str, np.ndarray], l
   directory.mkdir(parents=True, exist_ok=True)
   np.savetxt(directory / 'features.tsv', np.concatenate(list(features.values())), '%.5g', '\t')
   rows = [f'{label}\t{kind}' for kind in features for label in labels]
-  (directory / 'labels.tsv').write_text('\n'.join(['class\tfeatures', *rows]) + '\n')
+  (directory / 'labels.tsv').write_text('\n'.join(['class\tfeatures', *rows]) + '\n', encoding='utf-8')
   config = projector.ProjectorConfig()
   config.embeddings.add(tensor_name='features', tensor_path='features.tsv', metadata_path='labels.tsv')
   projector.visualize_embeddings(str(directory), config)

@@ -4,7 +4,6 @@ import pathlib
 from typing import List, Optional, Sequence
 
 import tensorflow as tf
-import tqdm
 
 from tf_privinfo import callbacks
 from tf_privinfo import checkpoints
@@ -13,6 +12,7 @@ from tf_privinfo import errors
 from tf_privinfo import machine
 from tf_privinfo import metrics
 from tf_privinfo import optimizers
+from tf_privinfo import progress_bars
 from tf_privinfo import recipes
 from tf_privinfo import runs
 from tf_privinfo import settings
@@ -136,8 +136,8 @@ def _train_stage(run, name: str, stage: configs.StageConfig, source, split, stra
         batch_size=stage.batch_size, noisy_depth=method.learns_from_noisy_depth)
     steps = len(split.train) // stage.batch_size
     watching = _callbacks(run, name, stage, source, split, method, state, manager)
-    with tqdm.tqdm(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
-                   unit='step') as bar:
+    with progress_bars.bar(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
+                           unit='step') as bar:
       method.fit(
           batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs,
           initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
@@ -177,7 +177,7 @@ def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) 
   if stage not in other.recipe.stages:
     raise errors.UserError(f'--init_from={recipe.init_from} is a run of {other.recipe.method}, which has no stage '
                            f'{stage} to start from, only {", ".join(other.recipe.stages)}.')
-  classes = len(other.read('manifest.json')['label_names'])
+  classes = len(other.manifest()['label_names'])
   if classes != num_classes and not recipe.new_classifier:
     raise errors.UserError(
         f'--init_from={recipe.init_from} was trained on {classes} classes, {recipe.dataset} has {num_classes}: '

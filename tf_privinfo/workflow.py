@@ -138,7 +138,7 @@ def _reopen(run: runs.Run, data_dir: Optional[str], depth_variant: Optional[str]
   run.weights(list(run.recipe.stages)[-1])  # refuses an unfinished run before the dataset is opened
   changes = {'data.depth_variant': depth_variant} if depth_variant else {}
   source, split = _open(settings.override(run.recipe, changes), data_dir)
-  manifest = run.read('manifest.json')
+  manifest = run.manifest()
   if source.label_names != manifest['label_names'] or source.names != sorted(manifest['samples']):
     raise errors.UserError(f'{run.directory} was made with other classes or samples than these data have: pass the '
                            '--data_dir of then.')

@@ -16,6 +16,7 @@ and black where nothing was measured.
 For both encodings side by side run it again with --depth_folder=hha, and choose by --set data.depth_variant=hha.
 """
 
+import math
 import pathlib
 
 from absl import flags
@@ -62,7 +63,7 @@ def numbers(flag: str, kind: type, count: int) -> tuple:
     values = tuple(map(kind, FLAGS[flag].value))
   except ValueError:
     values = ()
-  if len(values) != count:
+  if len(values) != count or not all(map(math.isfinite, values)):
     raise errors.UserError(f'--{flag}={",".join(FLAGS[flag].value)} must be {count} numbers with commas between them.')
   return values
 
@@ -76,6 +77,9 @@ def main() -> None:
   gravity = numbers('gravity', float, 3)
   if not any(gravity):
     raise errors.UserError('--gravity has no direction: give one such as 0,1,0.')
+  for flag in ('focal_length', 'camera_height'):
+    if not math.isfinite(FLAGS[flag].value):
+      raise errors.UserError(f'--{flag}={FLAGS[flag].value} must be a finite number.')
   from tf_privinfo.datasets.nyud import crops  # TensorFlow takes seconds to import: flags are checked first
 
   encoding = crops.Encoding(FLAGS.encoding, depth_range, FLAGS.focal_length, gravity, FLAGS.camera_height)

@@ -16,10 +16,10 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 import cv2
 import numpy as np
-import tqdm
 
 from tf_privinfo import errors
 from tf_privinfo import machine
+from tf_privinfo import progress_bars
 from tf_privinfo.datasets.nyud import native
 from tf_privinfo.datasets.preparation import depth as depths
 from tf_privinfo.datasets.preparation import frames, hha
@@ -140,7 +140,7 @@ def convert(pairs: Sequence[native.Pair], output: pathlib.Path, depth_folder: st
         (output / part).mkdir(exist_ok=True)
         (incomplete / part / folder).rename(output / part / folder)
   record = incomplete / f'{depth_folder}.json'
-  record.write_text(json.dumps(summary, indent=1))
+  record.write_text(json.dumps(summary, indent=1), encoding='utf-8')
   record.replace(output / record.name)
   shutil.rmtree(incomplete)
   return summary
@@ -263,4 +263,4 @@ def _image(pair: native.Pair, root: pathlib.Path) -> pathlib.Path:
 def _for_each(job: Callable[[native.Pair], Any], pairs, description: str) -> Iterator[Any]:
   """Results of a job for every pair, done in threads, with a progress bar."""
   with concurrent.futures.ThreadPoolExecutor(machine.cpu_cores()) as pool:  # OpenCV and TensorFlow release the GIL
-    yield from tqdm.tqdm(pool.map(job, pairs), total=len(pairs), desc=description, unit='image pair')
+    yield from progress_bars.bar(pool.map(job, pairs), total=len(pairs), desc=description, unit='image pair')

@@ -9,11 +9,11 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 
 import cv2
 import threadpoolctl
-import tqdm
 
 from tf_privinfo import atomic
 from tf_privinfo import errors
 from tf_privinfo import machine
+from tf_privinfo import progress_bars
 
 PARAMETERS = 'synthetic.json'
 
@@ -68,17 +68,17 @@ def _render(final, parameters, job, items, unit, per_item, workers) -> None:
     shutil.rmtree(incomplete)
   incomplete.mkdir()
   context = multiprocessing.get_context('spawn')
-  with concurrent.futures.ProcessPoolExecutor(min(workers, len(items)), context, _use_one_core) as pool, tqdm.tqdm(
-      total=per_item * len(items), desc=f'Rendering {unit}s', unit=unit) as progress:
+  with concurrent.futures.ProcessPoolExecutor(min(workers, len(items)), context, _use_one_core) as pool, progress_bars.bar(
+      total=per_item * len(items), desc=f'Rendering {unit}s', unit=unit) as bar:
     for _ in pool.map(job, [incomplete] * len(items), items, chunksize=2):
-      progress.update(per_item)
-  (incomplete / PARAMETERS).write_text(json.dumps(parameters, indent=1))
+      bar.update(per_item)
+  (incomplete / PARAMETERS).write_text(json.dumps(parameters, indent=1), encoding='utf-8')
   incomplete.rename(final)
 
 
 def _check_same(folder: pathlib.Path, parameters: dict) -> None:
   try:
-    found = json.loads((folder / PARAMETERS).read_text())
+    found = json.loads((folder / PARAMETERS).read_text(encoding='utf-8'))
     same = (found['version'], found['options']) == (parameters['version'], parameters['options'])
   except (OSError, ValueError, KeyError, TypeError):
     raise ValueError(f'{folder} holds no synthetic dataset ({PARAMETERS} is missing or unreadable): '

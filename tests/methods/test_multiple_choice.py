@@ -5,7 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests import tiny_stream
+from tf_privinfo import checks
 from tf_privinfo import optimizers
+from tf_privinfo import recipes
+from tf_privinfo import runs
 from tf_privinfo.configs import R2Plus1DConfig
 from tf_privinfo.methods import multiple_choice
 from tf_privinfo.networks import r2plus1d
@@ -101,6 +104,14 @@ def test_random_teacher_is_a_function_of_seed_and_step():
   assert np.all(np.bincount(first, minlength=3) > 60)
   method.optimizer.iterations.assign_add(1)
   assert not np.array_equal(first, method.choose(hard, None))
+
+
+def test_the_largest_seed_of_a_recipe_draws_teachers_and_weights_of_every_stage():
+  method = make(multiple_choice.RandomTeacher, ('rgb', 'depth'), seed=checks.SEEDS[-1])
+  assert set(method.choose(tf.zeros([2, 300]), None).numpy()) == {0, 1}
+  recipe = recipes.recipe('admd', 'synthetic', 'cross_view_1', 'tiny', seed=checks.SEEDS[-1])
+  for stage in recipe.stages:
+    tf.keras.utils.set_random_seed(runs.stage_seed(recipe, stage))
 
 
 def test_wins_per_class_counts_every_sample_once():

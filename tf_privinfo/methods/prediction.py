@@ -4,7 +4,8 @@ from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
-import tqdm
+
+from tf_privinfo import progress_bars
 
 
 class Predictions(NamedTuple):
@@ -22,7 +23,7 @@ class Predictions(NamedTuple):
 
 class _Progress(tf.keras.callbacks.Callback):
 
-  def __init__(self, bar: tqdm.tqdm):
+  def __init__(self, bar: progress_bars.Bar):
     super().__init__()
     self._bar = bar
 
@@ -46,7 +47,7 @@ def predict_videos(method: tf.keras.Model, clips: tf.data.Dataset, names, labels
     clips_per_video: K.
     progress: show a progress bar with this text.
   """
-  with tqdm.tqdm(total=len(names) * clips_per_video, desc=progress, unit='clip', disable=not progress) as bar:
+  with progress_bars.bar(total=len(names) * clips_per_video, desc=progress, unit='clip', disable=not progress) as bar:
     outputs = method.predict(
         clips.map(lambda clip, *_: clip), verbose=0, callbacks=[_Progress(bar)] if progress else [])
   logits = {
