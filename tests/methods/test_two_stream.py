@@ -180,12 +180,11 @@ def test_step_3_parity(mode, authors_streams):
   clips = {m: tf.constant(authors_resnet50.clips(golden[f'images_{m}'])) for m in ('rgb', 'depth')}
   with authors_resnet50.keep_statistics(*streams.values()):
     objective = method.objective(clips, tf.constant(golden['labels']))
-  floor = parity.EXACT if mode == 'infer' else parity.TRAINING_MODE
   prefix = f's3_inter_{mode}:'
-  golden.check(prefix + 'loss_hard', tf.reduce_mean(objective.terms['loss_hard/hall']), floor)
-  golden.check(prefix + 'loss_soft', tf.reduce_mean(objective.terms['loss_soft/hall']), floor)
-  golden.check(prefix + 'loss_rect', tf.reduce_sum(objective.terms['loss_maps/hall']), floor)
-  golden.check(prefix + 'loss_total', objective.loss, floor)
+  golden.check(prefix + 'loss_hard', tf.reduce_mean(objective.terms['loss_hard/hall']))
+  golden.check(prefix + 'loss_soft', tf.reduce_mean(objective.terms['loss_soft/hall']))
+  golden.check(prefix + 'loss_rect', tf.reduce_sum(objective.terms['loss_maps/hall']))
+  golden.check(prefix + 'loss_total', objective.loss)
 
 
 def test_moddrop_drops_values_around_the_mean_and_whole_modalities():

@@ -87,14 +87,14 @@ def test_whole_game_parity(admd):
     terms = losses.adversarial(labels, real, fake, judge.config)
     means = {name: tf.reduce_mean(term) for name, term in terms.items()}
 
-  def check(key, value, floor=parity.TRAINING_MODE):
-    admd.check(f'whole_gan_train:{key}', value, floor)
+  def check(key, value):
+    admd.check(f'whole_gan_train:{key}', value)
 
-  check('net_depth_out', depth['frame_logits'], parity.EXACT)
+  check('net_depth_out', depth['frame_logits'])
   check('net_hall_out', hall['frame_logits'])
-  check('logits_real', authors_discriminator.fake_first(real), parity.EXACT)
+  check('logits_real', authors_discriminator.fake_first(real))
   check('logits_fake', authors_discriminator.fake_first(fake))
-  check('d_loss_real', means['real'], parity.EXACT)
+  check('d_loss_real', means['real'])
   check('d_loss_fake', means['fake'])
   check('d_loss', means['discriminator'])
   check('g_loss', means['generator'])
