@@ -2,10 +2,14 @@
 
 import dataclasses
 import functools
+import os
 import typing
 from typing import Any, Dict, List, Mapping, Tuple
 
 from tf_privinfo import errors
+
+# Fields that are paths.
+_PATHS = ('init_from', 'network.pretrained')
 
 _type_hints = functools.cache(typing.get_type_hints)
 
@@ -76,13 +80,13 @@ def _convert(value, expected, path: str):
 
 
 def parse_settings(settings: List[str]) -> Dict[str, str]:
-  """Parses `key=value` texts of --set; raises `UserError` for anything else."""
+  """Parses `key=value` texts of --set, with `~` of paths expanded; raises `UserError` for anything else."""
   parsed = {}
   for setting in settings:
     key, equals, value = setting.partition('=')
     if not equals:
       raise errors.UserError(f'--set {setting!r} is not of the form key=value, as in --set loser.temperature=5.')
-    parsed[key] = value
+    parsed[key] = os.path.expanduser(value) if key in _PATHS else value
   return parsed
 
 
