@@ -20,6 +20,7 @@ from tests import in_process
 from tests import native_files
 from tf_privinfo import atomic
 from tf_privinfo import errors
+from tf_privinfo import report_pages
 from tf_privinfo import runs
 from tf_privinfo import workflow
 from tf_privinfo.configs import DataConfig
@@ -61,7 +62,7 @@ def finished_run(data_dir, tmp_path_factory):
 
 
 def flags(data_dir, output_dir, *more):
-  return ['--method=dmcl', '--dataset=nwucla', '--preset=tiny', '--epochs=1', '--set=modalities=rgb',
+  return ['--method=dmcl', '--dataset=nwucla', '--preset=tiny', '--epochs=1', '--set=modalities=depth',
           f'--data_dir={data_dir}', f'--output_dir={output_dir}', *more]
 
 
@@ -154,6 +155,25 @@ def test_two_writers_of_one_file(tmp_path):
       write(2)
   assert process.returncode == 0 and not failures
   assert len(set(path.read_text())) == 1 and len(path.read_text()) == 50_000 and list(tmp_path.iterdir()) == [path]
+
+
+def test_two_reports_at_once(tmp_path):
+  page, failures = report_pages.Page('Title', [], [], []), []
+
+  def write():
+    try:
+      for _ in range(20):
+        report_pages.write(page, tmp_path / 'table')
+    except OSError as error:
+      failures.append(error)
+
+  threads = [threading.Thread(target=write) for _ in range(2)]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert not failures
+  assert {path.name for path in tmp_path.rglob('*')} == {'.lock', 'table', 'report.csv', 'report.md', 'report.html'}
 
 
 # Runs.
@@ -344,7 +364,7 @@ def _assert_sound(data_dir, alone_dir):
   assert not [*data_dir.rglob('*.samples'), *data_dir.rglob('incomplete*'), *data_dir.rglob('*.tmp')]
 
 
-def test_preparation_and_training_at_once(alone, data_dir, tmp_path):
+def test_preparation_and_training_at_once(finished_run, data_dir, tmp_path):
   """Both want the same data, and a second identical training is refused: the quick form of the tests below."""
   native = _native(data_dir, tmp_path / 'native')
   preparation, trainings = _prepare(native), [_train(native, tmp_path / 'out') for _ in range(2)]
@@ -354,7 +374,10 @@ def test_preparation_and_training_at_once(alone, data_dir, tmp_path):
   assert (won, lost) == (0, 1), printed + refusal
   assert 'Traceback' not in refusal and 'is in progress (process' in refusal
   _assert_sound(native, data_dir)
-  _assert_same_predictions(_predictions(tmp_path / 'out'), _predictions(alone))
+  [run] = (tmp_path / 'out').glob('nwucla/dmcl/*')
+  for file in ('results.json', 'manifest.json'):
+    assert json.loads((run / file).read_text()).keys() == json.loads((finished_run / file).read_text()).keys()
+  assert runs.Run.open(str(run)).read('ensemble/finished.json')['epochs'] == 1
 
 
 @pytest.mark.slow
