@@ -158,7 +158,8 @@ def test_two_writers_of_one_file(tmp_path):
 
 
 def test_two_reports_at_once(tmp_path):
-  page, failures = report_pages.Page('Title', [], [], []), []
+  table = report_pages.Table('Caption', ('a',), [('1',)])
+  page, failures = report_pages.Page('Title', [], [table], [{'a': 1}]), []
 
   def write():
     try:
