@@ -342,8 +342,8 @@ def _clear_failures(folder: pathlib.Path) -> Iterator[None]:
     # TensorFlow's messages begin with the name of the file.
     text = f'{cause.filename or folder}: {cause.strerror}' if isinstance(cause, OSError) else cause.message
     if _is_not_writable(cause, folder):
-      raise errors.UserError(f'The prepared form of the data cannot be written ({text}): pass --prepared_dir to keep it '
-                             'in another folder.') from None
+      raise errors.UserError(f'The prepared form of the data cannot be written ({text}): pass --prepared_dir to keep '
+                             'it in another folder.') from None
     raise errors.UserError(f'{text}. Mend that and run the same command again: it goes on from what has been '
                            'prepared.') from None
 

@@ -82,7 +82,8 @@ def test_dmcl_end_to_end(dmcl_run, data_dir, capsys):
   assert_complete(dmcl_run, ['rgb', 'depth', 'flow'])
   assert (dmcl_run.directory / 'saved_model' / '1' / 'saved_model.pb').exists()
   assert (dmcl_run.directory / 'confusion_sum.png').read_bytes().startswith(b'\x89PNG')
-  before = {path: path.stat().st_mtime_ns for path in dmcl_run.directory.rglob('*') if path.suffix not in ('.json', '.lock')}
+  before = {path: path.stat().st_mtime_ns for path in dmcl_run.directory.rglob('*')
+            if path.suffix not in ('.json', '.lock')}
   train(dmcl_run.recipe, data_dir, dmcl_run.directory.parents[2])
   assert {path: path.stat().st_mtime_ns for path in before} == before
   printed = capsys.readouterr().out
