@@ -17,15 +17,19 @@ from tf_privinfo import cli
 from tf_privinfo import comparison
 from tf_privinfo import errors
 from tf_privinfo import measurements
+from tf_privinfo import paths
 from tf_privinfo import recipes
 from tf_privinfo import reports
 from tf_privinfo import settings
 from tf_privinfo import thesis
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('run_dir', None, 'The run directory, as train_main.py printed it.')
-flags.DEFINE_string('data_dir', None, 'Folder of the native files. Default: data/<dataset>.')
-flags.DEFINE_string(
+paths.DEFINE_path('run_dir', None, 'The run directory, as train_main.py printed it.')
+paths.DEFINE_path('data_dir', None, 'Folder of the native files. Default: of --run_dir the folder that it was trained '
+                  'with, otherwise data/<dataset>.')
+paths.DEFINE_path('prepared_dir', None, 'Folder of the prepared form. Default: of --run_dir the folder that it was '
+                  'trained with, otherwise the subfolder "prepared" of --data_dir.')
+paths.DEFINE_path(
     'export_dir', None, 'Write the SavedModel for TF Serving into this folder, as version 1, instead of evaluating.')
 flags.DEFINE_string(
     'depth_variant', None, 'Evaluate with depth of another variant, such as a folder of images that an estimator made '
@@ -44,7 +48,7 @@ flags.DEFINE_string(
 flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
 flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
                   'same command goes on.')
-flags.DEFINE_list(
+paths.DEFINE_paths(
     'compare', None, 'Run directories, separated by commas: a page with their accuracies, confidence intervals and a '
     'paired test of every one against the first, class by class; into <output_dir>/reports/<dataset>.')
 flags.DEFINE_bool(
@@ -53,22 +57,22 @@ flags.DEFINE_bool(
 flags.DEFINE_string(
     'dataset', None, 'Dataset that a report is of. Default: those of the thesis. Where the thesis has no figures on '
     'it, every row is asked of it, by its default protocol.')
-flags.DEFINE_string('output_dir', 'checkpoints', 'Root of the run directories that a report reads.')
+paths.DEFINE_path('output_dir', 'checkpoints', 'Root of the run directories that a report reads.')
 flags.DEFINE_string('preset', None, 'Of the runs of a report. Default: small for synthetic data, otherwise paper.')
 flags.DEFINE_string('variant', 'code', f'Of the runs of a report: {" or ".join(recipes.VARIANTS)}.')
 flags.DEFINE_list('seeds', ['0'], 'Of the runs of a report: it has mean and standard deviation of several.')
 flags.DEFINE_multi_string('set', [], 'Overrides of all recipes of a report, as in train_main.py.')
 
 
-_OF_RUNS = ('dataset', 'data_dir', 'output_dir', 'preset', 'variant', 'seeds', 'set')
+_OF_RUNS = ('dataset', 'data_dir', 'prepared_dir', 'output_dir', 'preset', 'variant', 'seeds', 'set')
 # Flag that asks for something -> the other flags that this reads. Of several the first one asks.
 _READS = {
     'report': ('methods', 'run_missing', *_OF_RUNS),
     'compare': ('output_dir',),
     'random_features': _OF_RUNS,
     'export_dir': ('run_dir',),
-    'noise': ('run_dir', 'data_dir'),
-    'run_dir': ('data_dir', 'depth_variant'),
+    'noise': ('run_dir', 'data_dir', 'prepared_dir'),
+    'run_dir': ('data_dir', 'prepared_dir', 'depth_variant'),
 }
 
 
@@ -86,8 +90,9 @@ def _what_is_asked() -> str:
 
 
 def _choice() -> measurements.Choice:
-  if FLAGS.data_dir and not FLAGS.dataset:
-    raise errors.UserError('--data_dir is of one dataset: pass --dataset, too.')
+  for flag in ('data_dir', 'prepared_dir'):
+    if FLAGS[flag].value and not FLAGS.dataset:
+      raise errors.UserError(f'--{flag} is of one dataset: pass --dataset, too.')
   if not FLAGS.seeds or not all(seed.isdecimal() for seed in FLAGS.seeds):
     raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be numbers separated by commas, as in --seeds=0,1,2.')
   seeds = tuple(dict.fromkeys(map(int, FLAGS.seeds)))
@@ -98,7 +103,7 @@ def _choice() -> measurements.Choice:
     raise errors.UserError('--set seed would make all runs of a report the same: pass --seeds.')
   return measurements.Choice(
       pathlib.Path(FLAGS.output_dir), FLAGS.dataset or '', FLAGS.preset or '', FLAGS.variant,
-      seeds, values, FLAGS.data_dir or '', tuple(FLAGS.methods))
+      seeds, values, FLAGS.data_dir or '', tuple(FLAGS.methods), FLAGS.prepared_dir or '')
 
 
 def _random_features() -> None:
@@ -109,7 +114,7 @@ def _random_features() -> None:
   from tf_privinfo import workflow
 
   for recipe in asked:
-    workflow.classify_random_features(recipe, FLAGS.data_dir, choice.output_dir)
+    workflow.classify_random_features(recipe, FLAGS.data_dir, choice.output_dir, FLAGS.prepared_dir)
 
 
 def _of_one_run(asked: str) -> None:
@@ -118,9 +123,9 @@ def _of_one_run(asked: str) -> None:
   if asked == 'export_dir':
     workflow.export(FLAGS.run_dir, pathlib.Path(FLAGS.export_dir))
   elif asked == 'noise':
-    workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise)
+    workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise, FLAGS.prepared_dir)
   else:
-    workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant)
+    workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant, FLAGS.prepared_dir)
 
 
 def main() -> None:

@@ -11,21 +11,22 @@ from typing import Any, Dict
 from absl import flags
 
 from tf_privinfo import cli
+from tf_privinfo import paths
 from tf_privinfo import recipe_flags
 from tf_privinfo import recipes
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
-flags.DEFINE_string(
+paths.DEFINE_path(
     'output_dir', 'checkpoints', 'Root of run directories: the run goes to <output_dir>/<dataset>/<method>/<run name>.')
 flags.DEFINE_integer('epochs', None, "Epochs of every stage. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer('batch_size', None, "Videos per step, all devices together. Default: the preset's.", lower_bound=1)
 flags.DEFINE_string(
     'stage', None, 'Run this stage of the recipe only, as in --stage=joint; with a colon, as in --stage=joint:, also '
     'those that follow. Default: all stages. Finished stages are never run again.')
-flags.DEFINE_string(
+paths.DEFINE_path(
     'init_from', None, 'Run directory whose streams the first stages start from, such as a run on a larger dataset.')
-flags.DEFINE_string(
+paths.DEFINE_path(
     'stages_from', None, 'Run directory whose finished stages are taken over where this recipe has the same, such as '
     'the single streams of another method on the same data with the same seed. auto: of any run under --output_dir.')
 flags.DEFINE_bool(
@@ -56,7 +57,7 @@ def main() -> None:
 
   workflow.train(
       recipe, data_dir=FLAGS.data_dir, output_dir=pathlib.Path(FLAGS.output_dir), resume=FLAGS.resume,
-      num_gpus=FLAGS.num_gpus, stage=FLAGS.stage, stages_from=FLAGS.stages_from)
+      num_gpus=FLAGS.num_gpus, stage=FLAGS.stage, stages_from=FLAGS.stages_from, prepared_dir=FLAGS.prepared_dir)
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import io
 import json
@@ -34,6 +35,7 @@ PREPARATION_VERSION = 1
 # What makes a single sample unusable.
 PROBLEMS = (frames.BrokenFile, alignment.NotAlignable)
 _SHOWN_PROBLEMS = 20
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 # What TensorFlow makes of a full disk, a file that may not grow, and a folder that may not be written.
 _FAILED_WRITES = (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.PermissionDeniedError)
 
@@ -132,7 +134,8 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       self.find_root(native_dir)  # before anything is written
     elif not self._samples_folder.exists():
       return
-    with _clear_failures(self._samples_folder.parent), atomic.only_process(self._samples_folder.with_suffix('.lock')):
+    with _clear_failures(self._samples_folder.parent), atomic.only_process(
+        self._samples_folder.with_suffix('.lock'), 'Another process is preparing these data'):
       if not self.data_path.exists():
         for path in pathlib.Path(self.data_dir).parent.glob('incomplete.*'):  # of a killed process
           shutil.rmtree(path)
@@ -338,8 +341,19 @@ def _clear_failures(folder: pathlib.Path) -> Iterator[None]:
       raise
     # TensorFlow's messages begin with the name of the file.
     text = f'{cause.filename or folder}: {cause.strerror}' if isinstance(cause, OSError) else cause.message
+    if _is_not_writable(cause, folder):
+      raise errors.UserError(f'The prepared form of the data cannot be written ({text}): pass --prepared_dir to keep '
+                             'it in another folder.') from None
     raise errors.UserError(f'{text}. Mend that and run the same command again: it goes on from what has been '
                            'prepared.') from None
+
+
+def _is_not_writable(error: Exception, folder: pathlib.Path) -> bool:
+  """Whether an error says that nothing can be written into the folder of the prepared form, or that into its parent."""
+  if not isinstance(error, OSError):
+    return isinstance(error, tf.errors.PermissionDeniedError)
+  path = pathlib.Path(error.filename or folder)
+  return error.errno in _NOT_WRITABLE and (path.is_relative_to(folder) or folder.is_relative_to(path))
 
 
 def _sha256(path: pathlib.Path) -> str:

@@ -105,14 +105,12 @@ def default_data_dir(dataset: str, config: DataConfig) -> str:
   return os.path.join('data', _BUILDERS[dataset].name + suffix)
 
 
-def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: int) -> building.NativeBuilder:
-  """The builder of one form of a dataset, which may be prepared or not; arguments as in `open_dataset`.
-
-  The prepared form lies in `<data_dir>/prepared`, beside the native files.
-  """
+def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: int,
+                 prepared_dir: Optional[str] = None) -> building.NativeBuilder:
+  """The builder of one form of a dataset, which may be prepared or not; arguments as in `open_dataset`."""
   builder_class = _BUILDERS[dataset]
   builder_config = builder_class.configure(config, frame_size)
-  prepared = os.path.join(data_dir, 'prepared')
+  prepared = prepared_dir or os.path.join(data_dir, 'prepared')
   try:
     builder = builder_class(data_dir=prepared, config=builder_config)
     _ = builder.info.metadata  # read when it is first asked for
@@ -125,7 +123,7 @@ def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: in
 
 
 def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
-                 beam_options: Optional[Sequence[str]] = None) -> Source:
+                 beam_options: Optional[Sequence[str]] = None, prepared_dir: Optional[str] = None) -> Source:
   """Opens a dataset, preparing it first where that was not done yet.
 
   Args:
@@ -134,21 +132,25 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
     config: which form.
     frame_size: side of the stored frames in pixels.
     beam_options: as in `building.NativeBuilder.build`.
+    prepared_dir: the folder of the prepared form. Default: `<data_dir>/prepared`, beside the native files.
 
   Raises:
     UserError: if the data are missing, broken or cannot be written, or the
       prepared ones are damaged.
   """
-  builder = make_builder(dataset, data_dir, config, frame_size)
+  builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   builder.provide(data_dir, config)
   builder.build(data_dir, beam_options)
+  # What is there now: another process may have prepared it since the first builder read that there was nothing.
+  builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   builder.verify()
   source = Source(builder)
   print(f'{dataset}: {source.describe()}')
   return source
 
 
-def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int) -> Tuple[Source, List[str]]:
+def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
+                  prepared_dir: Optional[str] = None) -> Tuple[Source, List[str]]:
   """Reads all of a dataset and writes nothing: the prepared form where there is one, else the native files.
 
   Args:
@@ -160,7 +162,7 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
   Raises:
     UserError: if the data are missing, or the prepared ones are damaged.
   """
-  builder = make_builder(dataset, data_dir, config, frame_size)
+  builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   problems = []
   if builder.data_path.exists():
     builder.verify(checksums=True)

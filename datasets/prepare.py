@@ -27,7 +27,7 @@ flags.DEFINE_bool(
     'read all native files and list all problems. The exit status is 1 if there are any.')
 flags.DEFINE_string(
     'beam_options', None, 'Prepare on Apache Beam, with these options of the pipeline, such as "--runner=FlinkRunner '
-    '--flink_master=HOST:8081". Every worker must see --data_dir under the same path.')
+    '--flink_master=HOST:8081". Every worker must see --data_dir and --prepared_dir under the same paths.')
 
 
 def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
@@ -54,12 +54,13 @@ def main() -> None:
 
   # Workers of Beam are started elsewhere.
   data_dir = os.path.abspath(FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data))
+  prepared_dir = FLAGS.prepared_dir and os.path.abspath(FLAGS.prepared_dir)
   form = recipe.dataset, data_dir, recipe.data, recipe.clips.frame_size
   if FLAGS.check:
-    source, problems = catalog.check_dataset(*form)
+    source, problems = catalog.check_dataset(*form, prepared_dir=prepared_dir)
   else:
     beam_options = None if FLAGS.beam_options is None else shlex.split(FLAGS.beam_options)
-    source, problems = catalog.open_dataset(*form, beam_options=beam_options), []
+    source, problems = catalog.open_dataset(*form, beam_options=beam_options, prepared_dir=prepared_dir), []
   print(table(recipe.dataset, source, recipe.data.hold_out))
   if problems:
     raise errors.UserError('\n  '.join([f'{len(problems)} {source.unit}s cannot be used:', *problems]))

@@ -16,13 +16,14 @@ from absl import flags
 from tf_privinfo import atomic
 from tf_privinfo import cli
 from tf_privinfo import errors
+from tf_privinfo import paths
 from tf_privinfo import recipe_flags
 from tf_privinfo import recipes
 from tf_privinfo.datasets import protocols
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
-flags.DEFINE_string('out', None, 'Folder to write the sheets to.', required=True)
+paths.DEFINE_path('out', None, 'Folder to write the sheets to.', required=True)
 flags.DEFINE_integer('count', 10, 'How many samples.', lower_bound=1)
 
 
@@ -33,7 +34,7 @@ def main() -> None:
 
   source = catalog.open_dataset(
       recipe.dataset, FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
-      recipe.clips.frame_size)
+      recipe.clips.frame_size, prepared_dir=FLAGS.prepared_dir)
   split = protocols.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)
   names = contact_sheets.spread(split.train, source.label_of, FLAGS.count)
   out = pathlib.Path(FLAGS.out)

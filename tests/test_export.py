@@ -45,7 +45,7 @@ def exported(tmp_path_factory):
   directory = tmp_path_factory.mktemp('export')
   recipe = settings.override(recipes.recipe('dmcl', 'nwucla', 'cross_view_1', 'tiny'), {'modalities': 'rgb,depth'})
   method = runs.build_method(recipe, 'ensemble', len(LABELS))
-  run = runs.Run.create_or_resume(directory / 'run', recipe, resume=True)
+  run = runs.Run.create_or_resume(directory / 'run', recipe)
   run.write('manifest.json', {'label_names': LABELS})
   (directory / 'served' / '1').mkdir(parents=True)
   (directory / 'served' / '1' / 'stale').write_text('')

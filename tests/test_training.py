@@ -82,7 +82,8 @@ def test_dmcl_end_to_end(dmcl_run, data_dir, capsys):
   assert_complete(dmcl_run, ['rgb', 'depth', 'flow'])
   assert (dmcl_run.directory / 'saved_model' / '1' / 'saved_model.pb').exists()
   assert (dmcl_run.directory / 'confusion_sum.png').read_bytes().startswith(b'\x89PNG')
-  before = {path: path.stat().st_mtime_ns for path in dmcl_run.directory.rglob('*') if path.suffix != '.json'}
+  before = {path: path.stat().st_mtime_ns for path in dmcl_run.directory.rglob('*')
+            if path.suffix not in ('.json', '.lock')}
   train(dmcl_run.recipe, data_dir, dmcl_run.directory.parents[2])
   assert {path: path.stat().st_mtime_ns for path in before} == before
   printed = capsys.readouterr().out
@@ -98,7 +99,8 @@ def test_multiple_choice_end_to_end(method, data_dir, tmp_path):
 def test_noresume_keeps_the_earlier_run_aside(dmcl_run, tmp_path):
   directory = tmp_path / 'run'
   shutil.copytree(dmcl_run.directory, directory)
-  run = runs.Run.create_or_resume(directory, dmcl_run.recipe, resume=False)
+  runs.set_aside(directory)
+  run = runs.Run.create_or_resume(directory, dmcl_run.recipe)
   [kept] = tmp_path.glob('run.*')
   assert (kept / 'results.json').read_text() == (dmcl_run.directory / 'results.json').read_text()
   assert [path.name for path in directory.iterdir()] == ['recipe.yaml'] and run.read('results.json') is None

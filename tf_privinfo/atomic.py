@@ -1,26 +1,36 @@
 """Files and folders that are there whole or not at all."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import pathlib
 import shutil
-from typing import Any, Iterator, Sequence
+import socket
+from typing import Any, IO, Iterator, Sequence
 
 from tf_privinfo import errors
+
+# What a file system says that has no locks.
+_NO_LOCKS = (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EBADF)
+# What a lock file says that another user made, or that is on a read-only file system: it can be locked all the same.
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write(path: pathlib.Path, content: 'str | bytes') -> None:
   """Writes a file under a temporary name and renames it."""
   path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(path.name + '.tmp')
+  temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')  # another process may write the same file
   mode, encoding = ('wb', None) if isinstance(content, bytes) else ('w', 'utf-8')
-  with open(temporary, mode, encoding=encoding) as file:
-    file.write(content)
-    file.flush()
-    os.fsync(file.fileno())
-  temporary.replace(path)
+  try:
+    with open(temporary, mode, encoding=encoding) as file:
+      file.write(content)
+      file.flush()
+      os.fsync(file.fileno())
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
 
 
 def read_json(path: pathlib.Path, keys: Sequence[str] = (), kind: type = dict) -> Any:
@@ -59,13 +69,66 @@ def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def only_process(path: pathlib.Path) -> Iterator[None]:
-  """Holds the lock of a file, which ends with the process; waits while another process prepares the same data."""
+def only_process(path: pathlib.Path, busy: str, *, wait: bool = True) -> Iterator[None]:
+  """Holds the lock of a file, which ends with the process, however it ends.
+
+  Where the file system has no locks, it says so and goes on without.
+
+  Args:
+    path: the lock file, made if it is not there. It stays, and names the last process that held the lock.
+    busy: what another process that holds the lock is doing, such as 'Another process is preparing these data'.
+    wait: until the other has ended, and say so; otherwise refuse.
+
+  Raises:
+    UserError: if another process holds the lock, unless `wait`.
+    OSError: if there is no lock file and none can be made.
+  """
   path.parent.mkdir(parents=True, exist_ok=True)
-  with open(path, 'w', encoding='ascii') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      print('Another process is preparing these data: waiting for it.', flush=True)
-      fcntl.flock(file, fcntl.LOCK_EX)
+  file = _locked(path, busy, wait)
+  with file:
+    if file.writable():
+      file.truncate(0)
+      file.write(f'process {os.getpid()} on {socket.gethostname()}')
+      file.flush()
     yield
+
+
+def _locked(path: pathlib.Path, busy: str, wait: bool) -> IO[str]:
+  """Opens the lock file and locks it, again if it was renamed meanwhile."""
+  while True:
+    file = _open_lock(path)
+    try:
+      _lock(file, busy, wait)
+      if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        return file
+    except BaseException:
+      file.close()
+      raise
+    file.close()
+
+
+def _open_lock(path: pathlib.Path) -> IO[str]:
+  try:
+    return open(path, 'a+', encoding='utf-8')
+  except OSError as error:
+    if error.errno not in _READ_ONLY or not path.exists():
+      raise
+    return open(path, encoding='utf-8')
+
+
+def _lock(file: IO[str], busy: str, wait: bool) -> None:
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    file.seek(0)
+    holder = file.read().strip()
+    busy += f' ({holder})' if holder else ''
+    if not wait:
+      raise errors.UserError(f'{busy}: wait until it has ended.') from None
+    print(f'{busy}: waiting for it.', flush=True)
+    fcntl.flock(file, fcntl.LOCK_EX)
+  except OSError as error:
+    if error.errno not in _NO_LOCKS:
+      raise
+    print(f'The file system of {file.name} has no locks ({error.strerror}): start no other process that writes there.',
+          flush=True)

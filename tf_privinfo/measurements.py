@@ -44,6 +44,7 @@ class Choice:
     values: overrides of every recipe.
     data_dir: of the native files, for the commands; empty: the default.
     methods: that are set beside each other, where no row of the thesis says which.
+    prepared_dir: of the prepared form, for the commands; empty: the default.
   """
   output_dir: pathlib.Path
   dataset: str = ''
@@ -53,6 +54,7 @@ class Choice:
   values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   data_dir: str = ''
   methods: Tuple[str, ...] = ()
+  prepared_dir: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -337,7 +339,8 @@ def _check(value, question: Question, path: pathlib.Path) -> None:
 def _commands(question, chain, choice, runs) -> List[Command]:
   """What makes a figure that no file has: the run that the run starts from, the run, its evaluation."""
   recipe = chain[-1]
-  data = [f'--data_dir={choice.data_dir}'] if choice.data_dir else []
+  data = [f'--{flag}={value}' for flag, value in (
+      ('data_dir', choice.data_dir), ('prepared_dir', choice.prepared_dir)) if value]
   if question.file == 'random_features.json':
     if runs.read(recipe, question.file):
       return []  # there are fewer training samples than neighbours

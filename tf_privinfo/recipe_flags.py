@@ -7,6 +7,7 @@ from absl import flags
 
 from tf_privinfo import checks
 from tf_privinfo import errors
+from tf_privinfo import paths
 from tf_privinfo import recipes
 from tf_privinfo import settings
 from tf_privinfo.datasets import protocols
@@ -26,9 +27,10 @@ flags.DEFINE_string(
     'train on other halves. Default: cross_view_1; cross_view_4 of uwa3dii, cross_subject of NTU; for the methods of '
     'chapters 3 and 4 on nwucla cross_view_3, as in the authors\' code; for objects given, their training and test '
     'folders.')
-flags.DEFINE_string(
-    'data_dir', None, 'Folder of the native files; the prepared form is kept in its subfolder "prepared". '
-    'Default: data/<dataset>.')
+paths.DEFINE_path('data_dir', None, 'Folder of the native files. Default: data/<dataset>.')
+paths.DEFINE_path(
+    'prepared_dir', None, 'Folder of the prepared form, another one for each --data_dir. Default: the subfolder '
+    '"prepared" of --data_dir.')
 flags.DEFINE_string(
     'preset', None, f'Sizes. {_choices(recipes.PRESETS)}. Default: small for synthetic data, otherwise paper.')
 flags.DEFINE_string('variant', 'code', f'Where text and code of the authors differ. {_choices(recipes.VARIANTS)}.')

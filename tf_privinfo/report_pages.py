@@ -90,14 +90,15 @@ def lines(table: Table) -> List[str]:
 def write(page: Page, directory: pathlib.Path) -> None:
   """Writes a folder with `report.md`, `report.csv`, the pictures, and `report.html`, which has all in itself."""
   temporary = directory.with_name(directory.name + '.tmp')
-  shutil.rmtree(temporary, ignore_errors=True)
-  for name, picture in page.pictures.items():
-    for ending, content in picture.files.items():
-      atomic.write(temporary / f'{name}.{ending}', content)
-  atomic.write(temporary / 'report.csv', _csv(page.records))
-  atomic.write(temporary / 'report.md', _markdown(page))
-  atomic.write(temporary / 'report.html', _html(page))
-  atomic.replace_directory(temporary, directory)
+  with atomic.only_process(directory.with_name('.lock'), 'Another process is writing a report there'):
+    shutil.rmtree(temporary, ignore_errors=True)
+    for name, picture in page.pictures.items():
+      for ending, content in picture.files.items():
+        atomic.write(temporary / f'{name}.{ending}', content)
+    atomic.write(temporary / 'report.csv', _csv(page.records))
+    atomic.write(temporary / 'report.md', _markdown(page))
+    atomic.write(temporary / 'report.html', _html(page))
+    atomic.replace_directory(temporary, directory)
 
 
 def text(page: Page) -> str:

@@ -3,6 +3,8 @@
     checkpoints/<dataset>/<method>/<run name>/
       recipe.yaml      the resolved recipe, enough to run it again
       manifest.json    the dataset as it was prepared: labels, samples, flow, depth variant
+      data.json        the --data_dir and --prepared_dir that it was trained with
+      run.lock         locked while a process writes here; names the last one
       <stage>/         last/ and best/ checkpoints, history.json, finished.json; one for each stage
       tensorboard/     logs
       results.json     every figure of the final evaluation
@@ -11,12 +13,14 @@
 Everything is written to a temporary name and renamed.
 """
 
+import contextlib
 import itertools
 import json
+import os
 import pathlib
 import shutil
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import tensorflow as tf
 
@@ -57,30 +61,22 @@ class Run:
     self.recipe = recipe
 
   @classmethod
-  def create_or_resume(cls, directory: pathlib.Path, recipe: recipes.Recipe, resume: bool) -> 'Run':
+  def create_or_resume(cls, directory: pathlib.Path, recipe: recipes.Recipe) -> 'Run':
     """Opens the run directory of a recipe, made if it is not there.
 
     Args:
       directory: where.
       recipe: what is going to run.
-      resume: continue what is there; otherwise it is renamed, not deleted.
 
     Raises:
       UserError: if the directory belongs to another recipe or cannot be written.
     """
     path = directory / 'recipe.yaml'
-    if path.exists() and not resume:
-      kept = directory.with_name(f'{directory.name}.{time.strftime("%Y%m%d-%H%M%S")}')
-      directory.rename(kept)
-      print(f'The earlier run was kept as {kept}')
     if path.exists():
       _refuse_other_recipe(directory, recipes.read(path), recipe)
     else:
-      try:
+      with _clear_failures(directory):
         atomic.write(path, recipes.to_yaml(recipe))
-      except OSError as error:
-        raise errors.UserError(
-            f'Cannot write to {directory} ({error.strerror}): choose another --output_dir.') from None
     return cls(directory, recipe)
 
   @classmethod
@@ -123,6 +119,27 @@ class Run:
           'or --noresume to start anew beside it.')
     self.write('manifest.json', manifest)
 
+  def remember_data(self, data_dir: Optional[str], prepared_dir: Optional[str]) -> None:
+    """Writes down where the data are, for a later evaluation; None for a default place, which is not remembered."""
+    places = {'data_dir': data_dir, 'prepared_dir': prepared_dir}
+    self.write('data.json', {name: place and os.path.abspath(place) for name, place in places.items()})
+
+  def find_data(self, data_dir: Optional[str], prepared_dir: Optional[str]) -> Tuple[Optional[str], Optional[str]]:
+    """The --data_dir and --prepared_dir to evaluate with: those given, or else those that the run was trained with.
+
+    Raises:
+      UserError: if the folder that the run was trained with is gone.
+    """
+    places = self.read('data.json') or {'data_dir': None, 'prepared_dir': None}  # earlier versions did not write it
+    if data_dir and os.path.abspath(data_dir) != places['data_dir']:
+      return data_dir, prepared_dir
+    place = places['prepared_dir'] or places['data_dir']
+    if not prepared_dir and place and not os.path.isdir(place):
+      flag = '--prepared_dir' if places['prepared_dir'] else '--data_dir'
+      raise errors.UserError(f'{self.directory} was trained with the data in {place}, which is no longer there: pass '
+                             f'{flag} with where they are now.')
+    return data_dir or places['data_dir'], prepared_dir or places['prepared_dir']
+
   def finished_stages_of(self, other: 'Run') -> List[str]:
     """The finished stages of another run that are stages of this one, too, with the same data."""
     if other.read('manifest.json') != self.read('manifest.json'):
@@ -136,7 +153,11 @@ class Run:
     for stage in taken:
       temporary = self.directory / f'{stage}.tmp'
       shutil.rmtree(temporary, ignore_errors=True)
-      shutil.copytree(other.stage_directory(stage), temporary)
+      try:
+        shutil.copytree(other.stage_directory(stage), temporary)
+      except FileNotFoundError:  # --noresume of another process
+        raise errors.UserError(f'{other.directory} was moved while its stage {stage} was copied: run the same command '
+                               'again, or leave --stages_from out.') from None
       atomic.replace_directory(temporary, self.stage_directory(stage))
     return taken
 
@@ -165,6 +186,37 @@ class Run:
     """The switch between depth and hallucinated depth, of trained parts; raises as `restore_method`."""
     fused, watch = self.restore_method('fused'), self.restore_method('watch')
     return adversarial.Switch({**fused.streams, **watch.streams}, watch.discriminator)
+
+
+@contextlib.contextmanager
+def only_process(directory: pathlib.Path, *, wait: bool = False) -> Iterator[None]:
+  """Holds the lock of a run directory, made if it is not there; raises `UserError` if a process is writing to it.
+
+  With `wait` it waits for that process instead.
+  """
+  with contextlib.ExitStack() as stack:
+    with _clear_failures(directory):
+      stack.enter_context(atomic.only_process(
+          directory / 'run.lock', f'The run in {directory} is in progress', wait=wait))
+    yield
+
+
+def set_aside(directory: pathlib.Path) -> None:
+  """Renames a run directory, if it is there; raises `UserError` if a process is writing to it."""
+  if (directory / 'recipe.yaml').exists():
+    with only_process(directory):
+      kept = directory.with_name(f'{directory.name}.{time.strftime("%Y%m%d-%H%M%S")}')
+      directory.rename(kept)
+    print(f'The earlier run was kept as {kept}')
+
+
+@contextlib.contextmanager
+def _clear_failures(directory: pathlib.Path) -> Iterator[None]:
+  try:
+    yield
+  except OSError as error:
+    raise errors.UserError(f'Cannot write to {directory} ({error.strerror}): make it writable, or choose another '
+                           '--output_dir.') from None
 
 
 def stage_seed(recipe: recipes.Recipe, stage: str) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import typing
 from typing import Any, Dict, List, Mapping, Tuple
 
@@ -9,6 +10,8 @@ from tf_privinfo import errors
 
 # Fields that name a recipe, each of which has a flag of its own.
 _FLAGS = ('method', 'dataset', 'protocol', 'preset', 'variant')
+# Fields that are paths.
+_PATHS = ('init_from', 'network.pretrained')
 
 _type_hints = functools.cache(typing.get_type_hints)
 
@@ -79,7 +82,7 @@ def _convert(value, expected, path: str):
 
 
 def parse_settings(settings: List[str]) -> Dict[str, str]:
-  """Parses `key=value` texts of --set; raises `UserError` for anything else."""
+  """Parses `key=value` texts of --set, with `~` of paths expanded; raises `UserError` for anything else."""
   parsed = {}
   for setting in settings:
     key, equals, value = setting.partition('=')
@@ -87,7 +90,7 @@ def parse_settings(settings: List[str]) -> Dict[str, str]:
       raise errors.UserError(f'--set {setting!r} is not of the form key=value, as in --set loser.temperature=5.')
     if key in _FLAGS:
       raise errors.UserError(f'--set {setting!r} would give a recipe another name than its own: pass --{key}.')
-    parsed[key] = value
+    parsed[key] = os.path.expanduser(value) if key in _PATHS else value
   return parsed
 
 

@@ -18,7 +18,8 @@ from tf_privinfo.datasets import protocols
 
 
 def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathlib.Path, resume: bool,
-          num_gpus: int, stage: Optional[str] = None, stages_from: Optional[str] = None) -> runs.Run:
+          num_gpus: int, stage: Optional[str] = None, stages_from: Optional[str] = None,
+          prepared_dir: Optional[str] = None) -> runs.Run:
   """Trains, evaluates and exports a recipe, doing only what an earlier process has not finished.
 
   Evaluation and export wait until the last stage has finished.
@@ -33,17 +34,33 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     stages_from: run directory whose finished stages are taken over where they
       are the same in this recipe; 'auto': of the run under `output_dir` that
       has most of them.
+    prepared_dir: of the prepared form; None for the default.
 
   Returns:
     The run.
+
+  Raises:
+    UserError: among others, if another process is writing to the run.
   """
   stages = training.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
   strategy = training.make_strategy(num_gpus)
   print(f'Training on {training.describe_devices()}', flush=True)
-  run = runs.Run.create_or_resume(recipes.run_directory(recipe, output_dir), recipe, resume)
-  source, split = _open(recipe, data_dir)
+  directory = recipes.run_directory(recipe, output_dir)
+  if not resume:
+    runs.set_aside(directory)
+  with runs.only_process(directory):
+    run = runs.Run.create_or_resume(directory, recipe)
+    _train(run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from)
+  return run
+
+
+def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from) -> None:
+  """Trains stages of a run, evaluates and exports it; arguments as in `train`."""
+  recipe = run.recipe
+  source, split = _open(recipe, data_dir, prepared_dir)
   run.record_dataset(source.manifest())
+  run.remember_data(data_dir, prepared_dir)
   print(f'{recipe.protocol}: {len(split.train)} samples train, {len(split.validation)} validate, '
         f'{len(split.test)} test', flush=True)
   if recipe.has_switch and not split.validation:
@@ -55,7 +72,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   waiting = [name for name in recipe.stages if run.read(f'{name}/finished.json') is None]
   if waiting:
     print(f'Stage {stages[-1]} has finished in {run.directory}; still to run: {", ".join(waiting)}')
-    return run
+    return
   results = run.read('results.json') or evaluation.evaluate(run, source, split.test)
   print(f'\n{evaluation.table(results)}\n')
   if recipe.has_switch:
@@ -65,7 +82,6 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   if not model.exists():
     exporting.export(run, _deployed(run), model)
   print(f'Everything is in {run.directory}: results.json, confusion_*.png, tensorboard/, saved_model/')
-  return run
 
 
 def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> None:
@@ -87,31 +103,38 @@ def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> N
                            'or compare the recipe.yaml and the manifest.json of both runs.')
 
 
-def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]) -> None:
+def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str],
+             prepared_dir: Optional[str] = None) -> None:
   """Evaluates a finished run on its test set, with depth of another variant if one is given, and prints the table."""
-  run = runs.Run.open(run_dir)
-  source, split = _reopen(run, data_dir, depth_variant)
+  run = _open_finished(run_dir)
   folder = f'depth_{depth_variant}' if depth_variant else ''
-  results = evaluation.evaluate(run, source, split.test, folder)
+  with runs.only_process(run.directory, wait=True):
+    source, split = _reopen(run, data_dir, prepared_dir, depth_variant)
+    results = evaluation.evaluate(run, source, split.test, folder)
   print(f'\n{evaluation.table(results)}\n\nWritten to {run.directory / folder / "results.json"}')
 
 
-def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str) -> None:
+def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir: Optional[str] = None) -> None:
   """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table."""
   noise = noisy_depth.parse_levels(levels)
-  run = runs.Run.open(run_dir)
-  source, split = _reopen(run, data_dir)
-  result = noisy_depth.sweep(run, source, split.test, noise)
+  run = _open_finished(run_dir)
+  with runs.only_process(run.directory, wait=True):
+    source, split = _reopen(run, data_dir, prepared_dir)
+    result = noisy_depth.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
   print(f'\n{noisy_depth.table(result)}\n\nWritten to {run.directory / "noise.json"}; pictures: {pictures}')
 
 
-def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], output_dir: pathlib.Path) -> None:
+def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], output_dir: pathlib.Path,
+                             prepared_dir: Optional[str] = None) -> None:
   """Makes the figures of table 5.3 for the run of a recipe, which needs not be trained, and prints them."""
-  run = runs.Run.create_or_resume(recipes.run_directory(recipe, output_dir), recipe, resume=True)
-  source, split = _open(recipe, data_dir)
-  run.record_dataset(source.manifest())
-  result = random_features.evaluate(run, source, split)
+  directory = recipes.run_directory(recipe, output_dir)
+  with runs.only_process(directory, wait=True):
+    run = runs.Run.create_or_resume(directory, recipe)
+    source, split = _open(recipe, data_dir, prepared_dir)
+    run.record_dataset(source.manifest())
+    run.remember_data(data_dir, prepared_dir)
+    result = random_features.evaluate(run, source, split)
   print(f'\n{random_features.table(result)}\n\nWritten to {run.directory / "random_features.json"}')
 
 
@@ -133,11 +156,17 @@ def _deployed(run: runs.Run):
   return switch
 
 
-def _reopen(run: runs.Run, data_dir: Optional[str], depth_variant: Optional[str] = None):
+def _open_finished(run_dir: str) -> runs.Run:
+  """Opens a run; raises `UserError` if it has not finished."""
+  run = runs.Run.open(run_dir)
+  run.weights(list(run.recipe.stages)[-1])
+  return run
+
+
+def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str], depth_variant: Optional[str] = None):
   """Opens the data of a finished run, with its depth or another; raises `UserError` for other classes or samples."""
-  run.weights(list(run.recipe.stages)[-1])  # refuses an unfinished run before the dataset is opened
   changes = {'data.depth_variant': depth_variant} if depth_variant else {}
-  source, split = _open(settings.override(run.recipe, changes), data_dir)
+  source, split = _open(settings.override(run.recipe, changes), *run.find_data(data_dir, prepared_dir))
   manifest = run.manifest()
   if source.label_names != manifest['label_names'] or source.names != sorted(manifest['samples']):
     raise errors.UserError(f'{run.directory} was made with other classes or samples than these data have: pass the '
@@ -145,10 +174,10 @@ def _reopen(run: runs.Run, data_dir: Optional[str], depth_variant: Optional[str]
   return source, split
 
 
-def _open(recipe: recipes.Recipe, data_dir: Optional[str]):
+def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optional[str]):
   source = catalog.open_dataset(
       recipe.dataset, data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
-      recipe.clips.frame_size)
+      recipe.clips.frame_size, prepared_dir=prepared_dir)
   unknown = set(recipe.modalities) - set(source.modalities)
   if unknown:
     raise errors.UserError(f'{recipe.dataset} has no {", ".join(sorted(unknown))}: modalities can be any of '

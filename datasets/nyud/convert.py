@@ -23,12 +23,13 @@ from absl import flags
 
 from tf_privinfo import cli
 from tf_privinfo import errors
+from tf_privinfo import paths
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string(
+paths.DEFINE_path(
     'pairs', None, 'CSV table with a header and the columns part (train or test; rows with anything else are left out '
     'and counted), class, rgb and depth, the last two being paths relative to the table.', required=True)
-flags.DEFINE_string(
+paths.DEFINE_path(
     'output', None, 'Folder to write to: train|test/images/CLASS and train|test/<depth_folder>/CLASS.', required=True)
 flags.DEFINE_enum('encoding', None, ['jet', 'hha'], 'Picture that depth becomes; see above.', required=True)
 flags.DEFINE_list('columns', [], 'Columns of other names, as in --columns=part=block,rgb=color.')

@@ -56,7 +56,7 @@ def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Pa
     ValueError: if the folder is there and holds something else.
   """
   if not final.exists():
-    with atomic.only_process(final.with_name(final.name + '.lock')):
+    with atomic.only_process(final.with_name(final.name + '.lock'), 'Another process is rendering these data'):
       if not final.exists():
         _render(final, parameters, job, items, unit, per_item, workers or machine.cpu_cores())
   _check_same(final, parameters)

@@ -127,7 +127,7 @@ def test_leftovers_of_a_killed_rendering_are_replaced(tmp_path, monkeypatch):
 
 def test_a_second_process_waits_and_takes_what_the_first_has_rendered(root, tmp_path, capsys):
   second = threading.Thread(target=rendering.render, args=(tmp_path, _OPTIONS))
-  with atomic.only_process(tmp_path / 'multiview_action.lock'):
+  with atomic.only_process(tmp_path / 'multiview_action.lock', 'Busy'):
     second.start()
     while 'waiting for it' not in capsys.readouterr().out:
       assert second.is_alive()

@@ -1,0 +1,58 @@
+"""Paths that a user gives."""
+
+import re
+
+import pytest
+from absl import flags
+
+from tests import command_line
+from tf_privinfo import paths
+from tf_privinfo import settings
+
+PATHS = {
+    'train_main.py': {'output_dir', 'init_from', 'stages_from'},
+    'tf_privinfo/recipe_flags.py': {'data_dir', 'prepared_dir'},
+    'eval_main.py': {'run_dir', 'data_dir', 'prepared_dir', 'export_dir', 'output_dir', 'compare'},
+    'datasets/show.py': {'out'},
+    'datasets/nyud/convert.py': {'pairs', 'output'},
+}
+
+
+@pytest.mark.parametrize('path, expanded', [
+    ('~', '/home/me'), ('~/x', '/home/me/x'), ('./~/x', './~/x'), ('a~/x', 'a~/x'), ('auto', 'auto')])
+def test_the_home_folder(path, expanded, monkeypatch):
+  monkeypatch.setenv('HOME', '/home/me')
+  assert paths.expand(path) == expanded
+
+
+@pytest.mark.parametrize('path, words', [('', 'empty'), (' ', 'empty'), ('~nobody-of-this-name/x', './~nobody')])
+def test_no_path(path, words):
+  with pytest.raises(ValueError, match=words):
+    paths.expand(path)
+
+
+@pytest.mark.parametrize('main', PATHS)
+def test_every_flag_that_is_a_path(main):
+  """The flags of two mains cannot be defined in one process."""
+  source = (command_line.ROOT / main).read_text()
+  assert set(re.findall(r"paths\.DEFINE_paths?\(\s*'(\w+)'", source)) == PATHS[main]
+
+
+def test_flags(monkeypatch):
+  monkeypatch.setenv('HOME', '/home/me')
+  values = flags.FlagValues()
+  paths.DEFINE_path('out', 'sheets', 'Where.', flag_values=values)
+  paths.DEFINE_paths('compare', None, 'What.', flag_values=values)
+  values(['main'])
+  assert (values.out, values.compare) == ('sheets', None)
+  values(['main', '--out=~/x', '--compare=~/a,b'])
+  assert (values.out, values.compare) == ('/home/me/x', ['/home/me/a', 'b'])
+  for flag in ('--out=', '--compare=a,,b'):
+    with pytest.raises(flags.IllegalFlagValueError, match=f'{flag}: it is empty: name a path'):
+      values(['main', flag])
+
+
+def test_fields_of_the_recipe(monkeypatch):
+  monkeypatch.setenv('HOME', '/home/me')
+  assert settings.parse_settings(['network.pretrained=~/a.ckpt', 'init_from=~/run', 'data.depth_variant=~x']) == {
+      'network.pretrained': '/home/me/a.ckpt', 'init_from': '/home/me/run', 'data.depth_variant': '~x'}

@@ -1,0 +1,43 @@
+"""Paths that a user gives: `~` is expanded, because shells do not expand it after the = of a flag."""
+
+import os
+from typing import List, Optional
+
+from absl import flags
+
+flags.disclaim_key_flags()  # the flags belong to the module that defines them
+
+
+def expand(path: str) -> str:
+  """A path with `~` and `~user` replaced by the home folder; raises ValueError if there is none, and for no path."""
+  if not path.strip():
+    raise ValueError('it is empty: name a path, or leave the flag out')
+  expanded = os.path.expanduser(path)
+  if expanded.startswith('~'):
+    raise ValueError(f'there is no home folder {path.split(os.sep)[0]}; write ./{path} for a folder of this name')
+  return expanded
+
+
+class _Path(flags.ArgumentParser):
+  """Parses one path."""
+  syntactic_help = 'a path'
+
+  def parse(self, argument: str) -> str:
+    return expand(argument)
+
+
+class _Paths(flags.ListParser):
+  """Parses paths with commas between them."""
+
+  def parse(self, argument) -> List[str]:
+    return [expand(path) for path in super().parse(argument)]
+
+
+def DEFINE_path(name: str, default: Optional[str], help: str, **options) -> flags.FlagHolder:  # pylint: disable=all
+  """Defines a flag that is a path, as `flags.DEFINE_string` does."""
+  return flags.DEFINE(_Path(), name, default, help, serializer=flags.ArgumentSerializer(), **options)
+
+
+def DEFINE_paths(name: str, default: Optional[str], help: str, **options) -> flags.FlagHolder:  # pylint: disable=all
+  """Defines a flag that is a list of paths, as `flags.DEFINE_list` does."""
+  return flags.DEFINE(_Paths(), name, default, help, serializer=flags.CsvListSerializer(','), **options)
