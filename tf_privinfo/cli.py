@@ -13,7 +13,8 @@ from absl import logging
 from tf_privinfo import errors
 
 # What the machine, not the program, got wrong.
-_ENVIRONMENT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
+_ENVIRONMENT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR,
+                errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def run(main: Callable[[], None]) -> None:
