@@ -145,7 +145,7 @@ def _walk(folder, variant: Optional[str] = None, parents: Tuple[Tuple[int, int],
     for entry in sorted(entries, key=lambda entry: entry.name):
       if listing.is_passed_over(entry.name):
         continue
-      if entry.is_dir():
+      if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # a link to itself is no error here
         if variant and re.match(r'S\d', entry.name):
           yield variant, entry.name, entry.path  # hundreds of frames in each of them
         else:
