@@ -24,7 +24,8 @@ flags.adopt_module_key_flags(recipe_flags)
 flags.DEFINE_integer('frame_size', None, "Side of the stored frames in pixels. Default: the recipe's.", lower_bound=1)
 flags.DEFINE_bool(
     'check', False, 'Write nothing. Of data that have been prepared, compare the checksums of all files, and names, '
-    'sizes and times of the native files; of others, read all native files and list all problems. The exit status is 1 if there are any.')
+    'sizes and times of the native files; of others, read all native files and list all problems. The exit '
+    'status is 1 if there are any.')
 flags.DEFINE_string(
     'beam_options', None, 'Prepare on Apache Beam, with these options of the pipeline, such as "--runner=FlinkRunner '
     '--flink_master=HOST:8081". Every worker must see --data_dir under the same path.')
