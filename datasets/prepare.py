@@ -63,8 +63,8 @@ def main() -> None:
     source, problems = catalog.open_dataset(*form, beam_options=beam_options), []
   print(table(recipe.dataset, source, recipe.data.hold_out))
   if problems:
-    headline = (f'native files of {len(problems)} {source.unit}s differ from what was prepared; to use them as they are '
-                f'now, remove {source.directory} and run the same command without --check:'
+    headline = (f'native files of {len(problems)} {source.unit}s differ from what was prepared; to use them as they '
+                f'are now, remove {source.directory} and run the same command without --check:'
                 if os.path.isdir(source.directory) else f'{len(problems)} {source.unit}s cannot be used:')
     raise errors.UserError('\n  '.join([headline, *problems]))
   print(f'Everything is in {source.directory}' if os.path.isdir(source.directory) else

@@ -42,7 +42,7 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tupl
         _check_header(path, header, columns, hint)
       elif len(values) != len(header):
         raise errors.UserError(f'{path} has {len(values)} values in line {reader.line_num}, but {len(header)} columns: '
-                               'correct this line; a value that contains the separator needs quotation marks around it.')
+                               'correct this line; a value that contains the separator needs quotation marks.')
       else:
         yield reader.line_num, {name: value for name, value in zip(header, values) if name in columns}
   except csv.Error as error:

@@ -59,8 +59,8 @@ def _decode(path: str, decode: Callable[[bytes], tf.Tensor]) -> np.ndarray:
 def check_pixels(path: str, height: int, width: int) -> None:
   """Raises `BrokenFile` if a picture of this size has more than `MAX_PIXELS` pixels."""
   if height * width > MAX_PIXELS:
-    raise BrokenFile(f'{path}: {width}x{height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that a picture may '
-                     'have: make it smaller')
+    raise BrokenFile(f'{path}: {width}x{height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that a picture '
+                     'may have: make it smaller')
 
 
 def _size(data: bytes) -> Tuple[int, int]:
