@@ -57,7 +57,8 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   `info.metadata` is the manifest. It holds at least `samples` (name -> number
   of frames), `skipped` (one sentence for each sample that cannot be used),
   `preparation_version`, and `files` (name of a record file -> `bytes`,
-  `sha256`). The builder's config has `skip_broken`.
+  `sha256`), and `native` (name -> fingerprint of its native files, broken
+  samples included). The builder's config has `skip_broken`.
 
   Attributes:
     MODALITIES: what each sample offers.
@@ -178,6 +179,58 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self._fill_metadata([record for record in records if not record.problem], [])
     return problems + _problems(records)
 
+  def changes(self, native_dir: str) -> List[str]:
+    """Compares the native files, by names, sizes and times, with those that the data were prepared of.
+
+    Returns:
+      One line for each sample that was added, removed or changed, in this
+      order; none if the native files are not there. Data of earlier versions,
+      which did not note sizes and times, are compared by names.
+
+    Raises:
+      UserError: if the native files are there and cannot be used as a whole.
+      OSError: if they cannot be read.
+    """
+    try:
+      root = self.find_root(native_dir)
+    except errors.UserError:
+      return []
+    unprepared = type(self)(data_dir=os.path.join(root, 'not_prepared'), config=self.builder_config)
+    found, _ = unprepared.scan(root)  # notes what it finds in its own metadata
+    metadata = self.info.metadata
+    before = metadata.get('native') or dict.fromkeys(
+        [*metadata['samples'], *(line.partition(': ')[0] for line in metadata['skipped'])])
+    now = self._fingerprints(found) if 'native' in metadata else dict.fromkeys(sample.name for sample in found)
+    usable = before.keys() if 'native' in metadata else metadata['samples'].keys()
+    return [*(f'{name}: added' for name in sorted(now.keys() - before)),
+            *(f'{name}: removed' for name in sorted(usable - now.keys())),
+            *(f'{name}: changed' for name in sorted(now.keys() & before) if now[name] != before[name])]
+
+  def changes_line(self, native_dir: str) -> str:
+    """What `changes` finds, in one line for somebody who trains; empty if nothing has changed."""
+    try:
+      changes = self.changes(native_dir)
+    except (errors.UserError, OSError) as error:
+      return f'Warning: the native files cannot be compared with the prepared data, which are used as they are: {error}'
+    if not changes:
+      return ''
+    counts = collections.Counter(line.rpartition(' ')[2] for line in changes)
+    return (f'Warning: since these data were prepared, native files of {len(changes)} {self.UNIT}s differ ('
+            + ', '.join(f'{count} {kind}' for kind, count in counts.items())
+            + f': {first(changes, 3)}). The prepared data are used as they are; {self.how_to_prepare_again}.')
+
+  @property
+  def how_to_prepare_again(self) -> str:
+    """What to do for the native files as they are now."""
+    return f'to use the files as they are now, remove {self.data_dir} and run the same command again'
+
+  def _fingerprints(self, found: Sequence[Any]) -> Mapping[str, str]:
+    """The fingerprint of each sample by its name."""
+    version = PREPARATION_VERSION, str(self.version)
+    prints = _in_threads(lambda sample: samples.fingerprint(sample, version), found,
+                         desc='Comparing native files', unit=self.UNIT, delay=5)
+    return {sample.name: value for sample, value in zip(found, prints)}
+
   @property
   def _samples_folder(self) -> pathlib.Path:
     """Of the prepared samples; with and without broken ones they are the same."""
@@ -190,6 +243,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     found, problems = self.scan(root)
     if not self.builder_config.skip_broken:
       self._stop_if_any(problems)
+    fingerprints = self._fingerprints(found)  # of the files as they are before they are read
     records = []
     if self._samples_folder.exists():
       earlier = _in_threads(self._find, found, desc='Looking for earlier work', unit=self.UNIT, delay=1)
@@ -211,6 +265,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                              + (f'; the last problem is {problems[-1]}' if problems else '')
                              + f'.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}')
     self._fill_metadata(records, problems)
+    self.info.metadata['native'] = fingerprints
     return records
 
   def _fill_metadata(self, records: Sequence[samples.Record], problems: Sequence[str]) -> None:

@@ -88,7 +88,9 @@ class Source:
 
   def manifest(self) -> Dict[str, Any]:
     """What a run must know of its dataset, ready for JSON."""
-    return {'label_names': self.label_names, **self.metadata}
+    # A run must not stop because copied files have other times.
+    metadata = {key: value for key, value in self.metadata.items() if key != 'native'}
+    return {'label_names': self.label_names, **metadata}
 
   def describe(self) -> str:
     """What was kept and what was skipped."""
@@ -140,12 +142,16 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
   """
   builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   builder.provide(data_dir, config)
+  was_prepared = builder.data_path.exists()
   builder.build(data_dir, beam_options)
   # What is there now: another process may have prepared it since the first builder read that there was nothing.
   builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   builder.verify()
   source = Source(builder)
   print(f'{dataset}: {source.describe()}')
+  line = was_prepared and builder.changes_line(data_dir)
+  if line:
+    print(line, flush=True)
   return source
 
 
@@ -153,11 +159,14 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
                   prepared_dir: Optional[str] = None) -> Tuple[Source, List[str]]:
   """Reads all of a dataset and writes nothing: the prepared form where there is one, else the native files.
 
+  Of prepared data the native files, where there are any, are compared by names, sizes and times.
+
   Args:
     As of `open_dataset`.
 
   Returns:
-    The samples that are or can be prepared; one sentence for each that cannot.
+    The samples that are or can be prepared; one sentence for each that cannot
+    or, where they are prepared, whose native files were added, removed or changed.
 
   Raises:
     UserError: if the data are missing, or the prepared ones are damaged.
@@ -166,6 +175,7 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
   problems = []
   if builder.data_path.exists():
     builder.verify(checksums=True)
+    problems = builder.changes(data_dir)
   elif os.path.isdir(data_dir):
     problems = builder.check(data_dir)
   else:

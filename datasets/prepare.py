@@ -23,8 +23,9 @@ FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
 flags.DEFINE_integer('frame_size', None, "Side of the stored frames in pixels. Default: the recipe's.", lower_bound=1)
 flags.DEFINE_bool(
-    'check', False, 'Write nothing. Of data that have been prepared, compare the checksums of all files; of others, '
-    'read all native files and list all problems. The exit status is 1 if there are any.')
+    'check', False, 'Write nothing. Of data that have been prepared, compare the checksums of all files, and names, '
+    'sizes and times of the native files; of others, read all native files and list all problems. The exit '
+    'status is 1 if there are any.')
 flags.DEFINE_string(
     'beam_options', None, 'Prepare on Apache Beam, with these options of the pipeline, such as "--runner=FlinkRunner '
     '--flink_master=HOST:8081". Every worker must see --data_dir and --prepared_dir under the same paths.')
@@ -63,7 +64,10 @@ def main() -> None:
     source, problems = catalog.open_dataset(*form, beam_options=beam_options, prepared_dir=prepared_dir), []
   print(table(recipe.dataset, source, recipe.data.hold_out))
   if problems:
-    raise errors.UserError('\n  '.join([f'{len(problems)} {source.unit}s cannot be used:', *problems]))
+    headline = (f'native files of {len(problems)} {source.unit}s differ from what was prepared; to use them as they '
+                f'are now, remove {source.directory} and run the same command without --check:'
+                if os.path.isdir(source.directory) else f'{len(problems)} {source.unit}s cannot be used:')
+    raise errors.UserError('\n  '.join([headline, *problems]))
   print(f'Everything is in {source.directory}' if os.path.isdir(source.directory) else
         'Everything can be read: run the same command without --check to prepare it.')
 

@@ -285,3 +285,25 @@ def split(dataset: str, protocol: str, names: Sequence[str], hold_out: float = 0
     if not getattr(result, part):
       raise errors.UserError(f'Protocol {protocol} finds no sample to {part} on among the {len(names)} of {dataset}.')
   return result
+
+
+def missing_classes(protocol: str, parts: Split, label_names: Sequence[str], label_of: Callable[[str], str]
+                    ) -> List[str]:
+  """One line for the classes that have no sample to train on under a protocol, and one for those without test samples.
+
+  Args:
+    protocol: its name.
+    parts: the samples of the protocol.
+    label_names: all classes.
+    label_of: the class of a sample.
+  """
+  advice = {'train': 'nothing can learn them, so add samples and prepare the data again, or leave these classes out',
+            'test': 'the results say nothing about them'}
+  lines = []
+  for part in advice:
+    there = set(map(label_of, getattr(parts, part)))
+    missing = [label for label in label_names if label not in there]
+    if missing:
+      lines.append(f'Warning: protocol {protocol} has no sample to {part} on of {len(missing)} of {len(label_names)} '
+                   f'classes ({", ".join(missing)}): {advice[part]}.')
+  return lines

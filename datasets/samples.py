@@ -6,6 +6,7 @@ The ending is a fingerprint of the native files, so a sample whose files have ch
 line of JSON, then the encoded frames of all modalities, one after the other.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -36,24 +37,26 @@ class Record(NamedTuple):
 
 
 def locate(folder: pathlib.Path, sample, version) -> pathlib.Path:
-  """Where a prepared sample is kept.
+  """Where a prepared sample is kept: a path that changes with its fingerprint, in the `folder` of one form."""
+  return folder / f'{sample.name}.{fingerprint(sample, version)}'
+
+
+def fingerprint(sample, version) -> str:
+  """A text that changes with name, size and time of each native file of a sample; no file is opened.
 
   Args:
-    folder: of the prepared samples of one form.
     sample: a dataclass with a `name`; its other texts are the paths of native files or folders.
     version: of the preparation.
-
-  Returns:
-    A path that changes with name, size and time of each of them.
   """
   digest = hashlib.sha256(f'{version}\n'.encode())
   for value in _leaves(dataclasses.astuple(sample)):
     is_text = isinstance(value, (str, os.PathLike))
-    digest.update(f'{os.path.basename(value) if is_text else value}\n'.encode())
-    if is_text and os.path.exists(value):
-      status = os.stat(value)
-      digest.update(f'{status.st_size} {status.st_mtime_ns}\n'.encode())
-  return folder / f'{sample.name}.{digest.hexdigest()[:16]}'
+    digest.update(os.fsencode(f'{os.path.basename(value) if is_text else value}\n'))
+    if is_text:
+      with contextlib.suppress(OSError, ValueError):  # a text that is no path
+        status = os.stat(value)
+        digest.update(f'{status.st_size} {status.st_mtime_ns}\n'.encode())
+  return digest.hexdigest()[:16]
 
 
 def _leaves(values) -> Iterator[Any]:

@@ -14,7 +14,8 @@ from absl import logging
 from tf_privinfo import errors
 
 # What the machine, not the program, got wrong.
-_ENVIRONMENT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
+_ENVIRONMENT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR,
+                errno.ENAMETOOLONG, errno.ELOOP)
 # Networks and pictures do not depend on what the user has set for other programs: ~/.keras/keras.json and matplotlibrc
 # are not read, and MPLBACKEND is not what a notebook hands on, which may not be installed here.
 _SETTINGS_OF_LIBRARIES = {'KERAS_HOME': os.devnull, 'MATPLOTLIBRC': os.devnull, 'MPLBACKEND': 'agg'}

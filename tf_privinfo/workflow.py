@@ -63,6 +63,8 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
   run.remember_data(data_dir, prepared_dir)
   print(f'{recipe.protocol}: {len(split.train)} samples train, {len(split.validation)} validate, '
         f'{len(split.test)} test', flush=True)
+  for line in protocols.missing_classes(recipe.protocol, split, source.label_names, source.label_of):
+    print(line, flush=True)
   if recipe.has_switch and not split.validation:
     raise errors.UserError('The threshold of the switch is chosen on validation samples, and there are none: '
                            'raise data.hold_out.')

@@ -19,6 +19,7 @@ import re
 from typing import Container, Dict, Iterator, List, Optional, Tuple
 
 from tf_privinfo import errors
+from tf_privinfo.datasets import listing
 from tf_privinfo.datasets import protocols
 from tf_privinfo.datasets.preparation import frames
 
@@ -76,7 +77,7 @@ class Video:
 
 def find_root(data_dir: str) -> pathlib.Path:
   """The folder `data_dir` if it holds any video; raises `UserError` with what to download."""
-  if not any(kind == 'rgb' for kind, _, _ in _walk(data_dir)):
+  if not os.path.isdir(data_dir) or not any(kind == 'rgb' for kind, _, _ in _walk(data_dir, _variant_of(data_dir))):
     raise errors.UserError(
         f'No NTU RGB+D videos under {data_dir} (looked for S001C001P001R001A001_rgb.avi).\n{HOW_TO_GET_IT}')
   return pathlib.Path(data_dir)
@@ -99,7 +100,7 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool, actions: 
   """
   kinds = ('rgb', depth_variant, 'skeleton') if with_skeletons else ('rgb', depth_variant)
   found = collections.defaultdict(lambda: {kind: [] for kind in kinds})
-  for kind, name, path in _walk(root):
+  for kind, name, path in _walk(root, _variant_of(root)):
     if kind in kinds:
       found[name][kind].append(path)
   videos, problems, without_skeleton = [], [], []
@@ -122,17 +123,37 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool, actions: 
   return videos, problems, without_skeleton
 
 
-def _walk(root) -> Iterator[Tuple[str, str, str]]:
-  """Yields kind, name of the sample and path of each file, or folder of depth frames, that the files' names tell."""
-  for folder, subfolders, files in os.walk(root, followlinks=True):
-    for file in files:
+def _variant_of(folder) -> Optional[str]:
+  """The variant of depth that the name of a folder tells."""
+  return _VARIANTS.get(os.path.basename(os.path.abspath(folder)).lower())
+
+
+def _walk(folder, variant: Optional[str] = None, parents: Tuple[Tuple[int, int], ...] = ()
+          ) -> Iterator[Tuple[str, str, str]]:
+  """Yields kind, name of the sample and path of each file, or folder of depth frames, that the files' names tell.
+
+  Args:
+    folder: where to look, at any depth.
+    variant: of depth, that the name of this folder, or of one that it is in, tells.
+    parents: device and inode of the folders that it is in; a link back to one of them is not followed.
+  """
+  status = os.stat(folder)
+  this = status.st_dev, status.st_ino
+  if this in parents:
+    return
+  with os.scandir(folder) as entries:
+    for entry in sorted(entries, key=lambda entry: entry.name):
+      if listing.is_passed_over(entry.name):
+        continue
+      if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # a link to itself is no error here
+        if variant and re.match(r'S\d', entry.name):
+          yield variant, entry.name, entry.path  # hundreds of frames in each of them
+        else:
+          yield from _walk(entry.path, _VARIANTS.get(entry.name.lower(), variant), (*parents, this))
+        continue
       for kind, ending in _ENDINGS.items():
-        if file.endswith(ending):
-          yield kind, file.removesuffix(ending), os.path.join(folder, file)
-    variant = _VARIANTS.get(os.path.basename(folder))
-    if variant:
-      yield from ((variant, name, os.path.join(folder, name)) for name in subfolders)
-      subfolders.clear()  # hundreds of frames in each of them
+        if entry.name.lower().endswith(ending):
+          yield kind, entry.name[:-len(ending)], entry.path
 
 
 def _problem(paths: Dict[str, List[str]]) -> str:
@@ -149,8 +170,10 @@ def _problem(paths: Dict[str, List[str]]) -> str:
 def depth_frames(folder: str, depth_variant: str) -> List[str]:
   """Paths of depth frames in the order of their numbers; raises `frames.BrokenFile` if one is missing."""
   prefix = _DEPTH[depth_variant][1]
-  matches = [re.fullmatch(rf'{prefix}-(\d+)\.png', name) for name in os.listdir(folder)]
-  by_number = {int(match[1]): os.path.join(folder, match[0]) for match in matches if match}
+  try:
+    by_number = listing.numbered(pathlib.Path(folder), listing.names(folder), rf'{prefix}-(\d+)\.png')
+  except ValueError as error:
+    raise frames.BrokenFile(str(error)) from None
   if not by_number:
     raise frames.BrokenFile(f'{folder}: no {prefix}-*.png in the folder')
   for number in range(1, len(by_number) + 1):

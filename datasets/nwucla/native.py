@@ -12,14 +12,16 @@ import re
 from typing import Dict, List, Optional, Tuple
 
 from tf_privinfo import errors
+from tf_privinfo.datasets import listing
 from tf_privinfo.datasets import protocols
 
 # Action ids as they stand in the folder names; 7 and 10 do not exist. Labels are their ranks.
 ACTIONS = {
     1: 'pick_up_with_one_hand', 2: 'pick_up_with_two_hands', 3: 'drop_trash', 4: 'walk_around', 5: 'sit_down',
     6: 'stand_up', 8: 'donning', 9: 'doffing', 11: 'throw', 12: 'carry'}
-# File name endings; text between the frame's number and them is allowed.
+# File name endings; text between the frame's number and them is allowed, and so is upper case.
 _ENDINGS = {'rgb': 'rgb.jpg', 'depth': 'depth.png', 'depth_vis': 'depth_vis.jpg', 'skeletons': 'skeletons.txt'}
+_PATTERNS = {kind: rf'frame_(\d+)_(?:.*_)?{re.escape(ending)}' for kind, ending in _ENDINGS.items()}
 DEPTH_VARIANTS = ('depth_vis', 'depth')
 
 HOW_TO_GET_IT = """\
@@ -70,7 +72,7 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool = False) -
   """
   needed = ('rgb', depth_variant, 'skeletons') if with_skeletons else ('rgb', depth_variant)
   videos, problems = [], []
-  for folder in sorted(p for p in root.glob('view_[123]/*') if p.is_dir()):
+  for folder in (f for view in sorted(root.glob('view_[123]')) if view.is_dir() for f in listing.folders(view)):
     name = f'{folder.parent.name}/{folder.name}'
     try:
       action = protocols.parse_multiview_name(name).action
@@ -80,7 +82,12 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool = False) -
     if action not in ACTIONS:
       problems.append(f'{name}: there is no action {action}')
       continue
-    frames = _frames_by_number(folder)
+    names = listing.names(folder)
+    try:
+      frames = {kind: listing.numbered(folder, names, _PATTERNS[kind]) for kind in needed}
+    except ValueError as error:
+      problems.append(f'{name}: {error}')
+      continue
     missing = [kind for kind in needed if not frames[kind]]
     if missing:
       problems.append(f'{name}: no frame_*_{_ENDINGS[missing[0]]} in the folder')
@@ -91,16 +98,6 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool = False) -
     else:
       problems.append(f'{name}: no frame number has both RGB and {depth_variant}')
   return videos, problems
-
-
-def _frames_by_number(folder: pathlib.Path) -> Dict[str, Dict[int, str]]:
-  frames = {kind: {} for kind in _ENDINGS}
-  for path in folder.iterdir():
-    for kind, ending in _ENDINGS.items():
-      match = re.fullmatch(rf'frame_(\d+)_(?:.*_)?{re.escape(ending)}', path.name)
-      if match:
-        frames[kind][int(match[1])] = str(path)
-  return frames
 
 
 def _pair(name: str, rgb: Dict[int, str], depth: Dict[int, str], skeletons: Optional[Dict[int, str]] = None) -> Video:

@@ -6,7 +6,6 @@ they are shifted against each other, they stay so.
 
 import collections
 import concurrent.futures
-import csv
 import dataclasses
 import filecmp
 import json
@@ -20,6 +19,7 @@ import numpy as np
 from tf_privinfo import errors
 from tf_privinfo import machine
 from tf_privinfo import progress_bars
+from tf_privinfo.datasets import tables
 from tf_privinfo.datasets.nyud import native
 from tf_privinfo.datasets.preparation import depth as depths
 from tf_privinfo.datasets.preparation import frames, hha
@@ -84,7 +84,8 @@ def read_pairs(path: pathlib.Path, columns: Mapping[str, str]) -> Tuple[List[nat
       converted, or leaves nothing to train or test on.
   """
   pairs, problems, left_out, lines = [], [], collections.Counter(), {}
-  for line, row in _read_rows(path, columns):
+  for line, named in tables.rows(path, tuple(columns.values()), 'Name them as in --columns=part=block,rgb=color.'):
+    row = {key: named[name] for key, name in columns.items()}
     if row['part'] not in native.PARTS:
       left_out[row['part']] += 1
       continue
@@ -144,23 +145,6 @@ def convert(pairs: Sequence[native.Pair], output: pathlib.Path, depth_folder: st
   record.replace(output / record.name)
   shutil.rmtree(incomplete)
   return summary
-
-
-def _read_rows(path, columns) -> Iterator[Tuple[int, Dict[str, str]]]:
-  """Line number and values of every row, without the columns that do not matter."""
-  try:
-    with open(path, newline='', encoding='utf-8-sig') as file:
-      reader = csv.DictReader(file)
-      rows = [(reader.line_num, row) for row in reader]
-  except (UnicodeDecodeError, csv.Error) as error:
-    raise errors.UserError(f'{path} is not a CSV table in UTF-8: {error}.') from None
-  header = reader.fieldnames or []
-  missing = [name for name in columns.values() if name not in header]
-  if missing:
-    raise errors.UserError(f'{path} has no column {", ".join(missing)}: its columns are {", ".join(header)}. Name them '
-                           'as in --columns=part=block,rgb=color.')
-  for line, row in rows:
-    yield line, {key: (row[name] or '').strip() for key, name in columns.items()}
 
 
 def _problem(row: Mapping[str, str], rgb: pathlib.Path, depth: pathlib.Path) -> Optional[str]:

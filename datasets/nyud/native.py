@@ -14,6 +14,7 @@ import pathlib
 from typing import Dict, List, Tuple
 
 from tf_privinfo import errors
+from tf_privinfo.datasets import listing
 
 PARTS = ('train', 'test')
 IMAGES = 'images'
@@ -97,18 +98,24 @@ def scan(root: pathlib.Path, depth_folder: str) -> Tuple[List[Pair], List[str]]:
 
 
 def _folders(parent: pathlib.Path):
-  return {path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith('.')}
+  names = {path.name for path in listing.folders(parent)}
+  for name in sorted(names):
+    if not listing.is_text(name):
+      raise errors.UserError(f'The name of the folder {name!r} in {parent} is not UTF-8: rename it.')
+  return names
 
 
 def _images(folder: pathlib.Path, problems: List[str]) -> Dict[str, str]:
   """File name without ending -> path; a name with two endings is a problem."""
   found = {}
-  names = sorted(os.listdir(folder)) if folder.is_dir() else []
+  names = listing.names(folder) if folder.is_dir() else []
   for stem, ending in map(os.path.splitext, names):
-    if ending.lower() not in ENDINGS or stem.startswith('.'):
+    if ending.lower() not in ENDINGS:
       continue
     path = str(folder / (stem + ending))
-    if stem in found:
+    if not listing.is_text(stem):
+      problems.append(f'{folder}: the file name {stem + ending!r} is not UTF-8: rename it')
+    elif stem in found:
       problems.append(f'{path}: {found[stem]} has the same name')
     else:
       found[stem] = path

@@ -1,10 +1,14 @@
 """Decoding, resizing and encoding of frames."""
 
-from typing import List
+import struct
+from typing import Callable, List, Tuple
 
 import numpy as np
 import tensorflow as tf
 
+# Of one picture: more are refused by what the file's header says, since they would take gigabytes to decode.
+MAX_PIXELS = 50_000_000
+_PNG, _JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
 # High enough that a second JPEG generation costs less than the cameras' own noise.
 JPEG_QUALITY = 95
 
@@ -14,12 +18,12 @@ class BrokenFile(Exception):
 
 
 def read_jpeg(path: str) -> np.ndarray:
-  """Decodes a JPEG file to [H, W, 3] uint8, grey ones replicated; raises `BrokenFile`."""
+  """Decodes a JPEG file to [H, W, 3] uint8, upright, grey ones replicated; raises `BrokenFile`."""
   return _decode(path, lambda data: tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE'))
 
 
 def read_picture(path: str) -> np.ndarray:
-  """Decodes a JPEG or 8-bit PNG file to [H, W, 3] uint8, grey ones replicated; raises `BrokenFile`."""
+  """Decodes a JPEG or 8-bit PNG file to [H, W, 3] uint8, upright, grey ones replicated; raises `BrokenFile`."""
   def decode(data):
     if data[:4] == b'\x89PNG' and data[24:25] == b'\x10':
       raise BrokenFile(f'{path}: a 16-bit PNG, where a picture of 8 bits is expected')
@@ -37,14 +41,73 @@ def read_depth(path: str) -> np.ndarray:
   return _decode(path, decode)
 
 
-def _decode(path, decode):
+def _decode(path: str, decode: Callable[[bytes], tf.Tensor]) -> np.ndarray:
+  """Decodes a JPEG or PNG file of up to `MAX_PIXELS` pixels, turned as the camera says it was held."""
   try:
     with open(path, 'rb') as file:
-      return decode(file.read()).numpy()
-  except tf.errors.InvalidArgumentError:
+      data = file.read()
+    check_pixels(path, *_size(data))
+    return _upright(decode(data).numpy(), orientation(data))
+  except (tf.errors.InvalidArgumentError, struct.error):
     raise BrokenFile(f'{path}: truncated or not an image') from None
   except FileNotFoundError:
     raise BrokenFile(f'{path}: missing') from None
+  except OSError as error:  # a folder of that name, a file that may not be read, a disk that fails
+    raise BrokenFile(f'{path}: {error.strerror}') from None
+
+
+def check_pixels(path: str, height: int, width: int) -> None:
+  """Raises `BrokenFile` if a picture of this size has more than `MAX_PIXELS` pixels."""
+  if height * width > MAX_PIXELS:
+    raise BrokenFile(f'{path}: {width}x{height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that a picture '
+                     'may have: make it smaller')
+
+
+def _size(data: bytes) -> Tuple[int, int]:
+  """(height, width) as the header of a JPEG or PNG file says; raises InvalidArgumentError or struct.error."""
+  if data.startswith(_PNG):
+    width, height = struct.unpack_from('>II', data, 16)
+    return height, width
+  height, width, _ = tf.io.extract_jpeg_shape(data).numpy().tolist()
+  return height, width
+
+
+def orientation(data: bytes) -> int:
+  """How a camera was held, by the EXIF header of a JPEG file: 1 (upright, also where nothing is said) to 8."""
+  try:
+    position = 2 if data.startswith(_JPEG) else len(data)
+    while True:
+      marker, length = struct.unpack_from('>HH', data, position)
+      if marker == 0xffe1 and data[position + 4:position + 10] == b'Exif\0\0':
+        return _orientation_tag(data[position + 10:position + 2 + length])
+      if marker == 0xffda or marker < 0xff00:  # where the pixels begin
+        return 1
+      position += 2 + length
+  except struct.error:
+    return 1
+
+
+def _orientation_tag(exif: bytes) -> int:
+  """The tag 0x0112 of the first directory of an EXIF header, 1 if it is missing or unknown; raises struct.error."""
+  order = '<' if exif[:2] == b'II' else '>'
+  start, = struct.unpack_from(f'{order}I', exif, 4)
+  count, = struct.unpack_from(f'{order}H', exif, start)
+  for entry in range(start + 2, start + 2 + 12 * count, 12):
+    tag, _, _, value = struct.unpack_from(f'{order}HHIH', exif, entry)
+    if tag == 0x0112:
+      return value if 1 <= value <= 8 else 1
+  return 1
+
+
+def _upright(image: np.ndarray, held: int) -> np.ndarray:
+  """Turns and mirrors [H, W, ...] as an EXIF orientation asks for."""
+  if held >= 5:
+    image = image.swapaxes(0, 1)
+  if held in (3, 4, 7, 8):
+    image = image[::-1]
+  if held in (2, 3, 6, 7):
+    image = image[:, ::-1]
+  return np.ascontiguousarray(image)
 
 
 def resize_bilinear(images, size: int) -> tf.Tensor:

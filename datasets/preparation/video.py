@@ -31,6 +31,7 @@ def read_video(path: str, least_width: int) -> np.ndarray:
   # One thread for each file: several files are decoded at once, and each thread would hold frames of full size.
   capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
   try:
+    frames.check_pixels(path, int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
     promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     images = []
     while True:

@@ -25,6 +25,7 @@ import re
 from typing import Dict, List, Tuple
 
 from tf_privinfo import errors
+from tf_privinfo.datasets import listing
 from tf_privinfo.datasets import protocols
 
 # In the order of the dataset's paper (Rahmani et al., PAMI 2016); numbers in the names of the folders.
@@ -101,7 +102,7 @@ def scan(root: pathlib.Path) -> Tuple[List[Video], List[str]]:
 def _folders_by_performance(folder: pathlib.Path) -> Tuple[Dict[str, List[pathlib.Path]], List[str]]:
   """Folders in the order of their episodes by what their names have in common, `a01_s01_v01`, and problems."""
   folders, problems = collections.defaultdict(list), []
-  for path in sorted(p for p in folder.iterdir() if p.is_dir()):
+  for path in listing.folders(folder):
     try:
       action = protocols.parse_uwa3d_name(path.name).action
     except ValueError as error:
@@ -116,15 +117,11 @@ def _folders_by_performance(folder: pathlib.Path) -> Tuple[Dict[str, List[pathli
 
 def _frames(folder: pathlib.Path, ending: str) -> Dict[int, str]:
   """Number -> path of the frames in a folder; raises ValueError if there are none or two have the same number."""
-  frames = {}
-  for path in sorted(folder.glob(f'*{ending}')):
-    numbers = re.findall(r'\d+', path.stem)
-    if not numbers:
-      raise ValueError(f'{path} has no number in its name')
-    number = int(numbers[-1])
-    if number in frames:
-      raise ValueError(f'{path} has the number of {pathlib.Path(frames[number]).name}')
-    frames[number] = str(path)
+  names = [name for name in listing.names(folder) if name.lower().endswith(ending)]
+  without = [name for name in names if not re.search(r'\d', name[:-len(ending)])]
+  if without:
+    raise ValueError(f'{folder / without[0]} has no number in its name')
+  frames = listing.numbered(folder, names, rf'(?:.*\D)?(\d+)\D*{re.escape(ending)}')
   if not frames:
     raise ValueError(f'no {ending} frame in {folder}')
   return frames

@@ -290,7 +290,7 @@ def test_without_aligned_nothing_is_new(rendered, tmp_path):
                   ignore=shutil.ignore_patterns('*skeletons.txt', 'view_2', 'view_3'))
   source = _open(tmp_path, depth_variant='depth')
   assert set(source.metadata) == {
-      'samples', 'skipped', 'cut', 'flow', 'depth_variant', 'frame_size', 'preparation_version', 'files'}
+      'samples', 'skipped', 'cut', 'flow', 'depth_variant', 'frame_size', 'preparation_version', 'files', 'native'}
   found, _ = native.scan(tmp_path / 'multiview_action', 'depth')
   assert all(video.skeletons == () for video in found)
   (encoded, _, _), = source.videos([found[0].name], ('depth',)).as_numpy_iterator()

@@ -249,7 +249,7 @@ def test_help_explains_every_flag_without_importing_tensorflow():
     ('train,bowl,bowl/color_train_1.png', 'train,,bowl/color_train_1.png', ['line 3: no class given']),
     ('train,bowl,bowl/color_train_1.png', 'train,a/b,bowl/color_train_1.png', ["line 3: class 'a/b'", 'folder']),
     ('train,cap,cap/color_train_0.png,cap/depth_train_0.png', 'train,cap,cap/color_train_0.png',
-     ['line 5: no depth given']),
+     ['3 values in line 5', '4 columns']),
     ('cap/depth_train_0.png', 'cap/gone.png', ['1 image pairs cannot', 'line 5: ', 'cap/gone.png missing']),
     ('cap/color_train_0.png', 'cap/color.bmp', ['line 5: ', 'color.bmp', '.jpg, .jpeg, .png']),
     ('cap/color_test_0.png', 'cap/color_train_0.png', ['line 10: ', 'is in line 5 already']),
@@ -259,6 +259,39 @@ def test_help_explains_every_flag_without_importing_tensorflow():
 def test_wrong_tables(old, new, words, table, tmp_path):
   _replace(table, old, new)
   _refused(table, tmp_path / 'out', *words)
+
+
+def _columns_of(table):
+  pairs, left_out = crops.read_pairs(table, {name: name for name in crops.COLUMNS})
+  return [(pair.name, pair.label) for pair in pairs], left_out
+
+
+@pytest.mark.parametrize('save', [
+    lambda text: text.replace(',', ';').encode(), lambda text: text.replace(',', '\t').encode(),
+    lambda text: text.encode('utf-8-sig'), lambda text: text.encode('utf-16'),
+    lambda text: text.replace('\n', '\r\n').encode(), lambda text: ('\n' + text.replace('part,', 'part, ')).encode()])
+def test_tables_as_spreadsheets_save_them(save, table):
+  expected = _columns_of(table)
+  table.write_bytes(save(table.read_text()))
+  names = [(name.split('/')[:2], label) for name, label in _columns_of(table)[0]]
+  assert names == [(name.split('/')[:2], label) for name, label in expected[0]]
+
+
+@pytest.mark.parametrize('content, words', [
+    (b'', 'is empty'), (b' \n\n', 'is empty'), (b'\xef\xbb\xbf', 'is empty'), (b'\xff\xfe', 'is empty'),
+    (b'part,class,rgb,depth\ntrain,caf\xe9,a.png,b.png\n', r'not a CSV table in UTF-8 \(line 2\)'),
+    (b'part,class,rgb,depth\ntrain,a,a.png,b.png,c.png\n', '5 values in line 2, but 4 columns'),
+    (b'part,class,rgb,depth,rgb\n', 'several columns named rgb'),
+    (b'part,class,rgb,depth\ntrain,"a,b,c\n', 'not a CSV table: line 2'),
+    (b'part,class\0', 'binary data'), (None, 'is a folder')])
+def test_a_table_that_cannot_be_read_is_one_sentence(content, words, tmp_path):
+  path = tmp_path / 'pairs.csv'
+  if content is None:
+    path.mkdir()
+  else:
+    path.write_bytes(content)
+  with pytest.raises(errors.UserError, match=words):
+    _columns_of(path)
 
 
 def test_a_table_that_is_none(table, tmp_path):

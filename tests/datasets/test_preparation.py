@@ -1,5 +1,7 @@
 """Preparation of frames: optical flow, depth colours, decoding."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -177,6 +179,58 @@ def test_truncated_png_is_named(tmp_path):
   path.write_bytes(path.read_bytes()[:1000])
   with pytest.raises(frames.BrokenFile, match='frame_7_depth.png: truncated'):
     frames.read_depth(str(path))
+
+
+def _with_orientation(jpeg: bytes, value: int, order: str) -> bytes:
+  """A JPEG with an EXIF header that has a tag before the orientation, in one of the two byte orders."""
+  tags = struct.pack(f'{order}HHHIHHHHIHHI', 2, 0x010f, 3, 1, 0, 0, 0x0112, 3, 1, value, 0, 0)
+  exif = b'Exif\0\0' + (b'II' if order == '<' else b'MM') + struct.pack(f'{order}HI', 42, 8) + tags
+  return jpeg[:2] + b'\xff\xe1' + struct.pack('>H', len(exif) + 2) + exif + jpeg[2:]
+
+
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('read', [frames.read_jpeg, frames.read_picture])
+def test_pictures_are_turned_as_the_camera_was_held(tmp_path, picture, read, order):
+  """OpenCV turns them by the same header; 0 and 9 are no orientations."""
+  path = tmp_path / 'phone.jpg'
+  jpeg = cv2.imencode('.jpg', picture[..., ::-1])[1].tobytes()
+  path.write_bytes(jpeg)
+  plain = read(str(path))
+  for value in range(10):
+    path.write_bytes(_with_orientation(jpeg, value, order))
+    expected = cv2.imread(str(path))[..., ::-1].astype(int)
+    image = read(str(path))
+    assert image.shape == expected.shape == ((60, 40, 3) if 5 <= value <= 8 else (40, 60, 3))
+    np.testing.assert_allclose(image, expected, atol=12)
+    if value in (0, 1, 9):
+      np.testing.assert_array_equal(image, plain)
+
+
+@pytest.mark.parametrize('cut', range(2, 60, 3))
+def test_a_damaged_exif_header_turns_nothing(picture, cut):
+  jpeg = _with_orientation(cv2.imencode('.jpg', picture)[1].tobytes(), 6, '<')
+  assert frames.orientation(jpeg[:cut]) in (1, 6)
+  assert frames.orientation(jpeg[:cut] + b'\xff' * 60) in (1, 6)
+
+
+@pytest.mark.parametrize('ending, read', [
+    ('.jpg', frames.read_jpeg), ('.jpg', frames.read_picture), ('.png', frames.read_picture),
+    ('.png', frames.read_depth)])
+def test_pictures_of_too_many_pixels_are_named_before_they_are_decoded(tmp_path, ending, read, monkeypatch):
+  path = str(tmp_path / f'scan{ending}')
+  cv2.imwrite(path, np.zeros((30, 40), np.uint16 if read == frames.read_depth else np.uint8))
+  read(path)
+  monkeypatch.setattr(frames, 'MAX_PIXELS', 1199)
+  for name in ('decode_jpeg', 'decode_png', 'decode_image'):
+    monkeypatch.setattr(tf.io, name, None)
+  with pytest.raises(frames.BrokenFile, match=f'scan{ending}: 40x30 pixels, more than'):
+    read(path)
+
+
+@pytest.mark.parametrize('read', [frames.read_jpeg, frames.read_picture, frames.read_depth])
+def test_a_folder_of_a_frames_name_is_named(tmp_path, read):
+  with pytest.raises(frames.BrokenFile, match=f'{tmp_path.name}: Is a directory'):
+    read(str(tmp_path))
 
 
 @pytest.mark.parametrize('read', [frames.read_jpeg, frames.read_depth])

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import re
 import resource
 import shutil
@@ -129,7 +130,11 @@ def test_what_a_broken_sample_stopped_is_not_repeated(data_dir, finished, counte
   counted.clear()
   _open(data_dir)
   assert sorted(counted) == [NAMES[1], NAMES[4]]
-  assert _files(data_dir / 'prepared' / 'nwucla' / FORM) == _files(finished / 'prepared' / 'nwucla' / FORM)
+  ours, theirs = (_files(folder / 'prepared' / 'nwucla' / FORM) for folder in (data_dir, finished))
+  metadata = [json.loads(files.pop('1.0.0/metadata.json')) for files in (ours, theirs)]
+  notes = [content.pop('native') for content in metadata]
+  assert ours == theirs and metadata[0] == metadata[1]
+  assert sorted(name for name in NAMES if notes[0][name] != notes[1][name]) == [NAMES[1], NAMES[4]]  # their times
 
 
 def test_skip_broken_goes_on_from_what_was_prepared_without_it(data_dir, counted):
@@ -309,6 +314,55 @@ def test_check_reads_everything_and_writes_nothing(data_dir, counted):
   for expected in (f'{NAMES[1]}: .*frame_6_rgb.jpg', f'{NAMES[2]}: .*frame_7_depth_vis.jpg', 'view_1/notes'):
     assert any(re.search(expected, problem) for problem in problems), expected
   assert _files(data_dir) == before and not counted
+
+
+def _change_native_files(data_dir):
+  """One video more, one less, one of other times."""
+  view = data_dir / 'multiview_action' / 'view_1'
+  shutil.copytree(view / 'a02_s01_e00', view / 'a03_s01_e00')
+  shutil.rmtree(view / 'a09_s01_e00')
+  os.utime(view / 'a12_s01_e00' / 'frame_6_rgb.jpg', (0, 0))
+  return ['view_1/a03_s01_e00: added', 'view_1/a09_s01_e00: removed', 'view_1/a12_s01_e00: changed']
+
+
+def test_native_files_that_differ_from_the_prepared_data(prepared, capsys):
+  """Training says so in one line and goes on with what was prepared; --check lists all, with exit status 1."""
+  data_dir, form = prepared
+  _open(data_dir)
+  assert 'Warning' not in capsys.readouterr().out and not _check(data_dir)[1]
+  changes = _change_native_files(data_dir)
+  source = _open(data_dir)
+  assert source.names == NAMES and 'native' not in source.manifest()
+  line, = [line for line in capsys.readouterr().out.splitlines() if line.startswith('Warning')]
+  assert all(part in line for part in ('3 videos', '1 added, 1 removed, 1 changed', changes[0], f'remove {form}'))
+  assert _check(data_dir)[1] == changes
+  with pytest.raises(errors.UserError, match='native files of 3 videos differ') as error:
+    _run('--dataset=nwucla', f'--data_dir={data_dir}', '--frame_size=32', '--check')
+  assert all(change in str(error.value) for change in changes) and str(form) in str(error.value)
+
+
+def test_prepared_data_of_earlier_versions_are_compared_by_names(prepared):
+  data_dir, form = prepared
+  metadata = json.loads((form / 'metadata.json').read_text())
+  del metadata['native']
+  (form / 'metadata.json').write_text(json.dumps(metadata))
+  assert not _check(data_dir)[1]
+  assert _change_native_files(data_dir)[:2] == _check(data_dir)[1]
+
+
+def test_prepared_data_alone_are_compared_with_nothing(prepared, capsys):
+  data_dir, _ = prepared
+  shutil.rmtree(data_dir / 'multiview_action')
+  _open(data_dir)
+  assert 'Warning' not in capsys.readouterr().out and not _check(data_dir)[1]
+
+
+def test_a_skipped_sample_that_was_mended_is_told(data_dir):
+  path, whole = _break(data_dir, NAMES[1])
+  _open(data_dir, skip_broken=True)
+  assert not _check(data_dir, skip_broken=True)[1]
+  path.write_bytes(whole)
+  assert _check(data_dir, skip_broken=True)[1] == [f'{NAMES[1]}: changed']
 
 
 def test_check_finds_what_cannot_be_aligned(data_dir):

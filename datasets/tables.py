@@ -1,0 +1,79 @@
+"""Reading a table that a user wrote: CSV as spreadsheets and editors save it."""
+
+import codecs
+import csv
+import io
+import pathlib
+from typing import Dict, Iterator, Sequence, Tuple
+
+from tf_privinfo import errors
+
+_DELIMITERS = ',;\t'
+
+
+def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tuple[int, Dict[str, str]]]:
+  """The line number and the values, stripped, of every row of a table with a header.
+
+  Commas, semicolons or tabs separate the values; the text is UTF-8, or UTF-16 with a byte order mark. Empty lines are
+  passed over.
+
+  Args:
+    path: of the table.
+    columns: that are needed; the values of others are left out.
+    hint: a sentence that says how other columns can be named.
+
+  Raises:
+    UserError: if it is a folder, empty, of another encoding, has not each of these columns once, or has rows with
+      another number of values than the header.
+    OSError: if it cannot be read.
+  """
+  text = _decode(path)
+  first = next((line for line in text.splitlines() if line.strip()), '')
+  delimiter = max(_DELIMITERS, key=lambda mark: (len(set(columns) & set(_values(first, mark))), first.count(mark)))
+  reader = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
+  header = None
+  try:
+    for row in reader:
+      values = [value.strip() for value in row]
+      if not any(values):
+        continue
+      if header is None:
+        header = values
+        _check_header(path, header, columns, hint)
+      elif len(values) != len(header):
+        raise errors.UserError(f'{path} has {len(values)} values in line {reader.line_num}, but {len(header)} columns: '
+                               'correct this line; a value that contains the separator needs quotation marks.')
+      else:
+        yield reader.line_num, {name: value for name, value in zip(header, values) if name in columns}
+  except csv.Error as error:
+    raise errors.UserError(f'{path} is not a CSV table: line {reader.line_num}: {error}.') from None
+
+
+def _decode(path: pathlib.Path) -> str:
+  if path.is_dir():
+    raise errors.UserError(f'{path} is a folder: name the table in it.')
+  data = path.read_bytes()
+  is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+  try:
+    text = data.decode('utf-16' if is_utf16 else 'utf-8-sig')
+  except UnicodeDecodeError as error:
+    line = '' if is_utf16 else f' (line {data[:error.start].count(bytes([10])) + 1})'
+    raise errors.UserError(f'{path} is not a CSV table in UTF-8{line}: save it as CSV with this encoding.') from None
+  if '\0' in text:
+    raise errors.UserError(f'{path} is not a CSV table but binary data: save it as CSV in UTF-8.')
+  if not text.strip():
+    raise errors.UserError(f'{path} is empty: it needs a header and a row for each sample.')
+  return text
+
+
+def _values(line: str, delimiter: str):
+  return [value.strip().strip('"') for value in line.split(delimiter)]
+
+
+def _check_header(path, header, columns, hint) -> None:
+  missing = [name for name in columns if name not in header]
+  if missing:
+    raise errors.UserError(f'{path} has no column {", ".join(missing)}: its columns are {", ".join(header)}. {hint}')
+  double = sorted({name for name in columns if header.count(name) > 1})
+  if double:
+    raise errors.UserError(f'{path} has several columns named {", ".join(double)}: rename all but one of them.')
