@@ -5,6 +5,8 @@ import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
+# Two processes share the cores; and with one thread for each operation sums do not depend on how many there are.
+os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
 
 import pytest
 

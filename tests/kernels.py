@@ -1,4 +1,4 @@
-"""Other processors, imitated on this one: settings under which the same computation runs on other kernels.
+"""Other processors, imitated on this one: environments in which the same computation runs on other kernels.
 
   python -m tests.kernels
 
@@ -14,38 +14,29 @@ import subprocess
 import sys
 import tempfile
 import urllib.parse
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, Optional
 
 import numpy as np
 
 from tests import parity
 
 
-class Setting(NamedTuple):
-  """Environment variables, and on how many cores the process may run (None: all)."""
-  environment: Dict[str, str] = {}
-  cores: Optional[int] = None
-
-
 SETTINGS = {
-    'best': Setting(),
-    'AVX2': Setting({'ONEDNN_MAX_CPU_ISA': 'AVX2'}),
-    'SSE41': Setting({'ONEDNN_MAX_CPU_ISA': 'SSE41'}),
-    'no_onednn': Setting({'TF_ENABLE_ONEDNN_OPTS': '0'}),
-    'one_core': Setting(cores=1),
-    'no_onednn_one_core': Setting({'TF_ENABLE_ONEDNN_OPTS': '0'}, cores=1),
+    'two_threads': {'TF_NUM_INTRAOP_THREADS': '2'},
+    'two_threads_AVX2': {'TF_NUM_INTRAOP_THREADS': '2', 'ONEDNN_MAX_CPU_ISA': 'AVX2'},
+    'two_threads_SSE41': {'TF_NUM_INTRAOP_THREADS': '2', 'ONEDNN_MAX_CPU_ISA': 'SSE41'},
+    'two_threads_no_onednn': {'TF_NUM_INTRAOP_THREADS': '2', 'TF_ENABLE_ONEDNN_OPTS': '0'},
+    'one_thread': {'TF_NUM_INTRAOP_THREADS': '1'},
+    'one_thread_no_onednn': {'TF_NUM_INTRAOP_THREADS': '1', 'TF_ENABLE_ONEDNN_OPTS': '0'},
 }
 
 
-def run_parity_tests(setting: Setting, values: Optional[str] = None) -> subprocess.CompletedProcess:
+def run_parity_tests(setting: Dict[str, str], values: Optional[str] = None) -> subprocess.CompletedProcess:
   """Runs the quick parity tests in a process of their own, which keeps what it compared in the folder `values`."""
-  environment = {**os.environ, **setting.environment, **({parity.VALUES: values} if values else {})}
-  environment.pop('PYTEST_XDIST_WORKER', None)
-  cores = sorted(os.sched_getaffinity(0))[:setting.cores]
+  environment = {**os.environ, **setting, **({parity.VALUES: values} if values else {})}
   return subprocess.run(
       [sys.executable, '-m', 'pytest', '-n', '0', '-k', 'parity', '-m', 'not slow', 'tests'],
-      cwd=pathlib.Path(__file__).parents[1], env=environment, capture_output=True, text=True,
-      preexec_fn=lambda: os.sched_setaffinity(0, cores))
+      cwd=pathlib.Path(__file__).parents[1], env=environment, capture_output=True, text=True)
 
 
 def movements(folders) -> Dict[str, Dict[str, float]]:

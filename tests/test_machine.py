@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_privinfo import errors
 from tf_privinfo import machine
+from tf_privinfo import recipes
 from tf_privinfo import training
 
 _CPUINFO = 'processor\t: 0\nmodel name\t: Zen 2\nflags\t\t: fpu sse4_1 avx2{more}\n\nprocessor\t: 1\nmodel name\t: other\n'
@@ -46,3 +47,15 @@ def test_a_gpu_that_is_to_be_left_alone_is_not_told(gpu_without_libraries, two_d
   monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
   training.make_strategy(-1)
   assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize('method, cores, threads', [
+    ('dmcl', 1, 1), ('dmcl', 2, 1), ('dmcl', 4, 2), ('dmcl', 16, 6), ('modality_distillation', 2, 2)])
+def test_cores_are_divided_among_the_networks_of_a_step(monkeypatch, method, cores, threads):
+  """Those of the stage that has the fewest."""
+  monkeypatch.delenv('TF_NUM_INTRAOP_THREADS')
+  monkeypatch.setattr(machine, 'cpu_cores', lambda: cores)
+  given = []
+  monkeypatch.setattr(tf.config.threading, 'set_intra_op_parallelism_threads', given.append)
+  training.divide_cores(recipes.recipe(method, 'synthetic', 'cross_view_1', 'small'))
+  assert given == [threads]

@@ -44,6 +44,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   """
   stages = training.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
+  training.divide_cores(recipe)
   strategy = training.make_strategy(num_gpus)
   print(f'Training on {training.describe_devices()}', flush=True)
   directory = recipes.run_directory(recipe, output_dir)
@@ -162,6 +163,7 @@ def _open_finished(run_dir: str) -> runs.Run:
   """Opens a run; raises `UserError` if it has not finished."""
   run = runs.Run.open(run_dir)
   run.weights(list(run.recipe.stages)[-1])
+  training.divide_cores(run.recipe)
   return run
 
 
