@@ -121,6 +121,8 @@ def describe(run: runs.Run) -> Dict[str, Any]:
       # Another processor has other kernels and another number of threads divides sums otherwise: both round differently.
       'processor': machine.processor(),
       'cpu_cores': machine.cpu_cores(),
+      'threads_of_an_operation': (tf.config.threading.get_intra_op_parallelism_threads()
+                                  or int(os.environ.get('TF_NUM_INTRAOP_THREADS', machine.cpu_cores()))),
       'date': datetime.date.today().isoformat(),
   }
 
