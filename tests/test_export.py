@@ -193,8 +193,7 @@ def test_export_into_a_mount_point(model, mounted):
   for number in '01':
     assert export.export(*model, mounted) == mounted / '1' and served(mounted) == number
   after = mounted.stat()
-  assert [(s.st_ino, s.st_mode, s.st_uid, s.st_gid) for s in (before, after)][0] == (
-      after.st_ino, after.st_mode, after.st_uid, after.st_gid)
+  assert all(getattr(before, field) == getattr(after, field) for field in ('st_ino', 'st_mode', 'st_uid', 'st_gid'))
   assert (mounted / 'labels.txt').read_text().split() == LABELS
   assert {path.name for path in mounted.iterdir()} == {'1', 'labels.txt', 'lost+found', '.export.lock'}
   assert [path.name for path in mounted.parent.iterdir()] == ['models']

@@ -203,7 +203,7 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
     with atomic.only_process(directory / _LOCK, f'Another process is exporting into {directory}'):
       _write(directory, served, signatures, texts)
   except (OSError, tf.errors.OpError) as error:
-    reason = error.strerror if isinstance(error, OSError) else error.message
+    reason = error.strerror if isinstance(error, OSError) else error.message.split('; ')[-1]
     raise errors.UserError(f'Cannot write the SavedModel into {directory} ({reason}): pass a folder that can be '
                            'written and has room for it.') from None
   return directory / VERSION
