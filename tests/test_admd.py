@@ -416,7 +416,7 @@ import numpy as np, tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 inputs = np.load(sys.argv[2], allow_pickle=True)
 rgb, depth, pictures = tf.constant(inputs["rgb"]), tf.constant(inputs["depth"]), tf.constant(inputs["jpeg"].tolist())
-finite = tf.cast(tf.where(tf.math.is_nan(depth), 0.0, depth), tf.uint8)
+finite = tf.cast(tf.where(tf.math.is_finite(depth), depth, 0.0), tf.uint8)
 signatures = model.signatures
 answers = {"rgb": signatures["rgb"](rgb=rgb), "serving_default": signatures["serving_default"](rgb=rgb),
            "rgb_jpeg": signatures["rgb_jpeg"](rgb_jpeg=pictures),
@@ -425,12 +425,19 @@ answers = {"rgb": signatures["rgb"](rgb=rgb), "serving_default": signatures["ser
 assert set(answers) == set(signatures), set(signatures)
 alone = [signatures["auto"](rgb=rgb[i:i + 1], depth=depth[i:i + 1]) for i in range(len(rgb))]
 answers["alone"] = {key: tf.concat([answer[key] for answer in alone], axis=0) for key in alone[0]}
+for shapes in ((rgb, depth[:, :, :-1]), (tf.concat([rgb, rgb], 1), tf.concat([depth, depth], 1)), (rgb, depth[:1])):
+  try:
+    signatures["auto"](rgb=shapes[0], depth=shapes[1])
+  except tf.errors.InvalidArgumentError as error:
+    assert "is not compatible with expected shape [?,1," in error.message or "same number of samples" in error.message
+  else:
+    raise AssertionError("was answered")
 assert not any(name.startswith("tf_privinfo") for name in sys.modules)
 np.savez(sys.argv[3], **{f"{name}/{key}": value.numpy().astype("S") if key == "label" else value.numpy()
                          for name, answer in answers.items() for key, value in answer.items()})
 '''
 # The rows after the six clean test samples.
-BLACK, ONE_PIXEL, ALL_NAN = 6, 7, 8
+BLACK, ONE_PIXEL, ALL_NAN, INFINITE = 6, 7, 8, 9
 
 
 @pytest.fixture(scope='module')
@@ -439,16 +446,16 @@ def served(torn_run, networks, clips_of_test, tmp_path_factory):
   directory = tmp_path_factory.mktemp('served')
   workflow.export(str(torn_run.directory), directory / 'admd')
   batch = {modality: clip.numpy() for modality, clip in clips_of_test('0')[0].items()}
-  rgb = np.concatenate([batch['rgb'], batch['rgb'][:3]]).astype(np.uint8)
-  depth = np.concatenate([batch['depth'], batch['depth'][:3]])
-  depth[BLACK], depth[ONE_PIXEL, 0, 5, 7, 1], depth[ALL_NAN] = 0, np.nan, np.nan
+  rgb = np.concatenate([batch['rgb'], batch['rgb'][:4]]).astype(np.uint8)
+  depth = np.concatenate([batch['depth'], batch['depth'][:4]])
+  depth[BLACK], depth[ONE_PIXEL, 0, 5, 7, 1], depth[ALL_NAN], depth[INFINITE, 0, 3, 4, 2] = 0, np.nan, np.nan, -np.inf
   jpeg = np.array([[tf.io.encode_jpeg(frame).numpy() for frame in clip] for clip in rgb], dtype=object)
   np.savez(directory / 'inputs.npz', rgb=rgb, depth=depth, jpeg=jpeg)
   subprocess.run([sys.executable, '-c', CLIENT, str(directory / 'admd' / '1'), str(directory / 'inputs.npz'),
                   str(directory / 'answers.npz')], check=True, cwd=directory)
   decoded = np.stack([[tf.io.decode_jpeg(data, dct_method='INTEGER_ACCURATE').numpy() for data in clip]
                       for clip in jpeg]).astype(np.float32)
-  clean = {'rgb': tf.constant(rgb, tf.float32), 'depth': tf.constant(np.nan_to_num(depth, nan=0.0))}
+  clean = {'rgb': tf.constant(rgb, tf.float32), 'depth': tf.constant(np.nan_to_num(depth, nan=0.0, neginf=0.0))}
   expected, scores = branches(networks, clean)
   scores[ONE_PIXEL:] = 1
   expected['from_jpeg'] = sum(networks['fused']({'rgb': tf.constant(decoded)}).values()).numpy() / 2
@@ -469,11 +476,11 @@ def test_served_signatures_are_the_stages(served):
 
 
 def test_served_switch_decides_for_each_sample(served, torn_run):
-  """By its score; without depth, or with a part of it that is not a number, depth is hallucinated."""
+  """By its score; where depth is missing, or has a value that is no number or infinite, it is not used."""
   answers, expected, _ = served
   threshold = torn_run.read('switch.json')['threshold']
   switched = answers['auto/hallucinated']
-  assert switched.dtype == bool and switched.shape == (9,)
+  assert switched.dtype == bool and switched.shape == (10,)
   np.testing.assert_array_equal(switched, expected['scores'] > threshold)
   assert switched[BLACK:].all() and 0 < switched[:BLACK].sum() < BLACK
   np.testing.assert_allclose(answers['auto/fake_probability'], expected['scores'], rtol=1e-3, atol=1e-6)
@@ -485,7 +492,7 @@ def test_served_switch_decides_for_each_sample(served, torn_run):
 
 
 def test_served_decision_does_not_depend_on_the_neighbours(served):
-  """Samples answered one by one; three of nine in the batch have no depth."""
+  """Samples answered one by one; four of ten in the batch have no depth."""
   answers = served[0]
   np.testing.assert_array_equal(answers['alone/hallucinated'], answers['auto/hallucinated'])
   np.testing.assert_array_equal(answers['alone/label'], answers['auto/label'])

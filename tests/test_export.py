@@ -1,6 +1,11 @@
 """The SavedModel, loaded in another process without the project's code."""
 
+import errno
+import itertools
 import json
+import os
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -33,7 +38,25 @@ for name, signature in model.signatures.items():
       key: tf.constant(inputs[key].tolist() if key == "rgb_jpeg" else inputs[key]) for key in keywords})
   answers[name] = {"inputs": sorted(keywords), "logits": answer["logits"].numpy().tolist(),
                    "probabilities": answer["probabilities"].numpy().tolist(),
-                   "label": [text.decode() for text in answer["label"].numpy()]}
+                   "label": [text.decode() for text in answer["label"].numpy()], "refusals": {}}
+  # One input after the other has another shape; the last has only fewer samples, which the others do not.
+  for key, spec in keywords.items():
+    shape = [2, *spec.shape[1:]]
+    wrong = [[3, 2 * shape[1], *shape[2:]], [2, shape[1] // 2, *shape[2:]], [2], [2, *shape]]
+    if len(shape) > 2:
+      wrong += [shape[:2] + [56, 56, 3], shape[:2] + [3, 28, 28], shape[:4] + [4], shape[1:]]
+    for changed in wrong + [[1, *shape[1:]]] * (len(keywords) > 1):
+      request = {other: tf.zeros([2, *keywords[other].shape[1:]], keywords[other].dtype) for other in keywords}
+      try:
+        signature(**{**request, key: tf.zeros(changed, spec.dtype)})
+      except tf.errors.InvalidArgumentError as error:
+        answers[name]["refusals"][f"{key} {changed}"] = error.message
+      else:
+        answers[name]["refusals"][f"{key} {changed}"] = "was answered"
+  try:
+    signature(**{key: tf.zeros([0, *spec.shape[1:]], spec.dtype) for key, spec in keywords.items()})
+  except tf.errors.InvalidArgumentError as error:
+    answers[name]["empty"] = error.message
 assert not any(name.startswith("tf_privinfo") for name in sys.modules)
 json.dump(answers, open(sys.argv[3], "w"))
 '''
@@ -46,7 +69,7 @@ def exported(tmp_path_factory):
   recipe = settings.override(recipes.recipe('dmcl', 'nwucla', 'cross_view_1', 'tiny'), {'modalities': 'rgb,depth'})
   method = runs.build_method(recipe, 'ensemble', len(LABELS))
   run = runs.Run.create_or_resume(directory / 'run', recipe)
-  run.write('manifest.json', {'label_names': LABELS})
+  run.write('manifest.json', {'label_names': LABELS, 'samples': {}})
   (directory / 'served' / '1').mkdir(parents=True)
   (directory / 'served' / '1' / 'stale').write_text('')
   saved = export.export(run, method, directory / 'served')
@@ -67,7 +90,7 @@ def exported(tmp_path_factory):
 def test_every_subset_has_a_signature_with_the_methods_numbers(exported):
   recipe, method, _, inputs, answers = exported
   assert set(answers) == {'serving_default', 'rgb_jpeg', *('_'.join(s) for s in fusion.subsets(recipe.modalities))}
-  assert answers['serving_default'] == answers['rgb']
+  assert all(answers['serving_default'][key] == answers['rgb'][key] for key in ('inputs', 'logits', 'label'))
   for subset in fusion.subsets(recipe.modalities):
     answer = answers['_'.join(subset)]
     assert answer['inputs'] == sorted(subset)
@@ -75,6 +98,22 @@ def test_every_subset_has_a_signature_with_the_methods_numbers(exported):
     np.testing.assert_allclose(answer['logits'], logits, atol=1e-5)
     np.testing.assert_allclose(np.sum(answer['probabilities'], axis=1), 1, rtol=1e-5)
     assert answer['label'] == [LABELS[k] for k in logits.argmax(axis=1)]
+
+
+def test_every_signature_refuses_other_shapes(exported):
+  """Twice and half the frames, other sizes, channels first, a channel more, other ranks, other numbers of samples."""
+  _, _, _, _, answers = exported
+  assert [len(answers[name]['refusals']) for name in ('rgb_jpeg', 'rgb', 'rgb_depth')] == [4, 8, 18]
+  for name, answer in answers.items():
+    assert 'must be of at least one sample' in answer['empty']
+    for request, message in answer['refusals'].items():
+      key, shape = request.split(' ', 1)
+      expected = r'\[\?,8\]' if name == 'rgb_jpeg' else r'\[\?,8,28,28,3\]'
+      given = re.escape(shape.replace(' ', ''))
+      different = '(rgb and depth|depth and rgb) of a request must be of the same number of samples'
+      assert re.search(different if shape == '[1, 8, 28, 28, 3]' else
+                       fr'Shape of tensor {key} {given} is not compatible with expected shape {expected}', message), (
+                           name, request, message)
 
 
 def test_jpeg_signature_resizes_and_crops_as_evaluation_does(exported):
@@ -99,12 +138,108 @@ def test_export_does_not_replace_what_is_none(exported):
   directory = saved.parents[1]
   before = sorted(directory.iterdir())
   for taken in (directory, directory / 'inputs.npz'):
-    with pytest.raises(errors.UserError, match='no earlier export.*pass a new one'):
+    with pytest.raises(errors.UserError, match='no earlier export.*pass a new'):
       export.export(runs.Run.open(str(directory / 'run')), method, taken)
   assert sorted(directory.iterdir()) == before
 
 
 def test_export_replaces_an_older_one_as_a_whole(exported):
   saved = exported[2]
-  assert not (saved / 'stale').exists() and (saved / 'saved_model.pb').exists()
-  assert not saved.parent.with_name('served.tmp').exists()
+  assert not (saved / 'stale').exists() and export.is_complete(saved.parent)
+  assert sorted(path.name for path in saved.parent.glob('[!.]*')) == ['1', 'labels.txt']
+  assert not list(saved.parents[1].rglob('*.tmp'))
+
+
+@pytest.fixture
+def model(exported, monkeypatch):
+  """(run, method) whose SavedModel is one file with the number of the export, which spares the tracing."""
+  run, method = runs.Run.open(str(exported[2].parents[1] / 'run')), exported[1]
+  numbers = itertools.count()
+
+  def save(served, path, signatures):
+    pathlib.Path(path).mkdir(parents=True)
+    (pathlib.Path(path) / 'saved_model.pb').write_text(str(next(numbers)))
+
+  monkeypatch.setattr(export.ServedMethod, 'signatures', lambda self, modalities: {})
+  monkeypatch.setattr(tf.saved_model, 'save', save)
+  return run, method
+
+
+@pytest.fixture
+def mounted(tmp_path, monkeypatch):
+  """A folder that cannot be renamed, as a mount point, whose parent cannot be written; with what ext4 has there."""
+  folder = tmp_path / 'models'
+  (folder / 'lost+found').mkdir(parents=True)
+  folder.chmod(0o2770)
+  rename = pathlib.Path.rename
+
+  def busy(path, target):
+    if folder in (path, pathlib.Path(target)) or folder.parent == pathlib.Path(target).parent:
+      raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    return rename(path, target)
+
+  monkeypatch.setattr(pathlib.Path, 'rename', busy)
+  monkeypatch.setattr(pathlib.Path, 'replace', busy)
+  return folder
+
+
+def served(folder):
+  return (folder / '1' / 'saved_model.pb').read_text()
+
+
+def test_export_into_a_mount_point(model, mounted):
+  """The folder stays what it was; an earlier export in it is replaced."""
+  before = mounted.stat()
+  for number in '01':
+    assert export.export(*model, mounted) == mounted / '1' and served(mounted) == number
+  after = mounted.stat()
+  assert all(getattr(before, field) == getattr(after, field) for field in ('st_ino', 'st_mode', 'st_uid', 'st_gid'))
+  assert (mounted / 'labels.txt').read_text().split() == LABELS
+  assert {path.name for path in mounted.iterdir()} == {'1', 'labels.txt', 'lost+found', '.export.lock'}
+  assert [path.name for path in mounted.parent.iterdir()] == ['models']
+
+
+@pytest.mark.parametrize('error', [
+    OSError(errno.ENOSPC, 'No space left on device'), tf.errors.ResourceExhaustedError(None, None, 'No space left')])
+def test_export_that_fails(model, tmp_path, monkeypatch, error):
+  """The earlier one stays, and nothing else."""
+  export.export(*model, tmp_path / 'served')
+
+  def save(served, path, signatures):
+    pathlib.Path(path).mkdir(parents=True)
+    (pathlib.Path(path) / 'saved_model.pb').write_text('half')
+    raise error
+
+  monkeypatch.setattr(tf.saved_model, 'save', save)
+  for name in ('served', 'new'):
+    with pytest.raises(errors.UserError, match=f'Cannot write.*{name}.*No space left.*pass a folder'):
+      export.export(*model, tmp_path / name)
+  assert served(tmp_path / 'served') == '0' and not export.is_complete(tmp_path / 'new')
+  assert {path.name for path in tmp_path.rglob('*')} == {
+      'served', 'new', '1', 'saved_model.pb', 'labels.txt', '.export.lock'}
+
+
+def test_the_version_is_renamed_last_and_put_back_if_that_fails(model, tmp_path, monkeypatch):
+  export.export(*model, tmp_path)
+  rename = pathlib.Path.rename
+
+  def fail(path, target):
+    if target == tmp_path / '1' and '.export.tmp' in str(path):
+      raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return rename(path, target)
+
+  monkeypatch.setattr(pathlib.Path, 'rename', fail)
+  with pytest.raises(errors.UserError, match='Input/output error'):
+    export.export(*model, tmp_path)
+  assert served(tmp_path) == '0' and {path.name for path in tmp_path.iterdir()} == {'1', 'labels.txt', '.export.lock'}
+
+
+def test_export_over_what_a_killed_one_left(model, tmp_path):
+  """Its temporary folder, and an earlier version that was being replaced; a switch that is none of this model."""
+  for name in ('.export.tmp/1', '1.old'):
+    (tmp_path / name).mkdir(parents=True)
+    (tmp_path / name / 'saved_model.pb').write_text('half')
+  (tmp_path / 'switch.json').write_text('{}')
+  assert not export.is_complete(tmp_path)
+  export.export(*model, tmp_path)
+  assert served(tmp_path) == '0' and {path.name for path in tmp_path.iterdir()} == {'1', 'labels.txt', '.export.lock'}

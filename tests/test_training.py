@@ -16,6 +16,7 @@ from tests import native_files
 from tests import tiny_stream
 from tests.in_process import train
 from tf_privinfo import errors
+from tf_privinfo import export
 from tf_privinfo import optimizers
 from tf_privinfo import recipes
 from tf_privinfo import runs
@@ -89,6 +90,19 @@ def test_dmcl_end_to_end(dmcl_run, data_dir, capsys):
   printed = capsys.readouterr().out
   assert '| Φ (oracle: any stream right) |' in printed
   assert printed.strip().splitlines()[-1].startswith(f'Everything is in {dmcl_run.directory}')
+
+
+def test_an_export_without_its_version_is_not_trusted(dmcl_run, data_dir, monkeypatch):
+  """The folder of a model is there before its version."""
+  exported = []
+  monkeypatch.setattr(export, 'export', lambda run, model, directory: exported.append(directory))
+  directory = dmcl_run.directory / 'saved_model'
+  (directory / '1').rename(directory / '1.old')
+  try:
+    train(dmcl_run.recipe, data_dir, dmcl_run.directory.parents[2], slowly=True)
+  finally:
+    (directory / '1.old').rename(directory / '1')
+  assert exported == [directory]
 
 
 @pytest.mark.parametrize('method', ['smcl', 'cmcl', 'independent', 'random_teacher'])

@@ -59,12 +59,20 @@ def read_json(path: pathlib.Path, keys: Sequence[str] = (), kind: type = dict) -
 
 
 def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:
-  """Renames a finished directory into place, replacing an older one; none is ever there in part."""
+  """Renames a finished directory into place, replacing an older one; none is ever there in part.
+
+  If that fails, the older one stays.
+  """
   old = final.with_name(final.name + '.old')
   shutil.rmtree(old, ignore_errors=True)  # of a killed process
   if final.exists():
     final.rename(old)
-  temporary.rename(final)
+  try:
+    temporary.rename(final)
+  except OSError:
+    if old.exists():
+      old.rename(final)
+    raise
   shutil.rmtree(old, ignore_errors=True)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_privinfo import atomic
 from tf_privinfo import errors
+from tf_privinfo import jpeg
 from tf_privinfo import runs
 from tf_privinfo.configs import ClipConfig
 from tf_privinfo.datasets.preparation import frames
@@ -17,6 +18,17 @@ from tf_privinfo.methods import fusion
 
 # Servers look for numbered versions in the model's folder.
 VERSION = '1'
+# JPEG files that a request has decoded at once: what bounds its memory.
+_DECODED_AT_ONCE = 2
+# In the model's folder, where servers look for numbers only.
+_TEMPORARY, _LOCK = '.export.tmp', '.export.lock'
+# What may lie in a folder that is exported into beside hidden files: an earlier export, and the root of a volume.
+_OF_AN_EXPORT = {VERSION, f'{VERSION}.old', 'labels.txt', 'switch.json', 'lost+found'}
+
+
+def _refuse_no_samples(inputs):
+  """Kernels of convolutions differ in what they do with an empty batch, and some fail."""
+  tf.debugging.assert_positive(tf.shape(inputs)[0], 'A request must be of at least one sample.')
 
 
 class ServedMethod(tf.Module):
@@ -24,6 +36,8 @@ class ServedMethod(tf.Module):
 
   Every signature returns `logits` [B, C] (the mean of the streams it reads),
   `probabilities` [B, C] and `label` [B], the name of the most probable class.
+  It refuses inputs of another shape than it has, or of different B, with an
+  InvalidArgumentError: neither TensorFlow nor a server compares them.
 
   Args:
     method: maps {modality: clips} to {stream: logits}.
@@ -56,28 +70,45 @@ class ServedMethod(tf.Module):
 
   def _clips_signature(self, subset):
     """Takes one uint8 tensor [B, T, S, S, 3] of pixels 0..255 for each modality, by its name."""
-    config = self._config
-    shape = [None, config.frames, config.crop_size, config.crop_size, 3]
-    specs = {modality: tf.TensorSpec(shape, tf.uint8, modality) for modality in subset}
-
     def serve(**clips):
-      return self._predict(clips)
+      return self._predict(self._checked(clips))
 
-    return tf.function(serve).get_concrete_function(**specs)
+    return tf.function(serve).get_concrete_function(**{modality: self._spec(modality) for modality in subset})
+
+  def _spec(self, modality, dtype=tf.uint8):
+    config = self._config
+    return tf.TensorSpec([None, config.frames, config.crop_size, config.crop_size, 3], dtype, modality)
+
+  def _checked(self, clips):
+    """The clips, when their shapes are what the signature says and they are of the same samples, at least one."""
+    clips = {modality: tf.ensure_shape(clip, self._spec(modality).shape) for modality, clip in clips.items()}
+    first, *others = clips
+    _refuse_no_samples(clips[first])
+    for other in others:
+      tf.debugging.assert_equal(
+          tf.shape(clips[first])[0], tf.shape(clips[other])[0],
+          f'{first} and {other} of a request must be of the same number of samples.')
+    return clips
 
   def _jpeg_signature(self):
-    """Takes `rgb_jpeg`, a string tensor [B, T] of JPEG frames of any size; resizes and crops as in evaluation."""
+    """Takes `rgb_jpeg`, a string tensor [B, T] of JPEG frames; resizes and crops as in evaluation.
+
+    They may be of any size up to `frames.MAX_PIXELS` pixels, and are turned as
+    their EXIF orientation says.
+    """
     config = self._config
 
     def decode(data):
-      image = tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE')
       start = (config.frame_size - config.crop_size) // 2
-      resized = frames.resize_bilinear(image[tf.newaxis], config.frame_size)[0]
+      resized = frames.resize_bilinear(jpeg.decode(data)[tf.newaxis], config.frame_size)[0]
       return resized[start:start + config.crop_size, start:start + config.crop_size]
 
     def serve(rgb_jpeg):
-      images = tf.map_fn(decode, tf.reshape(rgb_jpeg, [-1]), fn_output_signature=tf.TensorSpec(
-          [config.crop_size, config.crop_size, 3], tf.float32))
+      rgb_jpeg = tf.ensure_shape(rgb_jpeg, [None, config.frames])
+      _refuse_no_samples(rgb_jpeg)
+      images = tf.map_fn(
+          decode, tf.reshape(rgb_jpeg, [-1]), parallel_iterations=_DECODED_AT_ONCE,
+          fn_output_signature=tf.TensorSpec([config.crop_size, config.crop_size, 3], tf.float32))
       return self._predict({'rgb': tf.reshape(images, [-1, config.frames, *images.shape[1:]])})
 
     return tf.function(serve).get_concrete_function(tf.TensorSpec([None, config.frames], tf.string, 'rgb_jpeg'))
@@ -116,21 +147,24 @@ class ServedSwitch(ServedMethod):
   def _auto_signature(self):
     """Takes `rgb` uint8 and `depth` float32, both [B, T, S, S, 3] of 0..255; depth may have NaN where it is missing.
 
+    Depth with a value that is not finite is hallucinated.
+
     Beside what all signatures return, `hallucinated` [B] bool is the decision
     and `fake_probability` [B] the score that it rests on.
     """
-    config = self._config
-    shape = [None, config.frames, config.crop_size, config.crop_size, 3]
-
     def serve(rgb, depth):
-      outputs = self._decide({'rgb': rgb, 'depth': depth})
+      outputs = self._decide(self._checked({'rgb': rgb, 'depth': depth}))
       score = outputs['fake_probability']
       hallucinated = score > self._threshold
       logits = tf.where(hallucinated, outputs['hallucinated'], outputs['trusted'])
       return {**self._answer(logits), 'hallucinated': hallucinated[:, 0], 'fake_probability': score[:, 0]}
 
-    return tf.function(serve).get_concrete_function(
-        tf.TensorSpec(shape, tf.uint8, 'rgb'), tf.TensorSpec(shape, tf.float32, 'depth'))
+    return tf.function(serve).get_concrete_function(self._spec('rgb'), self._spec('depth', tf.float32))
+
+
+def is_complete(directory: pathlib.Path) -> bool:
+  """Whether a model's folder holds a whole export: its version comes last."""
+  return (directory / VERSION / 'saved_model.pb').exists()
 
 
 def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', directory: pathlib.Path) -> pathlib.Path:
@@ -140,32 +174,62 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.Switch', director
   beside the model; the threshold of a switch in its graph, and in
   `switch.json`.
 
+  Everything is written inside the folder, which can be a mount point and keeps
+  its owner and mode, and renamed there; the version comes last. Servers pass
+  over names that are no numbers.
+
   Args:
     run: the run that trained it.
     model: with its weights: the method of a stage, or the run's switch.
-    directory: the model's folder; the SavedModel is its version `1`. An earlier
-      export is replaced as a whole.
+    directory: the model's folder; the SavedModel is its version `1`, and
+      replaces that of an earlier export.
 
   Returns:
     The folder of the SavedModel.
 
   Raises:
-    UserError: if the folder holds anything but an earlier export.
+    UserError: if the folder holds anything but an earlier export, or cannot be
+      written.
   """
-  others = {path.name for path in directory.glob('*')} - {VERSION, 'labels.txt', 'switch.json'}
-  if others or directory.is_file():
-    raise errors.UserError(f'{directory} is there and is no earlier export that could be replaced: pass a new one.')
-  label_names, switch = run.read('manifest.json')['label_names'], run.read('switch.json')
+  _refuse_what_is_no_export(directory)
+  label_names, switch = run.manifest()['label_names'], run.read('switch.json')
   if isinstance(model, adversarial.Switch):
     served = ServedSwitch(model, switch['threshold'], run.recipe.clips, label_names)
   else:
     served = ServedMethod(model, run.recipe.clips, label_names)
-  temporary = directory.with_name(directory.name + '.tmp')
-  shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
-  temporary.mkdir(parents=True)
-  tf.saved_model.save(served, str(temporary / VERSION), signatures=served.signatures(model.modalities))
-  atomic.write(temporary / 'labels.txt', '\n'.join(label_names) + '\n')
-  if switch:
-    atomic.write(temporary / 'switch.json', json.dumps(switch, indent=1))
-  atomic.replace_directory(temporary, directory)
+  signatures = served.signatures(model.modalities)
+  texts = {'labels.txt': '\n'.join(label_names) + '\n', 'switch.json': json.dumps(switch, indent=1) if switch else None}
+  try:
+    with atomic.only_process(directory / _LOCK, f'Another process is exporting into {directory}'):
+      _write(directory, served, signatures, texts)
+  except (OSError, tf.errors.OpError) as error:
+    reason = error.strerror if isinstance(error, OSError) else error.message.split('; ')[-1]
+    raise errors.UserError(f'Cannot write the SavedModel into {directory} ({reason}): pass a folder that can be '
+                           'written and has room for it.') from None
   return directory / VERSION
+
+
+def _refuse_what_is_no_export(directory):
+  if directory.exists() and not directory.is_dir():
+    raise errors.UserError(f'{directory} is a file and no earlier export that could be replaced: pass a new folder.')
+  others = {path.name for path in directory.glob('[!.]*')} - _OF_AN_EXPORT
+  if others:
+    raise errors.UserError(f'{directory} holds {min(others)} and is no earlier export that could be replaced: pass a '
+                           'new folder.')
+
+
+def _write(directory, served, signatures, texts):
+  """Writes a SavedModel and {name: text or None for no file} under other names, and renames them."""
+  temporary = directory / _TEMPORARY
+  shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
+  try:
+    tf.saved_model.save(served, str(temporary / VERSION), signatures=signatures)
+    for name, text in texts.items():
+      if text is None:
+        (directory / name).unlink(missing_ok=True)
+      else:
+        atomic.write(temporary / name, text)
+        (temporary / name).replace(directory / name)
+    atomic.replace_directory(temporary / VERSION, directory / VERSION)
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)

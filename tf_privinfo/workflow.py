@@ -85,7 +85,7 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
     switch = run.read('switch.json') or noisy_depth.choose_switch(run, source, split.validation)
     print('On the validation samples:', *noisy_depth.switch_table(switch), '', sep='\n')
   model = run.directory / 'saved_model'
-  if not model.exists():
+  if not exporting.is_complete(model):
     exporting.export(run, _deployed(run), model)
   print(f'Everything is in {run.directory}: results.json, confusion_*.png, tensorboard/, saved_model/')
 

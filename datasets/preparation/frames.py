@@ -120,8 +120,8 @@ def resize_bilinear(images, size: int) -> tf.Tensor:
   Returns:
     [T, S, S, C] float32; the aspect ratio is not kept.
   """
-  return tf.raw_ops.ResizeBilinear(
-      images=tf.cast(images, tf.float32), size=[size, size], align_corners=False, half_pixel_centers=False)
+  return tf.raw_ops.ResizeBilinear(  # gives float32 for any dtype, without a copy of the images in it
+      images=images, size=[size, size], align_corners=False, half_pixel_centers=False)
 
 
 def resize_lanczos(images, size: int) -> tf.Tensor:

@@ -68,6 +68,20 @@ def test_a_step_moves_both_players_and_not_the_depth_stream(config):
   assert logs['loss'] == logs['g_loss'] and 'accuracy/depth' not in logs
 
 
+def test_averages_of_the_discriminator_are_those_of_depth_features():
+  """Whatever RGB shows, so whatever features are hallucinated; and other depth moves them."""
+  def averages(**scales):
+    game = make_game()
+    clips, labels = make_batch()
+    game.train_step(({modality: clip * scales.get(modality, 1.0) for modality, clip in clips.items()}, labels))
+    return [v.numpy() for v in game.discriminator.non_trainable_variables]
+
+  one = averages()
+  assert len(one) == 2 * 3
+  assert all(np.array_equal(a, b) for a, b in zip(one, averages(rgb=0.3), strict=True))
+  assert not any(np.array_equal(a, b) for a, b in zip(one, averages(depth=0.3), strict=True))
+
+
 def test_both_players_answer_the_same_position():
   """Each takes the gradient at the weights that both had before the step."""
   game = make_game(PLAIN, lambda factor: tf.keras.optimizers.SGD(factor * 0.1))

@@ -72,6 +72,19 @@ def test_smcl_losers_do_not_learn():
   assert changed(method, before) == {m: m == winner for m in method.modalities}
 
 
+def test_cmcl_chooses_and_learns_by_the_confident_criterion():
+  """Modality 1 has the lower cross entropy, but 0 wins, since as a loser it would be too sure; 1 learns to be unsure."""
+  method = make(multiple_choice.CMCL, new_stream=new_tiny)
+  logits, labels = tf.constant([[[6.0, 7.5, 0, 0, 0]], [[0.5, 0, 0, 0, 0]]]), tf.constant([0])
+  log_p = tf.nn.log_softmax(logits).numpy()[:, 0]
+  hard, uniform = -log_p[:, 0], -log_p.mean(axis=1) - np.log(CLASSES)
+  [winner] = method.choose(tf.constant(hard)[:, np.newaxis], logits).numpy()
+  assert hard[1] < hard[0] and winner == 0
+  terms = method.terms(labels, logits, tf.constant([winner]))
+  np.testing.assert_allclose(terms['hard'], [[hard[0]], [0]], rtol=1e-5)
+  np.testing.assert_allclose(terms['uniform'], [[0], [uniform[1]]], rtol=1e-4)
+
+
 def test_independent_networks_do_not_see_each_other():
   """A network trained beside another one ends exactly as it does alone."""
   together, alone = make(multiple_choice.Independent), make(multiple_choice.Independent, ('rgb',))

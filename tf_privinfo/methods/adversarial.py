@@ -161,7 +161,7 @@ class Switch(tf.keras.Model):
     'hallucinated' [B, C]: logits of RGB and `hall`, which do not depend on depth;
     'fake_probability' [B, 1]: the discriminator's belief that the depth
     features are none, the mean over the frames; 1 where depth is missing: it
-    has a NaN, or one colour all over, such as zeros;
+    has a value that is not finite, or one colour all over, such as zeros;
     'depth_features', 'hall_features' [B, D]: their means over the frames.
 
   Args:
@@ -186,11 +186,11 @@ class Switch(tf.keras.Model):
 
   def call(self, clips):
     depth_clips = tf.cast(clips['depth'], tf.float32)
-    nan = tf.math.is_nan(depth_clips)
-    depth_clips = tf.where(nan, 0.0, depth_clips)
+    finite = tf.math.is_finite(depth_clips)
+    depth_clips = tf.where(finite, depth_clips, 0.0)
     pixels = [1, 2, 3]
     one_colour = tf.reduce_all(tf.reduce_max(depth_clips, pixels) == tf.reduce_min(depth_clips, pixels), axis=-1)
-    missing = one_colour | tf.reduce_any(nan, axis=[*pixels, 4])
+    missing = one_colour | ~tf.reduce_all(finite, axis=[*pixels, 4])
     rgb = self.streams['rgb'](clips['rgb'])
     depth, hall = self.streams['depth'].end_points(depth_clips), self.streams['hall'].end_points(clips['rgb'])
     frames = depth_clips.shape[1]
