@@ -239,7 +239,7 @@ TABLE = [
     (nothing, CONVERT, [*PAIRS, '--encoding=hha', '--camera_height=inf'], '--camera_height'),
     (nothing, CONVERT, [*PAIRS, '--columns=part'], "'part'", 'part=block'),
     (nothing, CONVERT, [*PAIRS, '--pairs=nowhere.csv'], 'nowhere.csv'),
-    (nothing, CONVERT, [*PAIRS, '--pairs=.'], '.', '--pairs'),
+    (nothing, CONVERT, [*PAIRS, '--pairs=.'], '.', 'is a folder'),
     (text('pairs.csv', b'\xff\xfe\x00part'), CONVERT, PAIRS, 'pairs.csv', 'UTF-8'),
     (text('pairs.csv', 'a,b\n1,2\n'), CONVERT, PAIRS, 'pairs.csv', '--columns'),
     (table_of(), CONVERT, PAIRS, 'pairs.csv', "'train'"),
@@ -304,7 +304,7 @@ def test_one_sentence(ends, number):
   assert all(word in err for word in words), f'{argv}: {err}'
   made = {name for name, content in after.items() if content is not None and before.get(name) != content}
   # Of a run that has not begun there are whole files, from which the same command goes on.
-  assert all(name.endswith(('/recipe.yaml', '/manifest.json')) for name in made), made
+  assert all(name.endswith(('/recipe.yaml', '/manifest.json', '/data.json', '/run.lock')) for name in made), made
   assert before.keys() <= after.keys()
 
 

@@ -177,7 +177,7 @@ def test_early_stopping_and_best_weights(data_dir, source, tmp_path, monkeypatch
   scripted = iter([0.2, 0.5, 0.5, 0.4, 0.3, 0.9])
   monkeypatch.setattr(training, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
   recipe = make_recipe(modalities='rgb', **{'stages.ensemble.epochs': 9, 'stages.ensemble.early_stopping_patience': 2})
-  run = runs.Run.create_or_resume(tmp_path / 'run', recipe, resume=True)
+  run = runs.Run.create_or_resume(tmp_path / 'run', recipe)
   files = list((data_dir / 'prepared').rglob('*view_1_*.tfrecord*'))
   assert files
   hidden = [path.rename(path.with_name('hidden-' + path.name)) for path in files]
