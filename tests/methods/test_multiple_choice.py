@@ -72,6 +72,13 @@ def test_smcl_losers_do_not_learn():
   assert changed(method, before) == {m: m == winner for m in method.modalities}
 
 
+@pytest.mark.parametrize('cls', [multiple_choice.DMCL, multiple_choice.SMCL, multiple_choice.Independent])
+def test_the_lowest_cross_entropy_wins_and_of_equals_the_first(cls):
+  method = make(cls, ('rgb', 'depth', 'flow'), new_stream=new_tiny)
+  hard = tf.constant([[3.0, 1.0, 2.0], [2.0, 1.0, 0.5], [1.0, 2.0, 0.5]])
+  assert method.choose(hard, None).numpy().tolist() == [2, 0, 1]
+
+
 def test_cmcl_chooses_and_learns_by_the_confident_criterion():
   """Modality 1 has the lower cross entropy, but 0 wins, since as a loser it would be too sure; 1 learns to be unsure."""
   method = make(multiple_choice.CMCL, new_stream=new_tiny)

@@ -200,6 +200,17 @@ def test_moddrop_drops_values_around_the_mean_and_whole_modalities():
   assert 0.78 < of_sample[of_sample > 0].mean() < 0.82 and of_sample[of_sample > 0].min() > 0.6
 
 
+def test_moddrop_draws_apart_for_every_modality(monkeypatch):
+  """RGB and depth of a sample lose different values."""
+  method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', new_tiny)
+  method.compile(optimizer=tf.keras.optimizers.SGD(0.0))
+  seen = {}
+  monkeypatch.setattr(two_stream.FusedStreams, 'objective', lambda self, clips, labels: seen.update(clips))
+  clips, labels = make_batch()
+  method.objective({'rgb': clips['rgb'], 'depth': clips['rgb']}, labels)
+  assert not np.array_equal(seen['rgb'], seen['depth'])
+
+
 def test_moddrop_draws_anew_in_every_step_and_the_same_after_a_restart():
   def losses_of(steps, start=0):
     method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', new_tiny, seed=5)
