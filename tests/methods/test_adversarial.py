@@ -183,12 +183,13 @@ def test_switch_gives_both_branches_and_a_score(switch):
   np.testing.assert_allclose(alone['fake_probability'][0], outputs['fake_probability'][1], atol=1e-5)
 
 
-def test_missing_depth_has_score_one_and_finite_logits(switch):
+@pytest.mark.parametrize('no_number', [np.nan, np.inf, -np.inf])
+def test_missing_depth_has_score_one_and_finite_logits(switch, no_number):
   clips, _ = make_batch()
   depth = clips['depth'].numpy()
   depth[0] = 0
   depth[1] = (123.68, 116.779, 103.939)
-  depth[2, 1, 3, 4, 0] = np.nan
+  depth[2, 1, 3, 4, 0] = no_number
   depth[3, :2] = 0  # one frame is left
   outputs = switch({'rgb': clips['rgb'], 'depth': tf.constant(depth)})
   scores = outputs['fake_probability'].numpy()[:, 0]

@@ -151,12 +151,14 @@ def test_one_step_on_two_devices_equals_one_device(two_devices):
 
   def step(strategy):
     with strategy.scope():
-      method = make(two_stream.Hallucination, ['rgb', 'depth', 'hall'], new_stream=new_tiny, frozen=('rgb', 'depth'))
+      method = make(two_stream.Hallucination, ['rgb', 'depth', 'hall'], 'none', new_tiny, frozen=('rgb', 'depth'),
+                    config=HallucinationConfig(map_weight=10.0))  # makes the sum most of the loss
       method.compile(optimizer=tf.keras.optimizers.SGD(1e-2))
       method.optimizer.build(method.trainable_variables)
     data = tf.data.Dataset.from_tensor_slices(make_batch()).batch(4)
-    losses = method.fit(data, verbose=0).history['loss']
-    return losses[0], [v.numpy() for v in method.streams['hall'].trainable_variables]
+    history = method.fit(data, verbose=0).history
+    assert history['loss_maps/hall'][0] > 1
+    return history['loss'][0], [v.numpy() for v in method.streams['hall'].trainable_variables]
 
   loss, weights = step(tf.distribute.get_strategy())
   loss_of_two, weights_of_two = step(two_devices)
