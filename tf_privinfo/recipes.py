@@ -59,8 +59,6 @@ VARIANTS = {
 }
 # Characters of a directory's name before its checksum.
 _LONGEST_NAME = 160
-# AMD EPYC with AVX2 instructions, 2026-11-26 (docs/speed.md).
-_MINUTES_ON_TWO_CORES = {('dmcl', 'synthetic', 'small'): 8}
 # Streams that are not named after the modality they read.
 _READS = {'hall': 'rgb', 'rgb_2': 'rgb', 'autoencoder': 'rgb'}
 
@@ -292,12 +290,6 @@ _THESIS_LEARNING_RATE = 1e-3 / 1.28e-3
 def methods(dataset: str) -> List[str]:
   """The methods that a dataset has recipes of."""
   return list(_OBJECT_STAGES if dataset in OBJECTS else _VIDEO_STAGES)
-
-
-def expected_minutes(result: Recipe) -> Optional[int]:
-  """How long a recipe takes on two cores, rendering and evaluation included, where that was measured; else None."""
-  names = result.method, result.dataset, result.preset
-  return None if overrides(result) else _MINUTES_ON_TWO_CORES.get(names)
 
 
 def default_preset(dataset: str) -> str:

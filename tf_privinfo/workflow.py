@@ -47,9 +47,6 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   training.divide_cores(recipe)
   strategy = training.make_strategy(num_gpus)
   print(f'Training on {training.describe_devices()}', flush=True)
-  minutes = recipes.expected_minutes(recipe)
-  if minutes:
-    print(f'It takes about {minutes} minutes on two cores.', flush=True)
   directory = recipes.run_directory(recipe, output_dir)
   if not resume:
     runs.set_aside(directory)
