@@ -302,7 +302,8 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       config = dataclasses.replace(config, beam_options=options)
     self._records, self._on_beam = records, beam_options is not None
     tfds.disable_progress_bar()  # it has one for each partition
-    self._progress = progress_bars.bar(total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam)
+    self._progress = progress_bars.bar(
+        total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam)
     with self._progress, contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
       # There is nothing to download, but the folder for it is made.
       self.download_and_prepare(download_dir=self._samples_folder / 'downloads', download_config=config)

@@ -10,7 +10,8 @@ from tf_privinfo import machine
 from tf_privinfo import recipes
 from tf_privinfo import training
 
-_CPUINFO = 'processor\t: 0\nmodel name\t: Zen 2\nflags\t\t: fpu sse4_1 avx2{more}\n\nprocessor\t: 1\nmodel name\t: other\n'
+_CPUINFO = ('processor\t: 0\nmodel name\t: Zen 2\nflags\t\t: fpu sse4_1 avx2{more}\n\n'
+            'processor\t: 1\nmodel name\t: other\n')
 
 
 @pytest.mark.parametrize('more, name', [('', 'Zen 2 (AVX2)'), (' avx512f', 'Zen 2 (AVX-512)')])

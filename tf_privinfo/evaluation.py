@@ -115,10 +115,11 @@ def describe(run: runs.Run) -> Dict[str, Any]:
   recipe = run.recipe
   return {
       **{field: getattr(recipe, field) for field in ('method', 'dataset', 'protocol', 'preset', 'variant', 'seed')},
-      'versions': {'tf_privinfo': tf_privinfo.__version__, 'python': platform.python_version(), 'keras': metadata.version(_KERAS),
+      'versions': {'tf_privinfo': tf_privinfo.__version__, 'python': platform.python_version(),
+                   'keras': metadata.version(_KERAS),
                    **{package: metadata.version(package) for package in _VERSIONS}},
       'devices': [device.device_type for device in tf.config.list_logical_devices()],
-      # Another processor has other kernels and another number of threads divides sums otherwise: both round differently.
+      # Other processors have other kernels, and other numbers of threads divide sums otherwise: both round differently.
       'processor': machine.processor(),
       'cpu_cores': machine.cpu_cores(),
       'threads_of_an_operation': (tf.config.threading.get_intra_op_parallelism_threads()

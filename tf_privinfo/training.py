@@ -26,8 +26,9 @@ from tf_privinfo.methods import prediction
 from tf_privinfo.networks import slim_checkpoint
 
 
-_NO_GPU_LIBRARIES = ("Install the CUDA libraries with pip install -c constraints.txt -e '.[gpu]', beside NVIDIA's driver "
-                     '525.60.13 or newer; --num_gpus=0 trains on the CPU.')
+_NO_GPU_LIBRARIES = (
+    "Install the CUDA libraries with pip install -c constraints.txt -e '.[gpu]', beside NVIDIA's driver 525.60.13 or "
+    'newer; --num_gpus=0 trains on the CPU.')
 
 
 def divide_cores(recipe: recipes.Recipe) -> None:
