@@ -68,6 +68,21 @@ def test_a_step_moves_both_players_and_not_the_depth_stream(config):
   assert logs['loss'] == logs['g_loss'] and 'accuracy/depth' not in logs
 
 
+def test_moving_averages_of_the_discriminator_follow_depth_features_alone():
+  """They are the same after a step with other RGB frames, so the features of `hall` leave them alone."""
+  averages = []
+  for scale in (1.0, 0.3):
+    game = make_game(BATCH_NORM)
+    before = [v.numpy() for v in game.discriminator.non_trainable_variables]
+    clips, labels = make_batch()
+    game.train_step(({**clips, 'rgb': scale * clips['rgb']}, labels))
+    averages.append([v.numpy() for v in game.discriminator.non_trainable_variables])
+  assert len(before) == 6  # a mean and a variance of each layer
+  for old, one, other in zip(before, *averages, strict=True):
+    assert not np.array_equal(old, one)
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_both_players_answer_the_same_position():
   """Each takes the gradient at the weights that both had before the step."""
   game = make_game(PLAIN, lambda factor: tf.keras.optimizers.SGD(factor * 0.1))

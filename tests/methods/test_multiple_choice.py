@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests import tiny_stream
 from tf_privinfo import checks
+from tf_privinfo import losses
 from tf_privinfo import optimizers
 from tf_privinfo import recipes
 from tf_privinfo import runs
@@ -70,6 +71,20 @@ def test_smcl_losers_do_not_learn():
   logs = method.train_step(make_batch(method.modalities, size=1))
   winner = max(method.modalities, key=lambda m: float(logs[f'wins/{m}']))
   assert changed(method, before) == {m: m == winner for m in method.modalities}
+
+
+def test_cmcl_chooses_by_the_confident_criterion_and_losers_learn_to_be_unsure():
+  """Network 1 has the lower cross entropy, but network 0 is far surer, so it would cost more as a loser."""
+  method = make(multiple_choice.CMCL, new_stream=new_tiny)
+  logits = tf.constant([[[5.0, 7.0, -9.0, -9.0, -9.0]], [[1.0, 0.5, 0.0, 0.0, 0.0]]])
+  labels = tf.constant([0])
+  hard = losses.cross_entropy(labels, logits)
+  assert hard[1, 0] < hard[0, 0]
+  winners = method.choose(hard, logits)
+  np.testing.assert_array_equal(winners, [0])
+  terms = method.terms(labels, logits, winners)
+  np.testing.assert_allclose(terms['hard'], [hard[0], [0]])
+  np.testing.assert_allclose(terms['uniform'], [[0], losses.uniform_divergence(logits)[1]])
 
 
 def test_independent_networks_do_not_see_each_other():
