@@ -77,6 +77,15 @@ def test_half_of_ntu120_trains_and_all_of_it_tests(protocol):
   assert len(mini.train) == len(set(mini.train)) == 120 * int(len(whole.train) / 2 / 120)
 
 
+def test_ntu120_cross_subject_trains_on_the_published_performers():
+  names = [f'S001C001P{performer:03d}R001A{action:03d}' for performer in range(1, 107) for action in (1, 120)]
+  split = protocols.split('ntu120', 'cross_subject', names, 0)
+  assert sorted({protocols.parse_ntu_name(name).performer for name in split.train}) == [
+      1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50, 52, 53, 54, 55, 56,
+      57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103]
+  assert len(split.train) == 2 * 53 and len(split.test) == 2 * 53
+
+
 def test_ntu120_cross_setup():
   split = protocols.split('ntu120', 'cross_setup', _ntu120_names())
   assert {name[:4] for name in split.train + split.validation} == {'S002', 'S018'}

@@ -10,7 +10,7 @@ from tf_privinfo import losses
 from tf_privinfo import optimizers
 from tf_privinfo import recipes
 from tf_privinfo import runs
-from tf_privinfo.configs import R2Plus1DConfig
+from tf_privinfo.configs import LoserConfig, R2Plus1DConfig
 from tf_privinfo.methods import multiple_choice
 from tf_privinfo.networks import r2plus1d
 
@@ -73,6 +73,23 @@ def test_smcl_losers_do_not_learn():
   assert changed(method, before) == {m: m == winner for m in method.modalities}
 
 
+@pytest.mark.parametrize('cls', [multiple_choice.DMCL, multiple_choice.SMCL, multiple_choice.Independent])
+def test_the_lowest_cross_entropy_wins_and_the_first_of_equal_ones(cls):
+  method = make(cls, ('rgb', 'depth', 'flow'), new_stream=new_tiny)
+  hard = tf.constant([[2.0, 1.0, 3.0], [1.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
+  np.testing.assert_array_equal(method.choose(hard, None), [1, 0, 1])
+
+
+@pytest.mark.parametrize('cls', [multiple_choice.DMCL, multiple_choice.SMCL])
+def test_batch_statistics_of_winners_and_losers_are_tracked(cls):
+  method = make(cls, new_stream=new_tiny)
+  before = {m: [v.numpy() for v in method.streams[m].non_trainable_variables] for m in method.modalities}
+  method.train_step(make_batch(method.modalities, size=1))
+  for m in method.modalities:
+    for old, variable in zip(before[m], method.streams[m].non_trainable_variables, strict=True):
+      assert not np.array_equal(old, variable), variable.name
+
+
 def test_cmcl_chooses_by_the_confident_criterion_and_losers_learn_to_be_unsure():
   """Network 1 has the lower cross entropy, but network 0 is far surer, so it would cost more as a loser."""
   method = make(multiple_choice.CMCL, new_stream=new_tiny)
@@ -111,6 +128,17 @@ def test_dmcl_teacher_gets_no_gradient_from_its_students():
   assert not gradient[0].any() and gradient[1].any()
 
 
+def test_dmcl_and_random_teacher_have_the_loser_loss_that_they_are_given():
+  loser = LoserConfig(0.25, 0.5, 3.0, squared_temperature=False, student_at_temperature=False)
+  logits, labels = tf.random.stateless_normal([2, 3, CLASSES], [1, 1]), tf.constant([0, 1, 2])
+  winners = tf.constant([0, 1, 0])
+  expected = losses.distillation_terms(labels, logits, winners, loser)
+  for cls in (multiple_choice.DMCL, multiple_choice.RandomTeacher):
+    terms = make(cls, new_stream=new_tiny, loser=loser).terms(labels, logits, winners)
+    for name in cls.TERMS:
+      np.testing.assert_allclose(terms[name], expected[name], rtol=1e-6)
+
+
 def test_random_teacher_is_a_function_of_seed_and_step():
   method = make(multiple_choice.RandomTeacher, ('rgb', 'depth', 'flow'), seed=5)
   hard = tf.zeros([3, 300])
@@ -119,6 +147,14 @@ def test_random_teacher_is_a_function_of_seed_and_step():
   assert np.all(np.bincount(first, minlength=3) > 60)
   method.optimizer.iterations.assign_add(1)
   assert not np.array_equal(first, method.choose(hard, None))
+
+
+def test_random_teachers_of_replicas_are_drawn_apart(two_devices):
+  with two_devices.scope():
+    method = make(multiple_choice.RandomTeacher, new_stream=new_tiny)
+  drawn = two_devices.run(lambda: method.choose(tf.zeros([2, 300]), None))
+  first, second = two_devices.experimental_local_results(drawn)
+  assert not np.array_equal(first, second)
 
 
 def test_the_largest_seed_of_a_recipe_draws_teachers_and_weights_of_every_stage():
