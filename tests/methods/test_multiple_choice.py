@@ -56,7 +56,10 @@ def snapshot(method):
 def test_any_number_and_names_of_modalities(cls):
   """In a graph."""
   method = make(cls, ('thermal', 'audio', 'rgb', 'lidar'), new_stream=new_tiny)
+  kernels = [layer.kernel.numpy() for m in method.modalities for layer in (
+      method.streams[m].bottleneck, method.streams[m].classifier)]
   logs = tf.function(method.train_step)(make_batch(method.modalities))
+  assert float(logs['loss_l2']) == pytest.approx(1e-4 / 2 * sum(np.sum(kernel**2) for kernel in kernels), rel=1e-5)
   assert np.isfinite(logs['loss'])
   assert sum(float(logs[f'wins/{m}']) for m in method.modalities) == pytest.approx(1)
   assert set(method({'audio': make_batch(['audio'])[0]['audio']})) == {'audio'}

@@ -218,14 +218,16 @@ def test_moddrop_draws_anew_in_every_step_and_the_same_after_a_restart():
 
 
 def test_moddrop_drops_apart_in_every_modality_and_replica(two_devices, monkeypatch):
-  """Each of the four clips has its own draw."""
+  """Each of the four clips has its own draw; what is dropped has the mean colour that its stream subtracts."""
   monkeypatch.setattr(two_stream.FusedStreams, 'objective', lambda self, clips, labels: clips)
   with two_devices.scope():
     method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', new_tiny)
   white = tf.fill([4, 3, 16, 16, 3], 255.0)
   dropped = two_devices.run(lambda: method.objective({'rgb': white, 'depth': white}, None))
-  clips = [clip.numpy().tobytes() for m in dropped for clip in two_devices.experimental_local_results(dropped[m])]
-  assert len(clips) == len(set(clips)) == 4
+  clips = [clip.numpy() for m in dropped for clip in two_devices.experimental_local_results(dropped[m])]
+  assert len(clips) == len({clip.tobytes() for clip in clips}) == 4
+  for clip in clips:
+    np.testing.assert_allclose(clip.min(axis=(0, 1, 2, 3)), NETWORK.input_mean, rtol=1e-5)
 
 
 def test_hallucination_on_objects_sums_its_terms():
