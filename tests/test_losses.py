@@ -99,6 +99,14 @@ def test_step_3_parity():
   assert tape.gradient(loss, teacher_maps) is None  # the teacher is frozen
 
 
+def test_hallucination_is_float32_for_maps_of_low_precision():
+  """A sum of many squares would lose its digits."""
+  maps = tf.cast(tf.random.stateless_normal([2, 3, 4, 4, 8], [1, 2]), tf.bfloat16)
+  distances = losses.hallucination(maps[0], maps[1])
+  assert distances.dtype == tf.float32
+  np.testing.assert_array_equal(distances, losses.hallucination(*tf.unstack(tf.cast(maps, tf.float32))))
+
+
 def test_step_3_of_the_thesis_leaves_the_student_at_temperature_1():
   """Eqs. 3.5 - 3.7 written out in NumPy."""
   rng = np.random.default_rng(1)

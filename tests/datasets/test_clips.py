@@ -513,3 +513,12 @@ def test_training_clips_with_noisy_depth_beside_the_clean(coded):
   spoiled = noisy.pop('noisy_depth')
   _assert_same(noisy, plain)
   assert np.abs(spoiled - plain['depth']).max() > 0 and spoiled.shape == plain['depth'].shape
+
+
+def test_noise_of_training_clips_has_the_centre_of_the_dataset(coded, monkeypatch):
+  monkeypatch.setattr(noise, 'random_speckle', lambda clip, seed, centre: tf.cast(clip, tf.float32) + centre)
+  config = ClipConfig(frame_size=32, crop_size=16, noise_centre=(30.0, 20.5, 10.0))
+  clip, _, _ = _collect(clips.training_clips(
+      _videos(coded, _names(2), ('depth',)), config, seed=1, epochs=[0], batch_size=2, noisy_depth=True))
+  np.testing.assert_array_equal(clip['noisy_depth'] - clip['depth'], np.broadcast_to(
+      config.noise_centre, clip['depth'].shape))

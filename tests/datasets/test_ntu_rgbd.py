@@ -75,6 +75,22 @@ def test_half_of_ntu120_trains_and_all_of_it_tests(protocol):
   mini = protocols.split('ntu120_mini', protocol, names)
   assert set(mini.train) < set(whole.train) and mini[1:] == whole[1:]
   assert len(mini.train) == len(set(mini.train)) == 120 * int(len(whole.train) / 2 / 120)
+  version = 1 + list(protocols.PROTOCOLS['ntu120_mini']).index(protocol)
+  assert mini.train == protocols.half_of_each_class(sorted(whole.train), version)  # whatever order holding out leaves
+
+
+def test_ntu120_cross_subject_trains_on_the_published_performers():
+  names = [f'S001C001P{performer:03d}R001A{action:03d}' for performer in range(1, 107) for action in (1, 120)]
+  split = protocols.split('ntu120', 'cross_subject', names, 0)
+  assert sorted({protocols.parse_ntu_name(name).performer for name in split.train}) == [
+      1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50, 52, 53, 54, 55, 56,
+      57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103]
+  assert len(split.train) == 2 * 53 and len(split.test) == 2 * 53
+
+
+@pytest.mark.parametrize('dataset', ['ntu60', 'ntu60_mini', 'ntu120', 'ntu120_mini'])
+def test_default_protocol_is_cross_subject(dataset):
+  assert protocols.resolve(dataset, None) == 'cross_subject'
 
 
 def test_ntu120_cross_setup():

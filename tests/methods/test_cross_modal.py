@@ -24,10 +24,11 @@ def make_autoencoder():
 
 
 def test_reconstruction_minimises_the_squared_error():
-  """With a network that maps colours alone."""
+  """With a network that maps colours alone, in training mode."""
   tf.keras.utils.set_random_seed(0)
   network = tf.keras.Sequential(
-      [tf.keras.layers.Rescaling(1 / 255), tf.keras.layers.Dense(3), tf.keras.layers.Rescaling(255.0)])
+      [tf.keras.layers.Rescaling(1 / 255), tf.keras.layers.BatchNormalization(), tf.keras.layers.Dense(3),
+       tf.keras.layers.Rescaling(255.0)])
   clips, labels = make_clips(), tf.zeros([4], tf.int32)
   network(clips['rgb'])
   method = cross_modal.Reconstruction({'autoencoder': network}, reads={'autoencoder': 'rgb'})

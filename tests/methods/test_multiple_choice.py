@@ -6,10 +6,11 @@ import tensorflow as tf
 
 from tests import tiny_stream
 from tf_privinfo import checks
+from tf_privinfo import losses
 from tf_privinfo import optimizers
 from tf_privinfo import recipes
 from tf_privinfo import runs
-from tf_privinfo.configs import R2Plus1DConfig
+from tf_privinfo.configs import LoserConfig, R2Plus1DConfig
 from tf_privinfo.methods import multiple_choice
 from tf_privinfo.networks import r2plus1d
 
@@ -55,7 +56,10 @@ def snapshot(method):
 def test_any_number_and_names_of_modalities(cls):
   """In a graph."""
   method = make(cls, ('thermal', 'audio', 'rgb', 'lidar'), new_stream=new_tiny)
+  kernels = [layer.kernel.numpy() for m in method.modalities for layer in (
+      method.streams[m].bottleneck, method.streams[m].classifier)]
   logs = tf.function(method.train_step)(make_batch(method.modalities))
+  assert float(logs['loss_l2']) == pytest.approx(1e-4 / 2 * sum(np.sum(kernel**2) for kernel in kernels), rel=1e-5)
   assert np.isfinite(logs['loss'])
   assert sum(float(logs[f'wins/{m}']) for m in method.modalities) == pytest.approx(1)
   assert set(method({'audio': make_batch(['audio'])[0]['audio']})) == {'audio'}
@@ -92,6 +96,16 @@ def test_cmcl_chooses_and_learns_by_the_confident_criterion():
   np.testing.assert_allclose(terms['uniform'], [[0], [uniform[1]]], rtol=1e-4)
 
 
+@pytest.mark.parametrize('cls', [multiple_choice.DMCL, multiple_choice.SMCL])
+def test_batch_statistics_of_winners_and_losers_are_tracked(cls):
+  method = make(cls, new_stream=new_tiny)
+  before = {m: [v.numpy() for v in method.streams[m].non_trainable_variables] for m in method.modalities}
+  method.train_step(make_batch(method.modalities, size=1))
+  for m in method.modalities:
+    for old, variable in zip(before[m], method.streams[m].non_trainable_variables, strict=True):
+      assert not np.array_equal(old, variable), variable.name
+
+
 def test_independent_networks_do_not_see_each_other():
   """A network trained beside another one ends exactly as it does alone."""
   together, alone = make(multiple_choice.Independent), make(multiple_choice.Independent, ('rgb',))
@@ -116,6 +130,17 @@ def test_dmcl_teacher_gets_no_gradient_from_its_students():
   assert not gradient[0].any() and gradient[1].any()
 
 
+def test_dmcl_and_random_teacher_have_the_loser_loss_that_they_are_given():
+  loser = LoserConfig(0.25, 0.5, 3.0, squared_temperature=False, student_at_temperature=False)
+  logits, labels = tf.random.stateless_normal([2, 3, CLASSES], [1, 1]), tf.constant([0, 1, 2])
+  winners = tf.constant([0, 1, 0])
+  expected = losses.distillation_terms(labels, logits, winners, loser)
+  for cls in (multiple_choice.DMCL, multiple_choice.RandomTeacher):
+    terms = make(cls, new_stream=new_tiny, loser=loser).terms(labels, logits, winners)
+    for name in cls.TERMS:
+      np.testing.assert_allclose(terms[name], expected[name], rtol=1e-6)
+
+
 def test_random_teacher_is_a_function_of_seed_and_step():
   method = make(multiple_choice.RandomTeacher, ('rgb', 'depth', 'flow'), seed=5)
   hard = tf.zeros([3, 300])
@@ -124,6 +149,14 @@ def test_random_teacher_is_a_function_of_seed_and_step():
   assert np.all(np.bincount(first, minlength=3) > 60)
   method.optimizer.iterations.assign_add(1)
   assert not np.array_equal(first, method.choose(hard, None))
+
+
+def test_random_teachers_of_replicas_are_drawn_apart(two_devices):
+  with two_devices.scope():
+    method = make(multiple_choice.RandomTeacher, new_stream=new_tiny)
+  drawn = two_devices.run(lambda: method.choose(tf.zeros([2, 300]), None))
+  first, second = two_devices.experimental_local_results(drawn)
+  assert not np.array_equal(first, second)
 
 
 def test_the_largest_seed_of_a_recipe_draws_teachers_and_weights_of_every_stage():

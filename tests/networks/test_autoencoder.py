@@ -82,6 +82,27 @@ def test_everything_learns_but_the_encoders_classifier():
   assert kept - moving == {v.ref() for v in network.encoder.classifier.variables} and len(kept - moving) == 2
 
 
+def test_training_moves_all_moving_averages():
+  network = autoencoder.Autoencoder(SMALL)
+  clips = tf.random.stateless_uniform([2, 1, 64, 64, 3], [1, 2], 0, 255)
+  network(clips)
+  moving = [v for v in network.variables if 'moving' in v.name]
+  before = [v.numpy() for v in moving]
+  network(clips, training=True)
+  assert not any(np.array_equal(variable, old) for variable, old in zip(moving, before))
+
+
+def test_moving_averages_of_the_decoder():
+  """They keep 0.95 of what they were, and the variance is unbiased."""
+  layer = autoencoder.Decoder(width=1)
+  inputs = tf.random.stateless_normal([2, 3, 3, 4], [1, 2])
+  layer(inputs, training=True)
+  maps = layer.convs[0](inputs).numpy()
+  np.testing.assert_allclose(layer.norms[0].moving_mean, 0.05 * maps.mean((0, 1, 2)), rtol=1e-3, atol=1e-6)
+  np.testing.assert_allclose(
+      layer.norms[0].moving_variance, 0.95 + 0.05 * maps.var((0, 1, 2), ddof=1), rtol=1e-5)
+
+
 def test_config_round_trip():
   network = autoencoder.Autoencoder(SMALL)
   clips = tf.zeros([1, 1, 32, 32, 3])

@@ -209,6 +209,16 @@ def test_batch_norm_at_test_time():
   np.testing.assert_allclose(alone, network(tf.concat([real[:3], 100 * real], axis=0))[:3], rtol=1e-5, atol=1e-6)
 
 
+def test_moving_averages_keep_997_of_1000():
+  network = discriminator.Discriminator(4, DiscriminatorConfig(frame_index=False, hidden=(8, 6)))
+  features = tf.random.stateless_normal([10, 3], [1, 2])
+  network(features, training=True)
+  layer = network.hidden[0]
+  outputs = layer.dense(features).numpy()
+  np.testing.assert_allclose(layer.norm.moving_mean, 0.003 * outputs.mean(axis=0), rtol=1e-3, atol=1e-7)
+  np.testing.assert_allclose(layer.norm.moving_variance, 0.997 + 0.003 * outputs.var(axis=0), rtol=1e-5)
+
+
 def test_two_devices_normalise_as_one(two_devices):
   """The same gradients as on one device, from replicas whose features differ."""
   config = DiscriminatorConfig(hidden=(8, 6))

@@ -63,6 +63,21 @@ def test_units_equal_plain_3d_convolutions():
   np.testing.assert_allclose(tf.reshape(folded, plain.shape), plain, atol=2e-6)
 
 
+def test_initial_kernels_are_the_authors():
+  """A normal of variance 1 / fan_in after it was cut at two standard deviations; Glorot uniform for the classifier."""
+  unit = r2plus1d.BasicUnit(64, strides=1, project=True, norm_momentum=0.997)
+  unit(tf.zeros([2, 4, 4, 64]), 2)
+  for conv, fan_in in ((unit.spatial1.conv, 9 * 64), (unit.temporal2.conv, 3 * 64)):
+    deviation = fan_in**-0.5
+    kernel = conv.kernel.numpy()
+    np.testing.assert_allclose(kernel.std(), deviation, rtol=0.03)
+    assert 1.98 * deviation / 0.87963 < np.abs(kernel).max() < 2.001 * deviation / 0.87963
+  network = r2plus1d.R2Plus1D(7, R2Plus1DConfig(width=4, units=(1, 1)))
+  network(tf.zeros([1, 4, 16, 16, 3]))
+  limit = (6 / (8 + 7))**0.5
+  assert 0.8 * limit < np.abs(network.classifier.kernel).max() <= limit
+
+
 def test_config_round_trip():
   network = r2plus1d.R2Plus1D(7, R2Plus1DConfig(width=4, units=(1, 1)))
   rebuilt = r2plus1d.R2Plus1D.from_config(network.get_config())

@@ -402,7 +402,23 @@ def test_initial_kernels_are_slims():
   deviation = np.sqrt(2.6 / (3 * 3 * 256))
   assert 1.999 * deviation < np.abs(kernel).max() <= 2.001 * deviation
   np.testing.assert_allclose(kernel.std(), 0.87963 * deviation, rtol=5e-3)  # what the cut leaves of it
+  deviation = np.sqrt(2.6 / 1024)
+  assert 1.9 * deviation < np.abs(network.classifier.kernel).max() <= 2.001 * deviation
   assert not network.classifier.bias.numpy().any()
+
+
+def test_initial_kernel_of_the_whole_map_bottleneck_is_glorots():
+  layer = resnet50.Bottleneck('conv7x7', 16, norm_momentum=0.997)
+  layer(tf.zeros([1, 7, 7, 32]))
+  limit = np.sqrt(6 / (7 * 7 * (32 + 16)))
+  assert 0.99 * limit < np.abs(layer.conv.kernel).max() <= limit
+
+
+@pytest.mark.parametrize('form, norms', [('pool_then_conv', ['conv']), ('spatial_then_1d', ['spatial', 'conv'])])
+def test_bottlenecks_have_the_momentum_of_the_network(form, norms):
+  layer = resnet50.Bottleneck(form, 4, norm_momentum=0.9)
+  layer(tf.zeros([1, 2, 2, 6]))
+  assert [getattr(layer, name).norm.momentum for name in norms] == [0.9] * len(norms)
 
 
 def test_moving_variances():
