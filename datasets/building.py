@@ -9,7 +9,6 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import io
 import json
@@ -35,7 +34,6 @@ PREPARATION_VERSION = 1
 # What makes a single sample unusable.
 PROBLEMS = (frames.BrokenFile, alignment.NotAlignable)
 _SHOWN_PROBLEMS = 20
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 # What TensorFlow makes of a full disk, a file that may not grow, and a folder that may not be written.
 _FAILED_WRITES = (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.PermissionDeniedError)
 
@@ -409,7 +407,7 @@ def _is_not_writable(error: Exception, folder: pathlib.Path) -> bool:
   if not isinstance(error, OSError):
     return isinstance(error, tf.errors.PermissionDeniedError)
   path = pathlib.Path(error.filename or folder)
-  return error.errno in _NOT_WRITABLE and (path.is_relative_to(folder) or folder.is_relative_to(path))
+  return error.errno in atomic.NOT_WRITABLE and (path.is_relative_to(folder) or folder.is_relative_to(path))
 
 
 def _sha256(path: pathlib.Path) -> str:

@@ -14,8 +14,8 @@ from tf_privinfo import errors
 
 # What a file system says that has no locks.
 _NO_LOCKS = (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EBADF)
-# What a lock file says that another user made, or that is on a read-only file system: it can be locked all the same.
-_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+# What a file system says where this process may not write.
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write(path: pathlib.Path, content: 'str | bytes') -> None:
@@ -119,8 +119,9 @@ def _open_lock(path: pathlib.Path) -> IO[str]:
   try:
     return open(path, 'a+', encoding='utf-8')
   except OSError as error:
-    if error.errno not in _READ_ONLY or not path.exists():
+    if error.errno not in NOT_WRITABLE or not path.exists():
       raise
+    # Of another user, or on a read-only file system: it can be locked all the same.
     return open(path, encoding='utf-8')
 
 
