@@ -12,16 +12,10 @@ import pathlib
 
 from absl import flags
 
-from tf_privinfo import checks
-from tf_privinfo import cli
-from tf_privinfo import comparison
-from tf_privinfo import errors
-from tf_privinfo import measurements
-from tf_privinfo import paths
 from tf_privinfo import recipes
-from tf_privinfo import reports
-from tf_privinfo import settings
-from tf_privinfo import thesis
+from tf_privinfo.recipes import settings, validation
+from tf_privinfo.reports import compare, results, thesis_report, thesis_tables
+from tf_privinfo.utils import cli, errors, paths
 
 FLAGS = flags.FLAGS
 paths.DEFINE_path('run_dir', None, 'The run directory, as train_main.py printed it.')
@@ -43,7 +37,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page '
     'into a folder of its own in <output_dir>/reports/<dataset>, reports/thesis without one: '
-    f'{", ".join(thesis.TITLES)}, or all, with a page that leads to them; or methods, for --methods beside each '
+    f'{", ".join(thesis_tables.TITLES)}, or all, with a page that leads to them; or methods, for --methods beside each '
     'other. It reads results only, and shows how to run what is missing.')
 flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
 flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
@@ -56,7 +50,7 @@ flags.DEFINE_bool(
     'nearest neighbours (table 5.3), of --dataset, and keep the accuracies in the run directory of independent.')
 flags.DEFINE_string(
     'dataset', None, 'Dataset that a report is of. Default: those of the thesis. Where the thesis has no figures on '
-    'it, every row is asked of it, by its default protocol.')
+    'it, every row is requested of it, by its default protocol.')
 paths.DEFINE_path('output_dir', 'checkpoints', 'Root of the run directories that a report reads.')
 flags.DEFINE_string('preset', None, 'Of the runs of a report. Default: small for synthetic data, otherwise paper.')
 flags.DEFINE_string('variant', 'code', f'Of the runs of a report: {" or ".join(recipes.VARIANTS)}.')
@@ -76,68 +70,68 @@ _READS = {
 }
 
 
-def _what_is_asked() -> str:
+def _requested() -> str:
   """The flag that asks for something; raises `UserError` if none does, and for flags that this does not read."""
-  asked = next((flag for flag in _READS if FLAGS[flag].value), None)
-  if not asked or ('run_dir' in _READS[asked] and not FLAGS.run_dir):
+  requested = next((flag for flag in _READS if FLAGS[flag].value), None)
+  if not requested or ('run_dir' in _READS[requested] and not FLAGS.run_dir):
     raise errors.UserError('Pass --run_dir to evaluate a run, --report for a table or a figure of the thesis, or '
                            '--compare to set runs beside each other.')
-  others = {flag for asking, read in _READS.items() for flag in (asking, *read)} - {asked, *_READS[asked]}
+  others = {flag for asking, read in _READS.items() for flag in (asking, *read)} - {requested, *_READS[requested]}
   unread = [f'--{flag}' for flag in sorted(others) if FLAGS[flag].present]
   if unread:
-    raise errors.UserError(f'--{asked} does not read {", ".join(unread)}: leave out one or the other.')
-  return asked
+    raise errors.UserError(f'--{requested} does not read {", ".join(unread)}: leave out one or the other.')
+  return requested
 
 
-def _choice() -> measurements.Choice:
+def _selection() -> results.RunSelection:
   for flag in ('data_dir', 'prepared_dir'):
     if FLAGS[flag].value and not FLAGS.dataset:
       raise errors.UserError(f'--{flag} is of one dataset: pass --dataset, too.')
   if not FLAGS.seeds or not all(seed.isdecimal() for seed in FLAGS.seeds):
     raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be numbers separated by commas, as in --seeds=0,1,2.')
   seeds = tuple(dict.fromkeys(map(int, FLAGS.seeds)))
-  if max(seeds) not in checks.SEEDS:
-    raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be from 0 to {checks.SEEDS[-1]}.')
+  if max(seeds) not in validation.SEEDS:
+    raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be from 0 to {validation.SEEDS[-1]}.')
   values = settings.parse_settings(FLAGS.set)
   if 'seed' in values:
     raise errors.UserError('--set seed would make all runs of a report the same: pass --seeds.')
-  return measurements.Choice(
+  return results.RunSelection(
       pathlib.Path(FLAGS.output_dir), FLAGS.dataset or '', FLAGS.preset or '', FLAGS.variant,
       seeds, values, FLAGS.data_dir or '', tuple(FLAGS.methods), FLAGS.prepared_dir or '')
 
 
 def _random_features() -> None:
-  choice = _choice()
-  if not choice.dataset:
+  selection = _selection()
+  if not selection.dataset:
     raise errors.UserError('--random_features needs --dataset.')
-  asked = [measurements.recipe_of(choice, 'independent', choice.dataset, None, seed, {}) for seed in choice.seeds]
+  wanted = [results.recipe_of(selection, 'independent', selection.dataset, None, seed, {}) for seed in selection.seeds]
   from tf_privinfo import workflow
 
-  for recipe in asked:
-    workflow.classify_random_features(recipe, FLAGS.data_dir, choice.output_dir, FLAGS.prepared_dir)
+  for recipe in wanted:
+    workflow.classify_random_features(recipe, FLAGS.data_dir, selection.output_dir, FLAGS.prepared_dir)
 
 
-def _of_one_run(asked: str) -> None:
+def _of_one_run(requested: str) -> None:
   from tf_privinfo import workflow  # TensorFlow takes seconds to import: flags are checked first
 
-  if asked == 'export_dir':
+  if requested == 'export_dir':
     workflow.export(FLAGS.run_dir, pathlib.Path(FLAGS.export_dir))
-  elif asked == 'noise':
+  elif requested == 'noise':
     workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise, FLAGS.prepared_dir)
   else:
     workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant, FLAGS.prepared_dir)
 
 
 def main() -> None:
-  asked = _what_is_asked()
-  if asked == 'report':
-    reports.write(FLAGS.report, _choice(), FLAGS.run_missing)
-  elif asked == 'compare':
-    comparison.write([pathlib.Path(run) for run in FLAGS.compare], pathlib.Path(FLAGS.output_dir))
-  elif asked == 'random_features':
+  requested = _requested()
+  if requested == 'report':
+    thesis_report.write(FLAGS.report, _selection(), FLAGS.run_missing)
+  elif requested == 'compare':
+    compare.write([pathlib.Path(run) for run in FLAGS.compare], pathlib.Path(FLAGS.output_dir))
+  elif requested == 'random_features':
     _random_features()
   else:
-    _of_one_run(asked)
+    _of_one_run(requested)
 
 
 if __name__ == '__main__':

@@ -10,10 +10,9 @@ from typing import Any, Dict
 
 from absl import flags
 
-from tf_privinfo import cli
-from tf_privinfo import paths
-from tf_privinfo import recipe_flags
 from tf_privinfo import recipes
+from tf_privinfo.recipes import recipe_flags
+from tf_privinfo.utils import cli, paths
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)

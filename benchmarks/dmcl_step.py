@@ -26,18 +26,15 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 warnings.filterwarnings('ignore', category=FutureWarning, module='google')
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import reference_r2plus1d
-from benchmarks import turns
-from tf_privinfo import optimizers
-from tf_privinfo.configs import R2Plus1DConfig
+from benchmarks import reference_r2plus1d, turns
 from tf_privinfo.methods import multiple_choice
 from tf_privinfo.networks import r2plus1d
+from tf_privinfo.networks.config import R2Plus1DConfig
+from tf_privinfo.training import optimizers
 
 VARIANTS = ('tf_privinfo', 'conv3d', 'bfloat16')
 MODALITIES = ('rgb', 'depth', 'flow')

@@ -34,17 +34,14 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 warnings.filterwarnings('ignore', category=FutureWarning, module='google')
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 import cv2
 import numpy as np
 import tensorflow as tf
 
 from benchmarks import turns
-from tf_privinfo.configs import ClipConfig, DataConfig
-from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import clips
+from tf_privinfo.datasets import catalog, clips
+from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.datasets.preparation import flow
 
 MODALITIES = ('rgb', 'depth', 'flow')

@@ -20,10 +20,10 @@ from absl import flags
 import cv2
 import tensorflow as tf
 
-from tf_privinfo import cli
-from tf_privinfo import recipe_flags
 from tf_privinfo import recipes
 from tf_privinfo.datasets import catalog
+from tf_privinfo.recipes import recipe_flags
+from tf_privinfo.utils import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)

@@ -5,7 +5,7 @@ What `dmcl_step.py` compares the project's network with; nothing else uses it.
 
 import tensorflow as tf
 
-from tf_privinfo.configs import R2Plus1DConfig
+from tf_privinfo.networks.config import R2Plus1DConfig
 
 
 class ConvNorm(tf.keras.layers.Layer):

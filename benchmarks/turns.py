@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from tf_privinfo import machine
+from tf_privinfo.utils import machine
 
 
 def measure(runs: Mapping[str, Callable[[], float]], repeats: int, unit: str) -> Dict[str, np.ndarray]:

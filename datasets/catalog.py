@@ -1,35 +1,18 @@
 """Opens a dataset by name: renders or finds the native files, prepares them once, reads videos."""
 
 import os
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+import pkgutil
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 from google.protobuf import json_format
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_privinfo import errors
-from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets import building
-from tf_privinfo.datasets.ntu_rgbd.builder import Ntu120, Ntu60
-from tf_privinfo.datasets.nwucla.builder import Nwucla
-from tf_privinfo.datasets.nyud.builder import Nyud
-from tf_privinfo.datasets.synthetic.builder import Synthetic
-from tf_privinfo.datasets.synthetic_objects.builder import SyntheticObjects
-from tf_privinfo.datasets.uwa3dii.builder import Uwa3dii
-
-# The mini datasets train on less of what their whole ones prepare.
-_BUILDERS = {
-    'ntu60': Ntu60,
-    'ntu60_mini': Ntu60,
-    'ntu120': Ntu120,
-    'ntu120_mini': Ntu120,
-    'nwucla': Nwucla,
-    'nyud': Nyud,
-    'synthetic': Synthetic,
-    'synthetic_objects': SyntheticObjects,
-    'uwa3dii': Uwa3dii,
-}
+from tf_privinfo.datasets import base_builder, integrity
+from tf_privinfo.datasets.config import DataConfig
+from tf_privinfo.datasets.registry import DATASETS
+from tf_privinfo.utils import errors, text
 
 
 class _Encoded(tfds.decode.SkipDecoding):
@@ -39,7 +22,7 @@ class _Encoded(tfds.decode.SkipDecoding):
     return serialized_example
 
 
-class Source:
+class PreparedDataset:
   """A prepared dataset.
 
   Attributes:
@@ -51,7 +34,7 @@ class Source:
     directory: where the prepared form is.
   """
 
-  def __init__(self, builder: building.NativeBuilder):
+  def __init__(self, builder: base_builder.NativeBuilder):
     self._builder = builder
     self.metadata = dict(builder.info.metadata)
     self.names: List[str] = sorted(self.metadata['samples'])
@@ -97,20 +80,24 @@ class Source:
     lines = self._builder.describe(self.names)
     if self.metadata['skipped']:
       lines.append(f'{len(self.metadata["skipped"])} {self.unit}s were skipped: '
-                   f'{building.first(self.metadata["skipped"])}')
+                   f'{text.first(self.metadata["skipped"])}')
     return '\n'.join(lines)
+
+
+def _builder_class(dataset: str) -> Type[base_builder.NativeBuilder]:
+  return pkgutil.resolve_name(DATASETS[dataset].builder)
 
 
 def default_data_dir(dataset: str, config: DataConfig) -> str:
   """Where a dataset is looked for (or rendered) without --data_dir."""
   suffix = '' if config.rendering == 'default' else f'_{config.rendering}'
-  return os.path.join('data', _BUILDERS[dataset].name + suffix)
+  return os.path.join('data', _builder_class(dataset).name + suffix)
 
 
 def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: int,
-                 prepared_dir: Optional[str] = None) -> building.NativeBuilder:
+                 prepared_dir: Optional[str] = None) -> base_builder.NativeBuilder:
   """The builder of one form of a dataset, which may be prepared or not; arguments as in `open_dataset`."""
-  builder_class = _BUILDERS[dataset]
+  builder_class = _builder_class(dataset)
   builder_config = builder_class.configure(config, frame_size)
   prepared = prepared_dir or os.path.join(data_dir, 'prepared')
   try:
@@ -125,15 +112,15 @@ def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: in
 
 
 def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
-                 beam_options: Optional[Sequence[str]] = None, prepared_dir: Optional[str] = None) -> Source:
+                 beam_options: Optional[Sequence[str]] = None, prepared_dir: Optional[str] = None) -> PreparedDataset:
   """Opens a dataset, preparing it first where that was not done yet.
 
   Args:
-    dataset: its name, as in `recipes.DATASETS`.
+    dataset: its name, as in `registry.DATASETS`.
     data_dir: the folder of the native files.
     config: which form.
     frame_size: side of the stored frames in pixels.
-    beam_options: as in `building.NativeBuilder.build`.
+    beam_options: as in `base_builder.NativeBuilder.build`.
     prepared_dir: the folder of the prepared form. Default: `<data_dir>/prepared`, beside the native files.
 
   Raises:
@@ -141,22 +128,22 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
       prepared ones are damaged.
   """
   builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
-  builder.provide(data_dir, config)
+  builder.generate(data_dir, config)
   was_prepared = builder.data_path.exists()
   builder.build(data_dir, beam_options)
   # What is there now: another process may have prepared it since the first builder read that there was nothing.
   builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
-  builder.verify()
-  source = Source(builder)
+  integrity.verify(builder)
+  source = PreparedDataset(builder)
   print(f'{dataset}: {source.describe()}')
-  line = was_prepared and builder.changes_line(data_dir)
+  line = was_prepared and integrity.changes_line(builder, data_dir)
   if line:
     print(line, flush=True)
   return source
 
 
 def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
-                  prepared_dir: Optional[str] = None) -> Tuple[Source, List[str]]:
+                  prepared_dir: Optional[str] = None) -> Tuple[PreparedDataset, List[str]]:
   """Reads all of a dataset and writes nothing: the prepared form where there is one, else the native files.
 
   Of prepared data the native files, where there are any, are compared by names, sizes and times.
@@ -174,13 +161,13 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
   builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   problems = []
   if builder.data_path.exists():
-    builder.verify(checksums=True)
-    problems = builder.changes(data_dir)
+    integrity.verify(builder, checksums=True)
+    problems = integrity.changes(builder, data_dir)
   elif os.path.isdir(data_dir):
     problems = builder.check(data_dir)
   else:
     raise errors.UserError(f'There is no folder {data_dir}: pass another --data_dir. Synthetic data are rendered by '
                            'the same command without --check.')
-  source = Source(builder)
+  source = PreparedDataset(builder)
   print(f'{dataset}: {source.describe()}')
   return source, problems

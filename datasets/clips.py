@@ -11,8 +11,8 @@ from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
 import tensorflow as tf
 
-from tf_privinfo.configs import ClipConfig
-from tf_privinfo.datasets import noise
+from tf_privinfo.datasets import depth_noise
+from tf_privinfo.datasets.config import ClipConfig
 
 # Block of sampled but still encoded clips that are shuffled together: about 0.3 MB each at the thesis' size.
 SHUFFLE_BUFFER = 1024
@@ -206,7 +206,7 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
       clips['rgb'] = distort_colour(tf.cast(clips['rgb'], tf.float32), seeds[1])
     if noisy_depth:
       seed_of_noise = tf.random.experimental.stateless_fold_in(seeds[1], _NOISE_FOLD)
-      clips['noisy_depth'] = noise.random_speckle(clips['depth'], seed_of_noise, config.noise_centre)
+      clips['noisy_depth'] = depth_noise.random_speckle(clips['depth'], seed_of_noise, config.noise_centre)
     return clips, label, sample_id
 
   def one_epoch(epoch):
@@ -229,8 +229,8 @@ def _shuffle(clips: tf.data.Dataset, seed) -> tf.data.Dataset:
   return clips.batch(SHUFFLE_BUFFER).enumerate().map(permute).unbatch()
 
 
-def fixed_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
-                depth_noise: Optional[noise.DepthNoise] = None) -> tf.data.Dataset:
+def evaluation_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
+                depth_noise: Optional[depth_noise.DepthNoise] = None) -> tf.data.Dataset:
   """Micro-batches of `config.test_clips` fixed clips per video, centre crops, those of a video one after the other.
 
   Frames and noise are drawn from the sample id and the number of the clip

@@ -9,7 +9,7 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence
 import cv2
 import numpy as np
 
-from tf_privinfo.configs import ClipConfig
+from tf_privinfo.datasets.config import ClipConfig
 
 # A frame is enlarged by a whole factor as long as it does not become larger than this, or its row wider, in pixels.
 _LARGEST_FRAME, _WIDEST_ROW = 256, 1200

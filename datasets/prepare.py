@@ -13,11 +13,10 @@ from typing import Any, Dict
 
 from absl import flags
 
-from tf_privinfo import cli
-from tf_privinfo import errors
-from tf_privinfo import recipe_flags
 from tf_privinfo import recipes
-from tf_privinfo.datasets import protocols
+from tf_privinfo.datasets import registry
+from tf_privinfo.recipes import recipe_flags
+from tf_privinfo.utils import cli, errors
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
@@ -38,9 +37,9 @@ def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
 
 
 def table(dataset: str, source, hold_out: float) -> str:
-  """How many samples of a `catalog.Source` each protocol trains, validates and tests with, and what they take."""
+  """The numbers of training, validation and test samples of a `catalog.PreparedDataset` by protocol, and its size."""
   lines = [f'{"protocol":<20}{"train":>8}{"validate":>10}{"test":>8}']
-  for name, protocol in protocols.PROTOCOLS[dataset].items():
+  for name, protocol in registry.DATASETS[dataset].protocols.items():
     train, validation, test = map(len, protocol(source.names, hold_out))
     lines.append(f'{name:<20}{train:>8}{validation:>10}{test:>8}')
   files = source.metadata.get('files', {})

@@ -13,13 +13,10 @@ import pathlib
 
 from absl import flags
 
-from tf_privinfo import atomic
-from tf_privinfo import cli
-from tf_privinfo import errors
-from tf_privinfo import paths
-from tf_privinfo import recipe_flags
 from tf_privinfo import recipes
-from tf_privinfo.datasets import protocols
+from tf_privinfo.datasets import registry
+from tf_privinfo.recipes import recipe_flags
+from tf_privinfo.utils import atomic, cli, errors, paths
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
@@ -28,23 +25,21 @@ flags.DEFINE_integer('count', 10, 'How many samples.', lower_bound=1)
 
 
 def main() -> None:
-  recipe = recipe_flags.resolve(lambda dataset: 'admd' if dataset in recipes.OBJECTS else 'dmcl')
+  recipe = recipe_flags.resolve(lambda dataset: 'admd' if recipes.DATASETS[dataset].objects else 'dmcl')
   # TensorFlow takes seconds to import: flags are checked first.
   from tf_privinfo.datasets import catalog, contact_sheets
 
   source = catalog.open_dataset(
       recipe.dataset, FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
       recipe.clips.frame_size, prepared_dir=FLAGS.prepared_dir)
-  split = protocols.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)
+  split = registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)
   names = contact_sheets.spread(split.train, source.label_of, FLAGS.count)
   out = pathlib.Path(FLAGS.out)
-  try:
+  with errors.explaining_os_errors(f'write to {FLAGS.out}', 'choose another --out'):
     for sample in contact_sheets.read(source, names, recipe.clips, FLAGS.seed):
       blocks = contact_sheets.blocks(sample, recipe.clips, source.metadata.get('aligned', False))
       sheet = contact_sheets.contact_sheet(f'{sample.name}: {source.label_of(sample.name)}', blocks)
       atomic.write(out / f'{sample.name.replace("/", "_")}.png', sheet)
-  except OSError as error:
-    raise errors.UserError(f'Cannot write to {FLAGS.out} ({error.strerror}): choose another --out.') from None
   print(f'Everything is in {out}: {len(names)} contact sheets, one PNG for each sample')
 
 

@@ -6,7 +6,7 @@ import io
 import pathlib
 from typing import Dict, Iterator, Sequence, Tuple
 
-from tf_privinfo import errors
+from tf_privinfo.utils import errors
 
 _DELIMITERS = ',;\t'
 

@@ -10,8 +10,9 @@ os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
 
 import pytest
 
-import tf_privinfo  # pylint: disable=unused-import  # chooses Keras before TensorFlow is imported
+import tf_privinfo  # noqa: F401  # chooses Keras before TensorFlow is imported
 
+# isort: split
 import tensorflow as tf
 
 tf.config.set_logical_device_configuration(

@@ -3,17 +3,16 @@
 import contextlib
 import warnings
 
+from absl.testing import flagsaver
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl.testing import flagsaver
 
-import train_main
-from tf_privinfo import export
-from tf_privinfo import plots
-from tf_privinfo import summaries
-from tf_privinfo import training
 from tf_privinfo import workflow
+from tf_privinfo.evaluation import plots
+from tf_privinfo.serving import export
+from tf_privinfo.training import devices, tensorboard
+import train_main
 
 
 @contextlib.contextmanager
@@ -25,7 +24,7 @@ def quick():
       warnings.filterwarnings('ignore', message='.*does not apply to tf.data functions')
       patch.setattr(plots, 'confusion_matrix', lambda *args: tf.io.encode_png(np.zeros((1, 1, 3), np.uint8)).numpy())
       patch.setattr(export, 'export', lambda *args: None)
-      patch.setattr(summaries, 'write_graph', lambda *args: None)
+      patch.setattr(tensorboard, 'write_graph', lambda *args: None)
       yield
   finally:
     tf.config.run_functions_eagerly(False)
@@ -35,7 +34,7 @@ def quick():
 def one_device(strategy=None):
   """One device, or another strategy, although the test process has two logical CPUs."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(training, 'make_strategy', lambda num_gpus: strategy or tf.distribute.get_strategy())
+    patch.setattr(devices, 'make_strategy', lambda num_gpus: strategy or tf.distribute.get_strategy())
     yield
 
 

@@ -13,13 +13,12 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import urllib.parse
 from typing import Dict, Optional
+import urllib.parse
 
 import numpy as np
 
 from tests import parity
-
 
 SETTINGS = {
     'two_threads': {'TF_NUM_INTRAOP_THREADS': '2'},

@@ -12,22 +12,14 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from tests import command_line
-from tests import in_process
-from tests import native_files
-from tests import test_readme
+from tests import command_line, in_process, native_files, test_readme
 from tests.in_process import same, stream, train
-from tf_privinfo import checkpoints
-from tf_privinfo import errors
-from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo import settings
-from tf_privinfo import workflow
-from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import clips
-from tf_privinfo.datasets import noise
-from tf_privinfo.datasets import protocols
+from tf_privinfo import recipes, runs, workflow
+from tf_privinfo.datasets import catalog, clips, depth_noise, registry
 from tf_privinfo.networks import discriminator
+from tf_privinfo.recipes import settings
+from tf_privinfo.runs import checkpoints, restore
+from tf_privinfo.utils import errors
 
 # Of the stages that classify; `watch`, which trains the discriminator, does not.
 READS = {'rgb': ['rgb'], 'depth': ['depth'], 'joint': ['rgb', 'depth'], 'game': ['rgb'], 'fused': ['rgb']}
@@ -322,7 +314,7 @@ def test_evaluation_with_estimated_depth(nyud_run, nyud_dir, capsys):
 @pytest.fixture(scope='module')
 def networks(nyud_run):
   """The methods that the switch stands for, each from the checkpoint of its own stage."""
-  return {stage: nyud_run.restore_method(stage) for stage in ('joint', 'watch', 'fused')}
+  return {stage: restore.restore_method(nyud_run, stage) for stage in ('joint', 'watch', 'fused')}
 
 
 @pytest.fixture(scope='module')
@@ -330,11 +322,12 @@ def clips_of_test(nyud_run, nyud_dir):
   """A function that gives all test samples in one batch under a noise on depth: (clips, labels)."""
   recipe = nyud_run.recipe
   source = catalog.open_dataset('nyud', str(nyud_dir), recipe.data, recipe.clips.frame_size)
-  names = protocols.split('nyud', 'given', source.names).test
+  names = registry.split('nyud', 'given', source.names).test
 
   def batch(level):
     videos = source.videos(names, ('rgb', 'depth'))
-    [(result, labels, _)] = clips.fixed_clips(videos, recipe.clips, depth_noise=noise.DepthNoise.parse(level))
+    noise = depth_noise.DepthNoise.parse(level)
+    [(result, labels, _)] = clips.evaluation_clips(videos, recipe.clips, depth_noise=noise)
     return result, labels.numpy()
 
   return batch

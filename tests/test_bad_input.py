@@ -8,13 +8,9 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from tests import command_line
-from tests import in_process
-from tests import native_files
-from tf_privinfo import cli
-from tf_privinfo import errors
-from tf_privinfo import runs
-from tf_privinfo import workflow
+from tests import command_line, in_process, native_files
+from tf_privinfo import runs, workflow
+from tf_privinfo.utils import cli, errors
 
 
 @pytest.fixture(scope='module')

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_privinfo import checkpoints
-from tf_privinfo import errors
-from tf_privinfo.configs import ResNet50Config
 from tf_privinfo.networks import resnet50
+from tf_privinfo.networks.config import ResNet50Config
+from tf_privinfo.runs import checkpoints
+from tf_privinfo.utils import errors
 
 CONFIG = ResNet50Config(width=4, units=(2, 2, 2, 2))
 

@@ -10,11 +10,10 @@ import pytest
 import tensorflow as tf
 
 from tests import command_line
-from tf_privinfo import callbacks
-from tf_privinfo import cli
-from tf_privinfo import progress_bars
 from tf_privinfo import recipes
-from tf_privinfo import runs
+from tf_privinfo.runs import restore
+from tf_privinfo.training import callbacks
+from tf_privinfo.utils import cli, progress_bars
 
 SOURCES = [path for folder in ('.', 'tf_privinfo', 'datasets', 'benchmarks')
            for path in (command_line.ROOT / folder).glob('*.py' if folder == '.' else '**/*.py')]
@@ -66,7 +65,7 @@ def test_networks_work_channels_last_in_float32_whatever_keras_is_set_to():
   backend = tf.keras.backend
   try:
     backend.set_image_data_format('channels_first'), backend.set_floatx('float64'), backend.set_epsilon(0.1)
-    method = runs.build_method(recipes.recipe('single_stream', 'synthetic', 'cross_view_1', 'tiny'), 'stream', 3)
+    method = restore.build_method(recipes.recipe('single_stream', 'synthetic', 'cross_view_1', 'tiny'), 'stream', 3)
   finally:
     after = backend.image_data_format(), backend.floatx(), backend.epsilon()
     backend.set_image_data_format('channels_last'), backend.set_floatx('float32'), backend.set_epsilon(1e-7)

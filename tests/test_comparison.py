@@ -6,9 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from tf_privinfo import atomic
-from tf_privinfo import comparison
-from tf_privinfo import errors
+from tf_privinfo.reports import compare, statistics
+from tf_privinfo.utils import atomic, errors
 
 LABELS = [0, 0, 1, 1, 2]
 NAMES = ['c', 'a', 'b', 'e', 'd']
@@ -33,37 +32,37 @@ def hits(*counts):
 
 @pytest.mark.parametrize('only, only_other, p', [(0, 0, 1), (5, 0, 2 / 32), (3, 1, 10 / 16), (2, 2, 1)])
 def test_mcnemar_by_hand(only, only_other, p):
-  assert comparison.mcnemar(*hits(7, only, only_other, 4)) == pytest.approx(p)
+  assert statistics.mcnemar(*hits(7, only, only_other, 4)) == pytest.approx(p)
 
 
 def test_the_interval_of_an_accuracy_is_that_of_all_resamples():
   """Of four samples there are 4^4 resamples."""
   right = np.array([True, True, True, False])
   means = [np.mean(right[list(rows)]) for rows in itertools.product(range(4), repeat=4)]
-  low, high = comparison.accuracy_interval(right)
+  low, high = statistics.accuracy_interval(right)
   assert (low, high) == tuple(np.quantile(means, [0.025, 0.975], method='inverted_cdf'))
 
 
 def test_the_interval_of_a_difference_is_paired():
   right, other = hits(200, 60, 40, 100)
-  low, high = comparison.difference_interval(right, other)
+  low, high = statistics.difference_interval(right, other)
   spread = 1.96 * np.sqrt((100 / 400 - 0.05**2) / 400)  # of the normal approximation
   assert (low, high) == pytest.approx((0.05 - spread, 0.05 + spread), abs=0.006)
-  assert comparison.difference_interval(right, right) == (0, 0)
+  assert statistics.difference_interval(right, right) == (0, 0)
 
 
 def test_the_lowest_cross_entropy_wins():
   logits = {'rgb': np.array([[5.0, 0], [0, 0], [0, 1]]), 'depth': np.array([[0.0, 0], [1, 0], [9, 0]])}
-  np.testing.assert_allclose(comparison.winner_shares(np.array([0, 0, 1]), logits), [[0.5, 1], [0.5, 0]])
+  np.testing.assert_allclose(statistics.winner_shares(np.array([0, 0, 1]), logits), [[0.5, 1], [0.5, 0]])
 
 
 def test_page_of_two_runs(tmp_path):
   logits = {'rgb': np.eye(3)[LABELS], 'depth': np.zeros([5, 3])}
   one = write_run(tmp_path / 'one', {'rgb': [0, 0, 1, 1, 2], 'sum': [1, 0, 1, 1, 2]}, logits=logits)
   other = write_run(tmp_path / 'other', {'rgb': [0, 0, 0, 0, 0], 'hall': [0] * 5})
-  runs = [comparison.read(one), comparison.read(other)]
+  runs = [compare.read(one), compare.read(other)]
   assert runs[0].samples == sorted(NAMES) and runs[0].right('sum').tolist() == [True, True, False, True, True]
-  page = comparison.build(runs)
+  page = compare.build(runs)
   accuracies, differences, classes, winners = page.tables
   assert [row[:3] for row in accuracies.rows] == [
       ('dmcl/one', 'rgb', '100.00'), ('dmcl/one', 'sum', '80.00'), ('dmcl/other', 'rgb', '40.00'),
@@ -71,8 +70,8 @@ def test_page_of_two_runs(tmp_path):
   [(run, stream, difference, _, only, only_other, p)] = differences.rows
   assert (run, stream, difference, only, only_other, p) == ('dmcl/other', 'rgb', '-60.00', '0', '3', '0.25')
   assert classes.rows[1][:3] == ('box', '100.0', '0.0') and winners.rows[2] == ('chair', '100.0', '0.0')
-  assert set(page.pictures) == {'classes_rgb', 'classes_sum', 'classes_hall', 'confusion_rgb_2'}
-  comparison.write([one, other], tmp_path)
+  assert set(page.plots) == {'classes_rgb', 'classes_sum', 'classes_hall', 'confusion_rgb_2'}
+  compare.write([one, other], tmp_path)
   assert (tmp_path / 'reports/nyud/compare-dmcl_one-dmcl_other/report.html').read_text().count('<img ') == 4
 
 
@@ -80,12 +79,12 @@ def test_page_of_two_runs(tmp_path):
 def test_a_run_is_not_compared_with_itself(tmp_path, names):
   write_run(tmp_path / 'one', {'rgb': LABELS})
   with pytest.raises(errors.UserError, match='two run directories or more'):
-    comparison.write([tmp_path / name for name in names], tmp_path)
+    compare.write([tmp_path / name for name in names], tmp_path)
 
 
 @pytest.mark.parametrize('changed', [{'protocol': 'other'}, {'names': ['c', 'a', 'b', 'e', 'f']}])
 def test_runs_on_other_samples_are_not_compared(tmp_path, changed):
-  runs = [comparison.read(write_run(tmp_path / 'one', {'rgb': LABELS})),
-          comparison.read(write_run(tmp_path / 'other', {'rgb': LABELS}, **changed))]
+  runs = [compare.read(write_run(tmp_path / 'one', {'rgb': LABELS})),
+          compare.read(write_run(tmp_path / 'other', {'rgb': LABELS}, **changed))]
   with pytest.raises(errors.UserError, match='cannot be compared'):
-    comparison.build(runs)
+    compare.build(runs)

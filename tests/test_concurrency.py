@@ -15,20 +15,16 @@ import time
 import numpy as np
 import pytest
 
-from tests import command_line
-from tests import in_process
-from tests import native_files
-from tf_privinfo import atomic
-from tf_privinfo import errors
-from tf_privinfo import report_pages
-from tf_privinfo import runs
-from tf_privinfo import workflow
-from tf_privinfo.configs import DataConfig
+from tests import command_line, in_process, native_files
+from tf_privinfo import runs, workflow
 from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets.config import DataConfig
+from tf_privinfo.reports import pages
+from tf_privinfo.utils import atomic, errors
 
 HOLD = """
 import pathlib, sys
-from tf_privinfo import atomic
+from tf_privinfo.utils import atomic
 with atomic.only_process(pathlib.Path(sys.argv[1]), 'Busy'):
   print('locked', flush=True)
   sys.stdin.read()
@@ -158,13 +154,13 @@ def test_two_writers_of_one_file(tmp_path):
 
 
 def test_two_reports_at_once(tmp_path):
-  table = report_pages.Table('Caption', ('a',), [('1',)])
-  page, failures = report_pages.Page('Title', [], [table], [{'a': 1}]), []
+  table = pages.Table('Caption', ('a',), [('1',)])
+  page, failures = pages.Page('Title', [], [table], [{'a': 1}]), []
 
   def write():
     try:
       for _ in range(20):
-        report_pages.write(page, tmp_path / 'table')
+        pages.write(page, tmp_path / 'table')
     except OSError as error:
       failures.append(error)
 

@@ -21,14 +21,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import command_line
-from tests import native_files
-from tf_privinfo import checks
-from tf_privinfo import errors
-from tf_privinfo import noisy_depth
+from tests import command_line, native_files
 from tf_privinfo import recipes
-from tf_privinfo import settings
 from tf_privinfo.datasets import catalog
+from tf_privinfo.evaluation import noise_sweep
+from tf_privinfo.recipes import settings, validation
+from tf_privinfo.utils import errors
 
 ROOT = command_line.ROOT
 README = ROOT / 'README.md'
@@ -80,7 +78,8 @@ CHECK = '''
 import importlib, json, os, sys, types
 from absl import flags
 from absl.testing import flagsaver
-from tf_privinfo import errors, recipes
+from tf_privinfo.utils import errors
+from tf_privinfo import recipes
 
 class Begun(Exception):
   pass
@@ -258,7 +257,7 @@ def test_mistakes_in_commands_are_found(checked):
 
 def test_levels_of_noise_are_understood():
   levels = [flag.partition('=')[2] for _, _, flags in OURS for flag in flags if flag.startswith('--noise=')]
-  assert levels and all(noisy_depth.parse_levels(text) for text in levels)
+  assert levels and all(noise_sweep.parse_levels(text) for text in levels)
 
 
 def test_flags_in_the_text_exist(checked):
@@ -290,7 +289,7 @@ def test_overrides_in_the_text_are_understood(page, values):
     for name in [dataset] if dataset in recipes.DATASETS else ('nwucla', 'nyud'):
       try:
         recipe = recipes.recipe(method, name, 'any')
-        recipe = checks.check(settings.override(recipe, settings.parse_settings(values)))
+        recipe = validation.check(settings.override(recipe, settings.parse_settings(values)))
         catalog._BUILDERS[name].configure(recipe.data, recipe.clips.frame_size)
         return
       except errors.UserError as error:
@@ -326,9 +325,10 @@ def change(path, lines):
 # A copy of the package, and of what tests train with.
 EXAMPLE = '''
 import sys
-from tf_privinfo import checks, recipes
+from tf_privinfo.recipes import validation
+from tf_privinfo import recipes
 from tests import in_process
-longer = checks.check(recipes.recipe('longer', 'nwucla', 'cross_view_3'))
+longer = validation.check(recipes.recipe('longer', 'nwucla', 'cross_view_3'))
 assert [list(longer.streams(stage)) for stage in longer.stages] == [['rgb']] * 3
 with in_process.one_device(), in_process.quick():
   in_process.train_main_with(*sys.argv[1:])

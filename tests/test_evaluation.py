@@ -5,15 +5,11 @@ import pytest
 import tensorflow as tf
 
 from tests import native_files
-from tf_privinfo import evaluation
-from tf_privinfo import metrics
-from tf_privinfo import noisy_depth
-from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import clips
+from tf_privinfo import recipes, runs
+from tf_privinfo.datasets import catalog, clips
+from tf_privinfo.evaluation import evaluate, metrics, noise_sweep, prediction
 from tf_privinfo.methods import fusion
-from tf_privinfo.methods import prediction
+from tf_privinfo.runs import restore
 
 # Three videos, three classes. Right: rgb 0; depth 0, 1; nobody gets video 2 alone, but the sum does.
 LABELS = np.array([0, 1, 2])
@@ -36,7 +32,7 @@ def test_confusion_rows_are_labels():
 
 
 def test_summary_has_every_subset_and_names_every_class():
-  results = evaluation.summarise(prediction.Predictions(['a', 'b', 'c'], LABELS, LOGITS), ['x', 'y', 'z'])
+  results = evaluate.summarise(prediction.Predictions(['a', 'b', 'c'], LABELS, LOGITS), ['x', 'y', 'z'])
   assert results['subset_accuracy'] == pytest.approx({'rgb': 1 / 3, 'depth': 2 / 3, 'rgb+depth': 1.0})
   assert results['class_accuracy']['depth'] == {'x': 1.0, 'y': 1.0, 'z': 0.0}
   assert results['predictions']['predicted']['sum'] == [0, 1, 2]
@@ -53,11 +49,11 @@ def method_and_source(tmp_path_factory):
   native_files.write_nwucla(directory, views=(1,), actions=(1, 2), frames=12)
   recipe = recipes.recipe('dmcl', 'nwucla', 'cross_view_1', 'tiny')
   source = catalog.open_dataset('nwucla', str(directory), recipe.data, recipe.clips.frame_size)
-  return recipe, runs.build_method(recipe, 'ensemble', 10), source
+  return recipe, restore.build_method(recipe, 'ensemble', 10), source
 
 
 def predict(recipe, method, source, names, batch_size):
-  fixed = clips.fixed_clips(source.videos(names, recipe.modalities), recipe.clips, batch_size=batch_size)
+  fixed = clips.evaluation_clips(source.videos(names, recipe.modalities), recipe.clips, batch_size=batch_size)
   ids, labels = source.index(names)
   return prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips)
 
@@ -76,7 +72,7 @@ def test_logits_are_the_mean_of_ten_clips_in_the_order_of_the_names(method_and_s
   recipe, method, source = method_and_source
   predictions = predict(recipe, method, source, source.names, 16)
   name = source.names[2]
-  fixed = clips.fixed_clips(source.videos([name], recipe.modalities), recipe.clips, batch_size=10)
+  fixed = clips.evaluation_clips(source.videos([name], recipe.modalities), recipe.clips, batch_size=10)
   [(ten, label, sample_id)] = list(fixed)
   row = predictions.names.index(name)
   assert predictions.labels[row] == label[0] and sample_id[0] == name.encode()
@@ -89,12 +85,12 @@ def test_origin_names_the_cores_also_where_a_process_is_not_told_which_it_may_us
   """As on macOS."""
   monkeypatch.delattr('os.sched_getaffinity')
   monkeypatch.setattr('os.cpu_count', lambda: 7)
-  assert evaluation.describe(runs.Run(tmp_path, recipes.recipe('dmcl', 'nwucla', 'cross_view_1')))['cpu_cores'] == 7
+  assert evaluate.describe(runs.Run(tmp_path, recipes.recipe('dmcl', 'nwucla', 'cross_view_1')))['cpu_cores'] == 7
 
 
 def test_noise_table_says_where_the_lines_cross():
   """Only where one line really crosses another: step 1 is worse than the last stage everywhere, which says nothing."""
-  table = noisy_depth.table({'stages': {
+  table = noise_sweep.table({'stages': {
       'rgb': {'0': 0.5, '1': 0.5, 'void': 0.5}, 'joint': {'0': 0.9, '1': 0.6, 'void': 0.1},
       'finetune': {'0': 0.7, '1': 0.7, 'void': 0.7}}})
   assert '| joint | 90.00% | 60.00% | 10.00% |' in table

@@ -4,11 +4,9 @@ import math
 
 import pytest
 
-from tests import in_process
-from tests import native_files
-from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo.datasets import protocols
+from tests import in_process, native_files
+from tf_privinfo import recipes, runs
+from tf_privinfo.datasets import registry
 
 SYSTEMS = ('modality_distillation', 'admd', 'dmcl')
 # The rest takes minutes. There, both forms of other datasets are trained on (test_training, test_stages, test_admd),
@@ -44,6 +42,6 @@ def test_trains_from_native_files(method, dataset, data_dirs, tmp_path):
   for name, stage in run.recipe.stages.items():
     assert run.read(f'{name}/finished.json')['epochs'] == stage.epochs
     assert all(math.isfinite(entry['loss']) for entry in run.read(f'{name}/history.json') or [])
-  split = protocols.split(
+  split = registry.split(
       dataset, run.recipe.protocol, run.read('manifest.json')['samples'], run.recipe.data.hold_out)
   assert sorted(run.read('results.json')['predictions']['names']) == split.test

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_privinfo import errors
-from tf_privinfo import export
-from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo import settings
+from tf_privinfo import recipes, runs
 from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.methods import fusion
+from tf_privinfo.recipes import settings
+from tf_privinfo.runs import restore
+from tf_privinfo.serving import export
+from tf_privinfo.utils import errors
 
 LABELS = ['walk', 'throw', 'carry']
 
@@ -67,7 +67,7 @@ def exported(tmp_path_factory):
   """A method with random weights, its export over an older one, inputs and what another process answered to them."""
   directory = tmp_path_factory.mktemp('export')
   recipe = settings.override(recipes.recipe('dmcl', 'nwucla', 'cross_view_1', 'tiny'), {'modalities': 'rgb,depth'})
-  method = runs.build_method(recipe, 'ensemble', len(LABELS))
+  method = restore.build_method(recipe, 'ensemble', len(LABELS))
   run = runs.Run.create_or_resume(directory / 'run', recipe)
   run.write('manifest.json', {'label_names': LABELS, 'samples': {}})
   (directory / 'served' / '1').mkdir(parents=True)

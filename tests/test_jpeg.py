@@ -10,8 +10,8 @@ import PIL.ImageOps
 import pytest
 import tensorflow as tf
 
-from tf_privinfo import jpeg
 from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.serving import jpeg
 
 PIXELS = cv2.blur(np.random.default_rng(0).integers(0, 256, (37, 53, 3)).astype(np.uint8), (5, 5))
 

@@ -5,10 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests import parity
-from tf_privinfo import losses
-from tf_privinfo.configs import DiscriminatorConfig
-from tf_privinfo.configs import HallucinationConfig
-from tf_privinfo.configs import LoserConfig
+from tf_privinfo.methods import losses
+from tf_privinfo.methods.config import HallucinationConfig, LoserConfig
+from tf_privinfo.networks.config import DiscriminatorConfig
 
 STEP_3 = parity.Golden('md_step3_losses')
 OBJECTS = parity.Golden('nyud_discriminator')

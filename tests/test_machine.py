@@ -5,10 +5,9 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from tf_privinfo import errors
-from tf_privinfo import machine
 from tf_privinfo import recipes
-from tf_privinfo import training
+from tf_privinfo.training import devices
+from tf_privinfo.utils import errors, machine
 
 _CPUINFO = ('processor\t: 0\nmodel name\t: Zen 2\nflags\t\t: fpu sse4_1 avx2{more}\n\n'
             'processor\t: 1\nmodel name\t: other\n')
@@ -35,18 +34,18 @@ def gpu_without_libraries(monkeypatch):
 
 def test_a_gpu_that_cannot_be_used_is_told(gpu_without_libraries, two_devices, monkeypatch, capsys):
   monkeypatch.setattr(tf.distribute, 'MirroredStrategy', lambda devices: two_devices)
-  training.make_strategy(-1)
+  devices.make_strategy(-1)
   assert "pip install -c constraints.txt -e '.[gpu]'" in capsys.readouterr().out
-  assert f'{machine.cpu_cores()} cores of {machine.processor()}' in training.describe_devices()
+  assert f'{machine.cpu_cores()} cores of {machine.processor()}' in devices.describe_devices()
   with pytest.raises(errors.UserError, match=r'--num_gpus=1, but TensorFlow finds 0 .*\.\[gpu\]'):
-    training.make_strategy(1)
+    devices.make_strategy(1)
 
 
 def test_a_gpu_that_is_to_be_left_alone_is_not_told(gpu_without_libraries, two_devices, monkeypatch, capsys):
   monkeypatch.setattr(tf.distribute, 'MirroredStrategy', lambda devices: two_devices)
-  training.make_strategy(0)
+  devices.make_strategy(0)
   monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
-  training.make_strategy(-1)
+  devices.make_strategy(-1)
   assert not capsys.readouterr().out
 
 
@@ -58,5 +57,5 @@ def test_cores_are_divided_among_the_networks_of_a_step(monkeypatch, method, cor
   monkeypatch.setattr(machine, 'cpu_cores', lambda: cores)
   given = []
   monkeypatch.setattr(tf.config.threading, 'set_intra_op_parallelism_threads', given.append)
-  training.divide_cores(recipes.recipe(method, 'synthetic', 'cross_view_1', 'small'))
+  devices.divide_cores(recipes.recipe(method, 'synthetic', 'cross_view_1', 'small'))
   assert given == [threads]

@@ -6,9 +6,8 @@ import tensorflow as tf
 
 from tests import parity
 from tests.networks import authors_r2plus1d
-from tf_privinfo import losses
-from tf_privinfo import optimizers
-from tf_privinfo.methods import multiple_choice
+from tf_privinfo.methods import losses, multiple_choice
+from tf_privinfo.training import optimizers
 
 SCHEDULE = parity.Golden('lr_schedule')
 DECAY_EPOCHS = (100.0, 150.0, 180.0, 200.0)
@@ -160,7 +159,7 @@ def test_ensemble_inference_losses_parity(golden, ensemble, inference_logits):
   labels = tf.constant(golden['labels'])
   winners = ensemble.choose(losses.cross_entropy(labels, inference_logits), inference_logits)
   np.testing.assert_array_equal(winners, golden['infer:min_index'][0])
-  terms = ensemble.terms(labels, inference_logits, winners)
+  terms = ensemble.loss_terms(labels, inference_logits, winners)
   golden.check('infer:soft_loss_win', tf.reduce_sum(tf.reduce_mean(terms['hard'], axis=1)))
   golden.check('infer:soft_loss_loser', tf.reduce_sum(tf.reduce_mean(terms['soft'], axis=1)))
 

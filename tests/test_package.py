@@ -11,8 +11,8 @@ from tests import command_line
 CHECK = """
 import importlib.util, pathlib, sys
 import tf_privinfo.datasets.protocols as protocols
-from tf_privinfo import recipes
-assert protocols.resolve('nwucla', None) == 'cross_view_1'
+from tf_privinfo.datasets import registry
+assert registry.resolve_protocol('nwucla', None) == 'cross_view_1'
 assert importlib.util.find_spec('datasets') is None, 'the name datasets is taken'
 print(pathlib.Path(protocols.__file__).parent)
 """

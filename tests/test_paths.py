@@ -2,12 +2,12 @@
 
 import re
 
-import pytest
 from absl import flags
+import pytest
 
 from tests import command_line
-from tf_privinfo import paths
-from tf_privinfo import settings
+from tf_privinfo.recipes import settings
+from tf_privinfo.utils import paths
 
 PATHS = {
     'train_main.py': {'output_dir', 'init_from', 'stages_from'},

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_privinfo import plots
+from tf_privinfo.evaluation import plots
 
 LEVELS = ['0', '1e-2', '1', 'void', 'holes:0.1', 'holes:0.3']
 TRUSTED, HALLUCINATED = [0.9, 0.8, 0.1, 0.1, 0.7, 0.4], [0.7] * 6

@@ -2,15 +2,14 @@
 
 import pytest
 
-from tf_privinfo import checks
-from tf_privinfo import errors
 from tf_privinfo import recipes
-from tf_privinfo import settings
-from tf_privinfo.datasets import protocols
-from tf_privinfo.datasets.synthetic import actions
+from tf_privinfo.datasets import registry
+from tf_privinfo.datasets.nwucla import native
 from tf_privinfo.datasets.synthetic import builder as synthetic
 from tf_privinfo.datasets.synthetic_objects import builder as synthetic_objects
 from tf_privinfo.datasets.synthetic_objects import models
+from tf_privinfo.recipes import settings, validation
+from tf_privinfo.utils import errors
 
 
 def make(**names):
@@ -66,7 +65,7 @@ def offered():
 
 @pytest.mark.parametrize('method, dataset', offered())
 def test_stages_start_from_streams_that_earlier_stages_have(method, dataset):
-  recipe = checks.check(make(method=method, dataset=dataset))
+  recipe = validation.check(make(method=method, dataset=dataset))
   done = {}
   for name in recipe.stages:
     stage = recipe.stages[name]
@@ -80,7 +79,7 @@ def test_stages_start_from_streams_that_earlier_stages_have(method, dataset):
 
 def test_every_method_is_offered_for_some_dataset():
   assert {method for method, _ in offered()} == set(recipes.METHODS)
-  with pytest.raises(errors.UserError, match='dmcl is not one for nyud: choose one of single_stream'):
+  with pytest.raises(errors.UserError, match='dmcl is not one for nyud: choose one of modality_distillation'):
     make(dataset='nyud')
 
 
@@ -169,7 +168,7 @@ def test_bad_overrides_say_what_is_wrong(values, words):
     {'stages.ensemble.optimizer': 'sgd'}, {'new_classifier': 'True'}])
 def test_recipes_that_cannot_run_are_refused(values):
   with pytest.raises(errors.UserError):
-    checks.check(settings.override(make(), values))
+    validation.check(settings.override(make(), values))
 
 
 @pytest.mark.parametrize('values', [
@@ -180,7 +179,7 @@ def test_recipes_that_cannot_run_are_refused(values):
     {'hallucination.form': 'product'}])
 def test_two_stream_recipes_that_cannot_run_are_refused(values):
   with pytest.raises(errors.UserError, match=next(iter(values)).split('.')[-1]):
-    checks.check(settings.override(make(method='modality_distillation'), values))
+    validation.check(settings.override(make(method='modality_distillation'), values))
 
 
 @pytest.mark.parametrize('values', [
@@ -190,7 +189,7 @@ def test_two_stream_recipes_that_cannot_run_are_refused(values):
     {'network.bottleneck': 'mean'}, {'network.bottleneck_width': '0'}, {'stages.fused.epochs': '2'}])
 def test_games_that_cannot_run_are_refused(values):
   with pytest.raises(errors.UserError, match='discriminator|bottleneck|fused.epochs must be 0'):
-    checks.check(settings.override(make(method='admd'), values))
+    validation.check(settings.override(make(method='admd'), values))
 
 
 def test_unknown_names_list_the_known_ones():
@@ -219,9 +218,9 @@ def test_stages_that_recipes_share(method, values, shared):
 def test_defaults_can_run_on_rendered_data(dataset, preset):
   """Every recipe has a batch to train on and samples to test on; a switch also some to choose its threshold on."""
   for method in recipes.methods(dataset):
-    protocol = protocols.resolve(dataset, recipes.default_protocol(method, dataset))
-    recipe = checks.check(recipes.recipe(method, dataset, protocol, preset))
-    split = protocols.split(dataset, protocol, _rendered_names(dataset, recipe.data.rendering), recipe.data.hold_out)
+    protocol = registry.resolve_protocol(dataset, recipes.default_protocol(method, dataset))
+    recipe = validation.check(recipes.recipe(method, dataset, protocol, preset))
+    split = registry.split(dataset, protocol, _rendered_names(dataset, recipe.data.rendering), recipe.data.hold_out)
     largest = max(stage.batch_size for stage in recipe.stages.values() if stage.epochs)
     assert len(split.train) >= largest, (method, len(split.train))
     assert split.validation or not recipe.has_switch, method
@@ -232,7 +231,7 @@ def _rendered_names(dataset, rendering):
   if dataset == 'synthetic':
     options = synthetic.RENDERINGS[rendering]
     return [f'view_{view}/a{action:02d}_s{subject:02d}_e{episode:02d}' for view in (1, 2, 3)
-            for action in actions.ACTIONS for subject in range(1, options.subjects + 1)
+            for action in native.ACTIONS for subject in range(1, options.subjects + 1)
             for episode in range(options.episodes)]
   options = synthetic_objects.RENDERINGS[rendering]
   return [f'{part}/{label}/{index:04d}' for part, count in (('train', options.train), ('test', options.test))
@@ -244,7 +243,7 @@ def _rendered_names(dataset, rendering):
 def test_seeds_have_bounds(seed, fits):
   recipe = recipes.recipe('admd', 'synthetic', 'cross_view_1', 'tiny', seed=seed)
   if fits:
-    assert checks.check(recipe) == recipe
+    assert validation.check(recipe) == recipe
   else:
     with pytest.raises(errors.UserError, match='seed must be from 0 to 2147483647'):
-      checks.check(recipe)
+      validation.check(recipe)

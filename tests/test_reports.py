@@ -11,19 +11,15 @@ from absl.testing import flagsaver
 import cv2
 import pytest
 
-import train_main
 from tests import command_line
-from tf_privinfo import agreement
-from tf_privinfo import atomic
-from tf_privinfo import errors
-from tf_privinfo import measurements
 from tf_privinfo import recipes
-from tf_privinfo import reports
-from tf_privinfo import settings
-from tf_privinfo import thesis
+from tf_privinfo.recipes import settings
+from tf_privinfo.reports import commands, ranking, results, thesis_report, thesis_tables
+from tf_privinfo.utils import atomic, errors
+import train_main
 
 ACCURACY = {'rgb': 0.5, 'depth': 0.25, 'flow': 0.75, 'sum': 0.625, 'oracle': 0.875}
-NOISE = {level: 0.5 for level in ('0', *thesis.NOISE)}
+NOISE = {level: 0.5 for level in ('0', *thesis_tables.NOISE)}
 
 
 def recipe_of(method='dmcl', seed=0, values=(), *, dataset='synthetic', protocol='cross_view_1', preset='tiny',
@@ -48,18 +44,18 @@ def write_run(root, recipe, accuracy=ACCURACY, folder=None, **changed):
 
 def ask(root, method='dmcl', stage='ensemble', stream='rgb', values=(), seeds=(0,), preset='tiny', variant='code',
         **row):
-  row = thesis.Row(method, dict(values), stage, stream, {'cross_view_1': 93.64}, **{'dataset': 'nwucla', **row})
-  choice = measurements.Choice(root, 'synthetic', preset, variant, seeds)
-  [question] = measurements.choose_dataset(measurements.of_row('row', row), 'synthetic')
-  return measurements.answer(question, choice, measurements.Runs(root))
+  row = thesis_tables.Row(method, dict(values), stage, stream, {'cross_view_1': 93.64}, **{'dataset': 'nwucla', **row})
+  selection = results.RunSelection(root, 'synthetic', preset, variant, seeds)
+  [wanted] = results.move_to_dataset(results.of_row('row', row), 'synthetic')
+  return results.find(wanted, selection, results.ResultFiles(root))
 
 
 def test_a_figure_is_found_by_the_recipe_wherever_the_run_lies(tmp_path):
   write_run(tmp_path, recipe_of(), folder='moved')
-  answer = ask(tmp_path)
-  assert answer.values == {0: 0.5} and answer.samples == (40,) and not answer.commands
-  assert answer.question.paper == (('nwucla, cross_view_1', 93.64),)
-  assert (answer.question.dataset, answer.question.protocol) == ('synthetic', 'cross_view_1')
+  measured = ask(tmp_path)
+  assert measured.values == {0: 0.5} and measured.samples == (40,) and not measured.commands
+  assert measured.wanted.paper == (('nwucla, cross_view_1', 93.64),)
+  assert (measured.wanted.dataset, measured.wanted.protocol) == ('synthetic', 'cross_view_1')
 
 
 def test_step_3_is_asked_without_depth_and_with_depth_injected(tmp_path):
@@ -67,14 +63,14 @@ def test_step_3_is_asked_without_depth_and_with_depth_injected(tmp_path):
   recipe = recipe_of('modality_distillation', values={'hallucination.map_share': 0.5})
   write_run(tmp_path, recipe, stages={'hallucination': {
       'accuracy': {'hall': 0.125}, 'accuracy_with_true_depth': {'hall': 0.75}}})
-  choice, known = measurements.Choice(tmp_path, 'synthetic', 'tiny'), measurements.Runs(tmp_path)
-  questions = [question for name in ('13', "13 as in the authors' code")
-               for question in measurements.of_row(name, thesis.TABLE_3_2[name])]
-  alone, injected = (measurements.answer(question, choice, known)
-                     for question in measurements.choose_dataset(questions, 'synthetic'))
-  assert (alone.values, alone.reads, alone.question.condition) == ({0: 0.125}, 'rgb', '')
-  assert (injected.values, injected.reads, injected.question.condition) == ({0: 0.75}, 'rgb + depth', 'true depth')
-  assert alone.question.paper == injected.question.paper
+  selection, known = results.RunSelection(tmp_path, 'synthetic', 'tiny'), results.ResultFiles(tmp_path)
+  wanted_values = [wanted for name in ('13', "13 as in the authors' code")
+               for wanted in results.of_row(name, thesis_tables.TABLE_3_2[name])]
+  alone, injected = (results.find(wanted, selection, known)
+                     for wanted in results.move_to_dataset(wanted_values, 'synthetic'))
+  assert (alone.values, alone.reads, alone.wanted.condition) == ({0: 0.125}, 'rgb', '')
+  assert (injected.values, injected.reads, injected.wanted.condition) == ({0: 0.75}, 'rgb + depth', 'true depth')
+  assert alone.wanted.paper == injected.wanted.paper
 
 
 @pytest.mark.parametrize('changed', [
@@ -87,27 +83,28 @@ def test_runs_of_other_recipes_are_not_read_even_under_the_right_name(tmp_path, 
   directory.rename(tmp_path / 'run')
   (tmp_path / 'synthetic/dmcl').mkdir(parents=True, exist_ok=True)
   (tmp_path / 'run').rename(tmp_path / 'synthetic/dmcl' / recipes.run_name(recipe_of()))
-  answer = ask(tmp_path)
-  assert not answer.values and len(answer.commands) == 1
+  measured = ask(tmp_path)
+  assert not measured.values and len(measured.commands) == 1
 
 
 @pytest.mark.parametrize('changed', [
     {'seed': 1}, {'protocol': 'cross_view_2'}, {'variant': 'thesis'}, {'split': 'validation'}, {'stages': {}}])
 def test_results_of_another_origin_are_not_read(tmp_path, changed):
   directory = write_run(tmp_path, recipe_of(), **changed)
-  answer = ask(tmp_path)
-  assert not answer.values
+  measured = ask(tmp_path)
+  assert not measured.values
   evaluation = ('eval_main', f'--run_dir={directory}')
-  assert answer.commands[-1] == evaluation if changed == {'stages': {}} else answer.commands[0][0] == 'train_main'
+  assert measured.commands[-1] == evaluation if changed == {'stages': {}} else measured.commands[0][0] == 'train_main'
 
 
 def test_mean_and_deviation_are_of_the_seeds_that_were_run(tmp_path):
   for seed, rgb in enumerate((0.5, 0.6, 0.8)):
     write_run(tmp_path, recipe_of(seed=seed), {**ACCURACY, 'rgb': rgb})
-  answer = ask(tmp_path, seeds=(0, 2, 7))
-  assert answer.values == {0: 0.5, 2: 0.8} and answer.wanted == 3
-  assert answer.mean() == pytest.approx(65) and answer.deviation() == pytest.approx(100 * statistics.stdev((0.5, 0.8)))
-  [[_, *flags]] = answer.commands
+  measured = ask(tmp_path, seeds=(0, 2, 7))
+  assert measured.values == {0: 0.5, 2: 0.8} and measured.expected_runs == 3
+  assert measured.mean() == pytest.approx(65) and measured.deviation() == pytest.approx(
+      100 * statistics.stdev((0.5, 0.8)))
+  [[_, *flags]] = measured.commands
   assert '--seed=7' in flags
   assert ask(tmp_path).deviation() is None
 
@@ -121,8 +118,8 @@ def test_mean_and_deviation_are_of_the_seeds_that_were_run(tmp_path):
 ])
 @pytest.mark.parametrize('variant', ['code', 'thesis'])
 def test_the_command_for_what_is_not_run_runs_exactly_that(tmp_path, method, stage, stream, values, variant):
-  answer = ask(tmp_path, method, stage, stream, values, seeds=(3,), variant=variant)
-  [command] = answer.commands
+  measured = ask(tmp_path, method, stage, stream, values, seeds=(3,), variant=variant)
+  [command] = measured.commands
   with flagsaver.flagsaver():
     train_main.FLAGS(command)
     recipe = train_main.resolve_recipe()
@@ -132,51 +129,52 @@ def test_the_command_for_what_is_not_run_runs_exactly_that(tmp_path, method, sta
 
 
 def test_the_run_that_a_run_starts_from_is_run_first_and_is_the_one(tmp_path, monkeypatch):
-  row = thesis.Row('admd', {'new_classifier': True}, 'fused', 'sum', {'cross_view_3': 90.0}, dataset='nwucla',
+  row = thesis_tables.Row('admd', {'new_classifier': True}, 'fused', 'sum', {'cross_view_3': 90.0}, dataset='nwucla',
                    init_from='synthetic')
-  [question] = measurements.of_row('row', row)
-  choice = measurements.Choice(tmp_path, preset='tiny')
-  first, second = measurements.answer(question, choice, measurements.Runs(tmp_path)).commands
+  [wanted] = results.of_row('row', row)
+  selection = results.RunSelection(tmp_path, preset='tiny')
+  first, second = results.find(wanted, selection, results.ResultFiles(tmp_path)).commands
   assert '--dataset=synthetic' in first and '--dataset=nwucla' in second
   start = recipe_of('admd', protocol='cross_view_3')
   directory = write_run(tmp_path, start)
   assert f'--init_from={directory}' in second and '--set=new_classifier=True' in second
 
-  def answer(init_from):
+  def measured(init_from):
     write_run(tmp_path, recipe_of('admd', 0, {'new_classifier': True, 'init_from': str(init_from)}, dataset='nwucla',
                                   protocol='cross_view_3'))
-    return measurements.answer(question, choice, measurements.Runs(tmp_path))
+    return results.find(wanted, selection, results.ResultFiles(tmp_path))
 
-  assert not answer(tmp_path / 'another').values
+  assert not measured(tmp_path / 'another').values
   monkeypatch.chdir(tmp_path)
-  assert answer(directory.relative_to(tmp_path)).values == {0: 0.625}
+  assert measured(directory.relative_to(tmp_path)).values == {0: 0.625}
 
 
 def test_rows_under_noise_are_read_from_the_sweep(tmp_path):
   sweep = {'noise': {'1e-3': 40.0, 'void': 10.0}}
-  row = thesis.Row('two_stream', {}, 'joint', 'sum', {'cross_view_1': 80.0}, dataset='synthetic', **sweep)
-  choice = measurements.Choice(tmp_path, preset='tiny')
+  row = thesis_tables.Row('two_stream', {}, 'joint', 'sum', {'cross_view_1': 80.0}, dataset='synthetic', **sweep)
+  selection = results.RunSelection(tmp_path, preset='tiny')
 
-  def answers():
-    runs = measurements.Runs(tmp_path)
-    return [measurements.answer(question, choice, runs) for question in measurements.of_row('row', row)]
+  def measured_values():
+    runs = results.ResultFiles(tmp_path)
+    return [results.find(wanted, selection, runs) for wanted in results.of_row('row', row)]
 
-  training, sweeping = answers()[1].commands
+  training, sweeping = measured_values()[1].commands
   assert training[0] == 'train_main' and sweeping[0] == 'eval_main' and sweeping[-1].startswith('--noise=0,1e-3')
   recipe = recipe_of('two_stream')
   directory = write_run(tmp_path, recipe)
-  assert f'--run_dir={directory}' in sweeping and [answer.values for answer in answers()] == [{0: 0.625}, {}, {}]
+  assert f'--run_dir={directory}' in sweeping
+  assert [measured.values for measured in measured_values()] == [{0: 0.625}, {}, {}]
   atomic.write(directory / 'noise.json', json.dumps({**origin(recipe), 'stages': {'joint': {'1e-3': 0.5}}}))
-  clean, light, void = answers()
-  assert light.values == {0: 0.5} and not void.values and light.question.paper == (('synthetic, cross_view_1', 40.0),)
+  clean, light, void = measured_values()
+  assert light.values == {0: 0.5} and not void.values and light.wanted.paper == (('synthetic, cross_view_1', 40.0),)
   assert void.commands == (sweeping,)
 
 
 def test_a_dataset_of_the_thesis_has_its_own_rows_and_another_one_every_question_once():
-  asked = [question for name, row in thesis.TABLE_5_1.items() for question in measurements.of_row(name, row)]
-  own = measurements.choose_dataset(asked, 'uwa3dii')
-  assert len(own) == 12 and {question.protocol for question in own} == {'cross_view_12_34'}
-  moved = {(question.method, question.stream): question for question in measurements.choose_dataset(asked, 'synthetic')}
+  wanted_values = [wanted for name, row in thesis_tables.TABLE_5_1.items() for wanted in results.of_row(name, row)]
+  own = results.move_to_dataset(wanted_values, 'uwa3dii')
+  assert len(own) == 12 and {wanted.protocol for wanted in own} == {'cross_view_12_34'}
+  moved = {(wanted.method, wanted.stream): wanted for wanted in results.move_to_dataset(wanted_values, 'synthetic')}
   assert len(moved) == 12 and moved['dmcl', 'rgb'].name == 'dmcl, rgb'
   assert dict(moved['dmcl', 'rgb'].paper) == {
       'nwucla, cross_view_1': 93.64, 'uwa3dii, cross_view_12_34': 78.39, 'ntu120_mini, cross_subject': 81.25,
@@ -186,12 +184,12 @@ def test_a_dataset_of_the_thesis_has_its_own_rows_and_another_one_every_question
 @pytest.fixture
 def no_pictures(monkeypatch):
   for plot in ('paper_beside_measured', 'curves'):
-    monkeypatch.setattr(reports.plots, plot, lambda *_: {'png': b'', 'svg': b''})
+    monkeypatch.setattr(thesis_report.plots, plot, lambda *_: {'png': b'', 'svg': b''})
 
 
 def test_what_a_dataset_has_no_recipe_for_is_said(tmp_path, no_pictures):
-  choice = measurements.Choice(tmp_path, 'synthetic_objects', 'tiny')
-  page = reports.build('table_3_2', choice, measurements.Runs(tmp_path))
+  selection = results.RunSelection(tmp_path, 'synthetic_objects', 'tiny')
+  page = thesis_report.build('table_3_2', selection, results.ResultFiles(tmp_path))
   assert any('has no stage finetune' in note for note in page.notes)
   assert any('connections.direction' in note for note in page.notes)
   rows = page.tables[0].rows
@@ -220,7 +218,7 @@ class Page(html.parser.HTMLParser):
 
 
 def two_seeds(root):
-  return measurements.Choice(root, 'synthetic', 'tiny', seeds=(0, 1))
+  return results.RunSelection(root, 'synthetic', 'tiny', seeds=(0, 1))
 
 
 @pytest.fixture(scope='module')
@@ -239,7 +237,7 @@ def written(tmp_path_factory):
         **origin(recipe), 'stages': {}, 'switch': {'levels': {
             level: {'trusted': 0.5, 'fake_probability': 0.25 * (seed + 1)} for level in NOISE}}}))
   for name in ('table_5_1', 'figure_5_3', 'figure_4_5'):
-    reports.write(name, two_seeds(tmp_path), run_missing=False)
+    thesis_report.write(name, two_seeds(tmp_path), run_missing=False)
   return tmp_path / 'reports/synthetic'
 
 
@@ -276,15 +274,15 @@ def test_a_table_has_the_thesis_beside_the_runs(written):
 
 
 def measured_row(label, figure, *accuracies):
-  question = measurements.of_row(label, thesis.Row('dmcl', {}, 'ensemble', 'rgb', {'cross_view_1': figure}))[0]
-  return measurements.Answer(question, values=dict(enumerate(accuracies)))
+  wanted = results.of_row(label, thesis_tables.Row('dmcl', {}, 'ensemble', 'rgb', {'cross_view_1': figure}))[0]
+  return results.MeasuredValue(wanted, values=dict(enumerate(accuracies)))
 
 
 def test_the_order_of_rows_is_counted_in_pairs():
-  answers = [measured_row('best', 80, 0.75, 0.875, 0.75), measured_row('middle', 70, 0.5, 0.5, 0.625),
+  measured_values = [measured_row('best', 80, 0.75, 0.875, 0.75), measured_row('middle', 70, 0.5, 0.5, 0.625),
              measured_row('other', 70, 0.625, 0.625), measured_row('worst', 60, 0.5, 0.75, 0.5),
              measured_row('not run', 50)]
-  found = {(pair.above.question.name, pair.below.question.name): pair for pair in agreement.pairs(answers)}
+  found = {(pair.above.wanted.name, pair.below.wanted.name): pair for pair in ranking.pairs(measured_values)}
   # Not the two with the same figure, and none of what was not run.
   assert list(found) == [('best', 'middle'), ('best', 'other'), ('best', 'worst'), ('middle', 'worst'),
                          ('other', 'worst')]
@@ -293,18 +291,18 @@ def test_the_order_of_rows_is_counted_in_pairs():
   # Even with one seed, so not decided by all; and as often above as below.
   assert (found['middle', 'worst'].holds, found['middle', 'worst'].decided) == (False, False)
   assert (found['other', 'worst'].mean, found['other', 'worst'].holds) == (0, False)
-  assert str(agreement.count([*found.values()])) == '3 of 5; where all seeds agree 3 of 3'
-  assert str(agreement.count([found['middle', 'worst']])) == '0 of 1'
+  assert str(ranking.count([*found.values()])) == '3 of 5; where all seeds agree 3 of 3'
+  assert str(ranking.count([found['middle', 'worst']])) == '0 of 1'
 
 
 def test_one_seed_decides_nothing():
-  [pair] = agreement.pairs([measured_row('best', 80, 0.5), measured_row('worst', 60, 0.75)])
+  [pair] = ranking.pairs([measured_row('best', 80, 0.5), measured_row('worst', 60, 0.75)])
   assert not pair.decided and not pair.holds and pair.mean == -25
 
 
 def test_a_report_names_the_rows_that_are_the_other_way_around(written, no_pictures):
   root = written.parent.parent
-  _, order, reversed_ = reports.build('table_5_1', two_seeds(root), measurements.Runs(root)).tables
+  _, order, reversed_ = thesis_report.build('table_5_1', two_seeds(root), results.ResultFiles(root)).tables
   assert len(order.rows) == 4 and order.rows[0][0] == 'nwucla, cross_view_1'
   assert ('dmcl, rgb', 'dmcl, sum', '+0.36 (nwucla, cross_view_1)', '-7.50') in reversed_.rows
   # Both have the same accuracies here, which is no other order.
@@ -316,11 +314,11 @@ def test_the_page_of_all_reports_leads_to_each(tmp_path, no_pictures, capsys):
   for seed in (0, 1):
     for method in ('independent', 'dmcl'):
       write_run(tmp_path, recipe_of(method, seed))
-  reports.write('all', two_seeds(tmp_path), run_missing=False)
+  thesis_report.write('all', two_seeds(tmp_path), run_missing=False)
   directory = tmp_path / 'reports/synthetic' / folder('all')
   assert capsys.readouterr().out.strip().splitlines()[-1].startswith(f'Everything is in {directory}: ')
   links = [link['href'] for link in Page((directory / 'report.html').read_text()).of('a')]
-  assert links == [f'../{folder(name)}/report.html' for name in thesis.TITLES]
+  assert links == [f'../{folder(name)}/report.html' for name in thesis_tables.TITLES]
   assert all((directory / link).is_file() for link in links)
   [line] = [line for line in (directory / 'report.md').read_text().splitlines()
             if f'[Table 5.1](../{folder("table_5_1")}/report.md)' in line]
@@ -351,8 +349,8 @@ def test_methods_are_compared_seed_by_seed_and_stage_by_stage(tmp_path, no_pictu
       streams = {'rgb': share, 'sum': share, 'oracle': share}
       write_run(tmp_path, recipe, stages={
           stage: {'reads': ['rgb'], 'accuracy': streams} for stage in recipe.stages if stage != 'watch'})
-  choice = measurements.Choice(tmp_path, 'synthetic', 'tiny', seeds=(0, 1, 2), methods=('two_stream', 'admd'))
-  page = reports.build('methods', choice, measurements.Runs(tmp_path))
+  selection = results.RunSelection(tmp_path, 'synthetic', 'tiny', seeds=(0, 1, 2), methods=('two_stream', 'admd'))
+  page = thesis_report.build('methods', selection, results.ResultFiles(tmp_path))
   final, paired, first, second = page.tables
   assert [row[3] for row in final.rows] == ['2 of 3', '3 of 3'] and final.rows[0][5] == '62.50 ± 17.68'
   assert paired.rows[0][1] == '-6.25 ± 26.52'  # of 12.5 and -25
@@ -364,19 +362,19 @@ def test_methods_are_compared_seed_by_seed_and_stage_by_stage(tmp_path, no_pictu
 def test_an_unfinished_stage_gives_no_curve(tmp_path):
   directory = write_run(tmp_path, recipe_of('independent'))
   atomic.write(directory / 'ensemble/history.json', json.dumps([{'loss_hard/rgb': 1.0}]))
-  question = measurements.of_curve('rgb', thesis.FIGURES['5.3']['rgb, cross entropy'])
-  choice = measurements.Choice(tmp_path, 'synthetic', 'tiny')
-  answer = lambda: measurements.answer(
-      measurements.choose_dataset([question], 'synthetic')[0], choice, measurements.Runs(tmp_path))
-  assert not answer().values
+  wanted = results.of_curve('rgb', thesis_tables.FIGURES['5.3']['rgb, cross entropy'])
+  selection = results.RunSelection(tmp_path, 'synthetic', 'tiny')
+  measured = lambda: results.find(
+      results.move_to_dataset([wanted], 'synthetic')[0], selection, results.ResultFiles(tmp_path))
+  assert not measured().values
   atomic.write(directory / 'ensemble/finished.json', '{}')
-  assert answer().values == {0: {'1': 1.0}}
+  assert measured().values == {0: {'1': 1.0}}
 
 
-@pytest.mark.parametrize('name', thesis.TITLES)
+@pytest.mark.parametrize('name', thesis_tables.TITLES)
 def test_every_report_of_no_runs_says_how_to_run_it(tmp_path, name, no_pictures):
   dataset = 'synthetic_objects' if name == 'table_4_5' else 'synthetic'
-  page = reports.build(name, measurements.Choice(tmp_path, dataset, 'tiny'), measurements.Runs(tmp_path))
+  page = thesis_report.build(name, results.RunSelection(tmp_path, dataset, 'tiny'), results.ResultFiles(tmp_path))
   assert page.title and page.records and page.commands and all(
       line.startswith(('python train_main.py --', 'python eval_main.py --')) for line in page.commands)
   assert len({len(row) for row in (page.tables[0].header, *page.tables[0].rows)}) == 1
@@ -384,23 +382,23 @@ def test_every_report_of_no_runs_says_how_to_run_it(tmp_path, name, no_pictures)
 
 def test_the_failure_of_a_run_is_told_when_the_report_is_written(tmp_path, monkeypatch):
   started = []
-  monkeypatch.setattr(measurements.subprocess, 'run', lambda command, check: (
+  monkeypatch.setattr(commands.subprocess, 'run', lambda command, check: (
       started.append(command[2:]) or subprocess.CompletedProcess(command, int('--method=smcl' in command))))
   with pytest.raises(errors.UserError, match='these commands failed.*--method=smcl'):
-    reports.write('table_5_1', measurements.Choice(tmp_path, 'synthetic', 'tiny'), run_missing=True)
+    thesis_report.write('table_5_1', results.RunSelection(tmp_path, 'synthetic', 'tiny'), run_missing=True)
   assert len(started) == 4 and {command[0] for command in started} == {'train_main'}
   assert (tmp_path / 'reports/synthetic/table_5_1-tiny/report.html').exists()
 
 
 def test_no_report_overwrites_one_of_something_else(tmp_path, no_pictures, monkeypatch):
   folders = []
-  monkeypatch.setattr(reports.report_pages, 'write', lambda page, folder: folders.append(folder))
+  monkeypatch.setattr(thesis_report.pages, 'write', lambda page, folder: folders.append(folder))
   for changed in ({}, {'dataset': ''}, {'preset': ''}, {'variant': 'thesis'}, {'seeds': (0, 1)},
                   {'values': {'loser.temperature': '3'}}):
-    choice = measurements.Choice(tmp_path, **{'dataset': 'nwucla', 'preset': 'tiny', **changed})
-    reports.write('table_5_2', choice, run_missing=False)
+    selection = results.RunSelection(tmp_path, **{'dataset': 'nwucla', 'preset': 'tiny', **changed})
+    thesis_report.write('table_5_2', selection, run_missing=False)
   for methods in (('dmcl', 'smcl'), ('dmcl', 'cmcl')):
-    reports.write('methods', measurements.Choice(tmp_path, 'nwucla', methods=methods), run_missing=False)
+    thesis_report.write('methods', results.RunSelection(tmp_path, 'nwucla', methods=methods), run_missing=False)
   assert [str(folder.relative_to(tmp_path / 'reports')) for folder in folders] == [
       'nwucla/table_5_2-tiny', 'thesis/table_5_2-tiny', 'nwucla/table_5_2', 'nwucla/table_5_2-tiny-thesis',
       'nwucla/table_5_2-tiny-seeds0,1', 'nwucla/table_5_2-tiny-loser.temperature=3', 'nwucla/methods-dmcl-smcl',
@@ -428,9 +426,9 @@ def test_mistakes_end_in_one_sentence(flags, words):
 
 
 def test_results_are_read_without_tensorflow():
-  code = 'import sys; from tf_privinfo import comparison, reports; print(*sys.modules)'
+  code = 'import sys; from tf_privinfo.reports import compare, thesis_report; print(*sys.modules)'
   modules = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True).stdout.split()
-  assert 'tf_privinfo.reports' in modules and not {'tensorflow', 'matplotlib', 'sklearn', 'scipy'} & set(modules)
+  assert 'tf_privinfo.reports.thesis_report' in modules and not {'tensorflow', 'matplotlib', 'sklearn', 'scipy'} & set(modules)
 
 
 @pytest.mark.slow

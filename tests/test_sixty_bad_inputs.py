@@ -9,18 +9,18 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-from tests import command_line
-from tests import native_files
-from tf_privinfo import atomic
+from tests import command_line, native_files
 from tf_privinfo import recipes
+from tf_privinfo.utils import atomic
 
 # Imports all but the mains, whose flags exclude each other; each child imports its own.
 SERVER = '''
 import contextlib, importlib, json, os, sys, time, traceback
-from tf_privinfo import cli, comparison, measurements, reports, workflow
+from tf_privinfo.utils import cli
+from tf_privinfo.reports import compare, results, thesis_report
+from tf_privinfo import workflow
 from tf_privinfo.datasets import catalog, contact_sheets
 from tf_privinfo.datasets.nyud import crops
 

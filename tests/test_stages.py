@@ -7,16 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import command_line
-from tests import in_process
-from tests import native_files
+from tests import command_line, in_process, native_files
 from tests.in_process import same, stream, train
-from tf_privinfo import errors
-from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo import settings
-from tf_privinfo import workflow
+from tf_privinfo import recipes, workflow
 from tf_privinfo.networks import slim_checkpoint
+from tf_privinfo.recipes import settings
+from tf_privinfo.runs import restore
+from tf_privinfo.utils import errors
 
 STAGES = ['rgb', 'depth', 'joint', 'hallucination', 'finetune']
 
@@ -79,7 +76,7 @@ def test_deployed_model_reads_rgb_alone(run, tmp_path):
   served = tf.saved_model.load(str(tmp_path / 'served' / '1'))
   assert set(served.signatures) == {'serving_default', 'rgb', 'rgb_jpeg'}
   clip = np.random.default_rng(0).integers(0, 256, (2, 5, 32, 32, 3)).astype(np.uint8)
-  expected = run.restore_method()({'rgb': tf.constant(clip, tf.float32)})
+  expected = restore.restore_method(run)({'rgb': tf.constant(clip, tf.float32)})
   logits = served.signatures['serving_default'](rgb=tf.constant(clip))['logits']
   np.testing.assert_allclose(logits, (expected['rgb'] + expected['hall']) / 2, rtol=1e-4, atol=1e-5)
 
@@ -119,7 +116,7 @@ def test_noise_needs_depth(ensemble, data_dir):
 def test_imagenet_weights_start_step_1(data_dir, tmp_path, capsys):
   """Given by the path of a TensorFlow 1 checkpoint; step 1 says what it took."""
   recipe = make_recipe(**{'stages.rgb.learning_rate': 0.0})
-  network = runs.build_method(settings.override(recipe, {'seed': 5}), 'rgb', 10).streams['rgb']
+  network = restore.build_method(settings.override(recipe, {'seed': 5}), 'rgb', 10).streams['rgb']
   path = str(tmp_path / 'resnet_v1_50.ckpt')
   tf.compat.v1.train.Saver(slim_checkpoint.slim_variables(network)).save(None, path)
   run = train(settings.override(recipe, {'network.pretrained': path}), data_dir, tmp_path, stage='rgb')
@@ -177,7 +174,7 @@ def test_names_of_runs_stay_short_and_differ():
 
 def test_seeds_of_stages_differ_and_are_functions_of_the_recipe():
   recipe = make_recipe('ensemble')
-  first, again, second = (runs.build_method(recipe, stage, 3) for stage in ('rgb', 'rgb', 'rgb_2'))
+  first, again, second = (restore.build_method(recipe, stage, 3) for stage in ('rgb', 'rgb', 'rgb_2'))
   kernel = lambda method: next(iter(method.streams.values())).stem.conv.kernel.numpy()
   np.testing.assert_array_equal(kernel(first), kernel(again))
   assert not np.array_equal(kernel(first), kernel(second))

@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import in_process
-from tests import native_files
-from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo import settings
-from tf_privinfo import workflow
+from tests import in_process, native_files
+from tf_privinfo import recipes, runs, workflow
+from tf_privinfo.recipes import settings
 
 STORED = pathlib.Path(__file__).parent / 'stored_runs'
 STACKS, FAMILIES = ('tf2.15', 'tf2.20'), ('nwucla_dmcl', 'nyud_single_stream')

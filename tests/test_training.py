@@ -10,22 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import command_line
-from tests import in_process
-from tests import native_files
-from tests import tiny_stream
+from tests import command_line, in_process, native_files, tiny_stream
 from tests.in_process import train
-from tf_privinfo import errors
-from tf_privinfo import export
-from tf_privinfo import optimizers
-from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo import settings
-from tf_privinfo import training
-from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import clips
-from tf_privinfo.datasets import protocols
+from tf_privinfo import recipes, runs
+from tf_privinfo.datasets import catalog, clips, registry
 from tf_privinfo.methods import multiple_choice
+from tf_privinfo.recipes import settings
+from tf_privinfo.runs import restore
+from tf_privinfo.serving import export
+from tf_privinfo.training import devices, loop, optimizers
+from tf_privinfo.utils import errors
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +51,7 @@ def dmcl_run(data_dir, tmp_path_factory):
 
 def test_two_devices_end_to_end(two_devices, tmp_path, monkeypatch):
   """The whole job under MirroredStrategy, validation and evaluation with uneven last batches included."""
-  assert isinstance(training.make_strategy(-1), tf.distribute.MirroredStrategy)
+  assert isinstance(devices.make_strategy(-1), tf.distribute.MirroredStrategy)
   monkeypatch.setattr(runs, '_network', lambda recipe, stream, num_classes: tiny_stream.TinyStream(num_classes))
   native_files.write_nwucla(tmp_path / 'data', actions=(1, 2, 3), subjects=1)
   recipe = make_recipe(**{'stages.ensemble.epochs': 1, 'clips.test_clips': 1, 'data.hold_out': 0.5})
@@ -148,7 +142,7 @@ def run_directory(output_dir) -> pathlib.Path:
 
 def test_nan_stops_with_step_and_term_and_the_last_checkpoint_is_gone_on_from(data_dir, tmp_path, monkeypatch, capsys):
   """Bit-identical to a run that was never stopped: weights, optimizer, history and results."""
-  terms = multiple_choice.DMCL.terms
+  terms = multiple_choice.DMCL.loss_terms
 
   def poisoned(self, labels, logits, winners):
     result = terms(self, labels, logits, winners)
@@ -156,7 +150,7 @@ def test_nan_stops_with_step_and_term_and_the_last_checkpoint_is_gone_on_from(da
     return {**result, 'soft': result['soft'] + tf.cast(nan_from, tf.float32)}
 
   whole = train(make_recipe(modalities='rgb'), data_dir, tmp_path / 'whole')
-  monkeypatch.setattr(multiple_choice.DMCL, 'terms', poisoned)
+  monkeypatch.setattr(multiple_choice.DMCL, 'loss_terms', poisoned)
   with pytest.raises(errors.UserError, match=r'Step 5 gave loss_soft/rgb = nan'):
     train(make_recipe(modalities='rgb'), data_dir, tmp_path)
   assert capsys.readouterr().err.endswith('\n')  # of the progress bar: the message has its own line
@@ -173,9 +167,9 @@ def test_early_stopping_and_best_weights(data_dir, source, tmp_path, monkeypatch
 
   With the test view's prepared files gone: training never opens one.
   """
-  split = protocols.split('nwucla', 'cross_view_1', source.names, hold_out=0.25)
+  split = registry.split('nwucla', 'cross_view_1', source.names, hold_out=0.25)
   scripted = iter([0.2, 0.5, 0.5, 0.4, 0.3, 0.9])
-  monkeypatch.setattr(training, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
+  monkeypatch.setattr(loop, '_validator', lambda *args: lambda: {'oracle': next(scripted)})
   recipe = make_recipe(modalities='rgb', **{'stages.ensemble.epochs': 9, 'stages.ensemble.early_stopping_patience': 2})
   run = runs.Run.create_or_resume(tmp_path / 'run', recipe)
   files = list((data_dir / 'prepared').rglob('*view_1_*.tfrecord*'))
@@ -183,7 +177,7 @@ def test_early_stopping_and_best_weights(data_dir, source, tmp_path, monkeypatch
   hidden = [path.rename(path.with_name('hidden-' + path.name)) for path in files]
   try:
     with in_process.quick():
-      training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
+      loop.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
   finally:
     for path, original in zip(hidden, files):
       path.rename(original)
@@ -195,14 +189,14 @@ def test_early_stopping_and_best_weights(data_dir, source, tmp_path, monkeypatch
   (tmp_path / 'run/ensemble/finished.json').unlink()
   stages = {'ensemble': dataclasses.replace(recipe.stages['ensemble'], selection='last')}
   run = runs.Run(run.directory, dataclasses.replace(recipe, stages=stages))
-  training.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
+  loop.train(run, source, split, tf.distribute.get_strategy(), ['ensemble'])
   assert run.read('ensemble/finished.json') == {'weights': 'last/epoch-5', 'epochs': 5}
 
 
 def test_no_retracing(source):
   """One trace for all batches and epochs of training, and for micro-batches of any size."""
   recipe = make_recipe(modalities='rgb')
-  method = runs.build_method(recipe, 'ensemble', 10)
+  method = restore.build_method(recipe, 'ensemble', 10)
   method.compile(optimizer=optimizers.Momentum(0.0))
   method.optimizer.build(method.trainable_variables)
   batches = clips.training_clips(
@@ -210,7 +204,8 @@ def test_no_retracing(source):
   method.fit(batches.map(lambda clip, label, sample_id: (clip, label)), epochs=3, steps_per_epoch=2, verbose=0)
   assert method.train_tf_function.experimental_get_tracing_count() == 1
   for batch_size in (4, 16):
-    fixed = clips.fixed_clips(source.videos(source.names[:3], recipe.modalities), recipe.clips, batch_size=batch_size)
+    videos = source.videos(source.names[:3], recipe.modalities)
+    fixed = clips.evaluation_clips(videos, recipe.clips, batch_size=batch_size)
     method.predict(fixed.map(lambda clip, *_: clip), verbose=0)
   assert method.predict_function.experimental_get_tracing_count() == 1
 

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tf_privinfo.configs import ResNet50Config
 from tf_privinfo.networks import layers
+from tf_privinfo.networks.config import ResNet50Config
 
 
 class TinyStream(tf.keras.Model):

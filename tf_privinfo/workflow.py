@@ -1,20 +1,19 @@
 """What the two mains do: recipe or run directory in, trained, evaluated and exported run out."""
 
-import contextlib
 import pathlib
 from typing import Optional
 
-from tf_privinfo import errors
-from tf_privinfo import evaluation
-from tf_privinfo import export as exporting
-from tf_privinfo import noisy_depth
-from tf_privinfo import random_features
-from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo import settings
-from tf_privinfo import training
-from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets import protocols
+from tf_privinfo import recipes, runs
+from tf_privinfo.datasets import catalog, protocols, registry
+from tf_privinfo.evaluation import evaluate as evaluation
+from tf_privinfo.evaluation import nearest_neighbours, noise_sweep, switch_threshold, tables
+from tf_privinfo.recipes import settings
+from tf_privinfo.reports import thesis_tables
+from tf_privinfo.runs import restore, search
+from tf_privinfo.runs.run import NOISE, RANDOM_FEATURES, RESULTS, SAVED_MODEL, SWITCH
+from tf_privinfo.serving import export as serving
+from tf_privinfo.training import devices, loop
+from tf_privinfo.utils import errors
 
 
 def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathlib.Path, resume: bool,
@@ -30,7 +29,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     output_dir: root of run directories.
     resume: continue an interrupted run.
     num_gpus: -1 for all, 0 for none.
-    stage: which stages to run, as in `training.select_stages`.
+    stage: which stages to run, as in `loop.select_stages`.
     stages_from: run directory whose finished stages are taken over where they
       are the same in this recipe; 'auto': of the run under `output_dir` that
       has most of them.
@@ -42,11 +41,11 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   Raises:
     UserError: among others, if another process is writing to the run.
   """
-  stages = training.select_stages(recipe, stage)
+  stages = loop.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
-  training.divide_cores(recipe)
-  strategy = training.make_strategy(num_gpus)
-  print(f'Training on {training.describe_devices()}', flush=True)
+  devices.divide_cores(recipe)
+  strategy = devices.make_strategy(num_gpus)
+  print(f'Training on {devices.describe_devices()}', flush=True)
   directory = recipes.run_directory(recipe, output_dir)
   if not resume:
     runs.set_aside(directory)
@@ -71,28 +70,25 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
                            'raise data.hold_out.')
   if stages_from:
     _take_stages(run, stages_from, output_dir)
-  training.train(run, source, split, strategy, stages)
-  waiting = [name for name in recipe.stages if run.read(f'{name}/finished.json') is None]
+  loop.train(run, source, split, strategy, stages)
+  waiting = run.unfinished_stages()
   if waiting:
     print(f'Stage {stages[-1]} has finished in {run.directory}; still to run: {", ".join(waiting)}')
     return
-  results = run.read('results.json') or evaluation.evaluate(run, source, split.test)
-  print(f'\n{evaluation.table(results)}\n')
+  results = run.read(RESULTS) or evaluation.evaluate(run, source, split.test)
+  print(f'\n{tables.results_table(results)}\n')
   if recipe.has_switch:
-    switch = run.read('switch.json') or noisy_depth.choose_switch(run, source, split.validation)
-    print('On the validation samples:', *noisy_depth.switch_table(switch), '', sep='\n')
-  model = run.directory / 'saved_model'
-  if not exporting.is_complete(model):
-    exporting.export(run, _deployed(run), model)
+    switch = run.read(SWITCH) or switch_threshold.choose(run, source, split.validation)
+    print('On the validation samples:', *tables.switch_lines(switch), '', sep='\n')
+  model = run.directory / SAVED_MODEL
+  if not serving.is_complete(model):
+    serving.export(run, _deployed(run), model)
   print(f'Everything is in {run.directory}: results.json, confusion_*.png, tensorboard/, saved_model/')
 
 
 def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> None:
   if stages_from == 'auto':
-    others = []
-    for path in sorted(output_dir.glob(f'{run.recipe.dataset}/*/*/recipe.yaml')):
-      with contextlib.suppress(errors.UserError):  # of another version, whose recipe means nothing here
-        others += [runs.Run.open(str(path.parent))] if path.parent != run.directory else []
+    others = [other for other in search.find(output_dir, run.recipe.dataset) if other.directory != run.directory]
   else:
     others = [runs.Run.open(stages_from)]
   offers = [(other, run.finished_stages_of(other)) for other in others]
@@ -114,18 +110,18 @@ def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]
   with runs.only_process(run.directory, wait=True):
     source, split = _reopen(run, data_dir, prepared_dir, depth_variant)
     results = evaluation.evaluate(run, source, split.test, folder)
-  print(f'\n{evaluation.table(results)}\n\nWritten to {run.directory / folder / "results.json"}')
+  print(f'\n{tables.results_table(results)}\n\nWritten to {run.directory / folder / RESULTS}')
 
 
 def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir: Optional[str] = None) -> None:
   """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table."""
-  noise = noisy_depth.parse_levels(levels)
+  noise = noise_sweep.parse_levels(levels)
   run = _open_finished(run_dir)
   with runs.only_process(run.directory, wait=True):
     source, split = _reopen(run, data_dir, prepared_dir)
-    result = noisy_depth.sweep(run, source, split.test, noise)
+    result = noise_sweep.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
-  print(f'\n{noisy_depth.table(result)}\n\nWritten to {run.directory / "noise.json"}; pictures: {pictures}')
+  print(f'\n{tables.noise_table(result)}\n\nWritten to {run.directory / NOISE}; pictures: {pictures}')
 
 
 def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], output_dir: pathlib.Path,
@@ -137,23 +133,23 @@ def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], ou
     source, split = _open(recipe, data_dir, prepared_dir)
     run.record_dataset(source.manifest())
     run.remember_data(data_dir, prepared_dir)
-    result = random_features.evaluate(run, source, split)
-  print(f'\n{random_features.table(result)}\n\nWritten to {run.directory / "random_features.json"}')
+    result = nearest_neighbours.evaluate(run, source, split, thesis_tables.NEIGHBOURS)
+  print(f'\n{tables.neighbours_table(result)}\n\nWritten to {run.directory / RANDOM_FEATURES}')
 
 
 def export(run_dir: str, directory: pathlib.Path) -> None:
   """Exports a finished run as a SavedModel."""
   run = runs.Run.open(run_dir)
-  saved = exporting.export(run, _deployed(run), directory.resolve())
+  saved = serving.export(run, _deployed(run), directory.resolve())
   print(f'SavedModel written to {saved}')
 
 
 def _deployed(run: runs.Run):
   """What a run is exported as."""
   if not run.recipe.has_switch:
-    return run.restore_method()
-  switch = run.restore_switch()
-  if not run.read('switch.json'):
+    return restore.restore_method(run)
+  switch = restore.restore_switch(run)
+  if not run.read(SWITCH):
     raise errors.UserError(
         f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
   return switch
@@ -162,8 +158,8 @@ def _deployed(run: runs.Run):
 def _open_finished(run_dir: str) -> runs.Run:
   """Opens a run; raises `UserError` if it has not finished."""
   run = runs.Run.open(run_dir)
-  run.weights(list(run.recipe.stages)[-1])
-  training.divide_cores(run.recipe)
+  run.weights(run.recipe.deployed_stage)
+  devices.divide_cores(run.recipe)
   return run
 
 
@@ -193,4 +189,4 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optiona
         f'RGB and depth differ in size (of {name}: {sizes}), but cross-stream connections multiply their maps pixel '
         'by pixel: align them with --set data.aligned=true, or switch the connections off with --set '
         'connections.direction=none.')
-  return source, protocols.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)
+  return source, registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)

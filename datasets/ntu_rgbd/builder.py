@@ -5,16 +5,17 @@ from typing import List, Sequence, Tuple
 
 import tensorflow_datasets as tfds
 
-from tf_privinfo.datasets import building, protocols, videos
-from tf_privinfo.datasets.ntu_rgbd import native, skeletons
+from tf_privinfo.datasets import video_builder
+from tf_privinfo.datasets.ntu_rgbd import native, protocols, skeletons, spec
 from tf_privinfo.datasets.preparation import depth, frames, video
+from tf_privinfo.utils import text
 
 # RGB frames of 1920 x 1080 are read as 640 x 360: an integer factor, after which a pixel of RGB shows about as much of
 # the scene as one of the 512 depth pixels in a row. They are stored with 256 pixels or fewer, so nothing is lost.
 LEAST_RGB_WIDTH = 512
 
 
-class Ntu120(videos.VideoBuilder):
+class Ntu120(video_builder.VideoBuilder):
   """120 actions of 106 performers in 32 setups, seen by three cameras; see `native`.
 
   `info.metadata` also has `without_skeleton`, the samples on the published list
@@ -23,7 +24,7 @@ class Ntu120(videos.VideoBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
-  DEPTH_VARIANTS, ACTIONS, PARTS = native.DEPTH_VARIANTS, native.ACTIONS, ('setup', 'camera', 'performer')
+  DEPTH_VARIANTS, ACTIONS, PARTS = spec.NTU120.depth_variants, native.ACTIONS, ('setup', 'camera', 'performer')
   SETUPS = range(1, 33)
   parse = staticmethod(protocols.parse_ntu_name)
   find_root = staticmethod(native.find_root)
@@ -41,20 +42,20 @@ class Ntu120(videos.VideoBuilder):
     self.info.metadata['without_skeleton'] = without_skeleton
     return samples, problems
 
-  def read(self, sample: native.Video) -> videos.Footage:
+  def read(self, sample: native.Video) -> video_builder.RawVideo:
     rgb = video.read_video(sample.rgb, LEAST_RGB_WIDTH)
     paths = native.depth_frames(sample.depth, self.builder_config.depth_variant)
     length = min(len(rgb), len(paths))
-    images = videos.stack([depth.jet(frames.read_depth(path)) for path in paths[:length]], paths)
+    images = video_builder.stack([depth.jet(frames.read_depth(path)) for path in paths[:length]], paths)
     joints = (skeletons.read_joints(sample.skeleton, length, rgb.shape[1:3], images.shape[1:3])
               if self.builder_config.aligned else None)
-    return videos.Footage(rgb[:length], images, joints, max(len(rgb), len(paths)) - length)
+    return video_builder.RawVideo(rgb[:length], images, joints, max(len(rgb), len(paths)) - length)
 
   def describe(self, names: Sequence[str]) -> List[str]:
     lines, left_out = super().describe(names), self.info.metadata['without_skeleton']
     if left_out:
       lines.append(f'{len(left_out)} videos are on the published list of those without usable skeleton and were left '
-                   f'out: {building.first(left_out)}')
+                   f'out: {text.first(left_out)}')
     return lines
 
 

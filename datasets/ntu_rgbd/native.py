@@ -18,10 +18,10 @@ import pathlib
 import re
 from typing import Container, Dict, Iterator, List, Optional, Tuple
 
-from tf_privinfo import errors
 from tf_privinfo.datasets import listing
-from tf_privinfo.datasets import protocols
+from tf_privinfo.datasets.ntu_rgbd import protocols
 from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.utils import errors
 
 _NAMES = """
     drink_water eat_meal brush_teeth brush_hair drop pick_up throw sit_down stand_up clap
@@ -45,7 +45,6 @@ _SETUPS, _CAMERAS = range(1, 33), range(1, 4)
 
 # Variant -> folder and beginning of the frames' names.
 _DEPTH = {'depth': ('nturgb+d_depth_masked', 'MDepth'), 'depth_full': ('nturgb+d_depth', 'Depth')}
-DEPTH_VARIANTS = tuple(_DEPTH)
 _VARIANTS = {folder: variant for variant, (folder, _) in _DEPTH.items()}
 _ENDINGS = {'rgb': '_rgb.avi', 'skeleton': '.skeleton'}
 
@@ -168,15 +167,15 @@ def _problem(paths: Dict[str, List[str]]) -> str:
 
 
 def depth_frames(folder: str, depth_variant: str) -> List[str]:
-  """Paths of depth frames in the order of their numbers; raises `frames.BrokenFile` if one is missing."""
+  """Paths of depth frames in the order of their numbers; raises `frames.UnreadableFileError` if one is missing."""
   prefix = _DEPTH[depth_variant][1]
   try:
     by_number = listing.numbered(pathlib.Path(folder), listing.names(folder), rf'{prefix}-(\d+)\.png')
   except ValueError as error:
-    raise frames.BrokenFile(str(error)) from None
+    raise frames.UnreadableFileError(str(error)) from None
   if not by_number:
-    raise frames.BrokenFile(f'{folder}: no {prefix}-*.png in the folder')
+    raise frames.UnreadableFileError(f'{folder}: no {prefix}-*.png in the folder')
   for number in range(1, len(by_number) + 1):
     if number not in by_number:
-      raise frames.BrokenFile(f'{folder}: {prefix}-{number:08d}.png is missing')
+      raise frames.UnreadableFileError(f'{folder}: {prefix}-{number:08d}.png is missing')
   return [by_number[number] for number in sorted(by_number)]

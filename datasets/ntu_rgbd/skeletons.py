@@ -34,15 +34,15 @@ def read(path: str) -> Dict[str, np.ndarray]:
     without this person. At least one person.
 
   Raises:
-    frames.BrokenFile: if the file cannot be understood, or nobody is in it.
+    frames.UnreadableFileError: if the file cannot be understood, or nobody is in it.
   """
   try:
     with open(path, encoding='ascii') as file:
       rows = iter([line.split() for line in file if line.strip()])
   except FileNotFoundError:
-    raise frames.BrokenFile(f'{path}: missing') from None
+    raise frames.UnreadableFileError(f'{path}: missing') from None
   except UnicodeDecodeError:
-    raise frames.BrokenFile(f'{path}: not a text file') from None
+    raise frames.UnreadableFileError(f'{path}: not a text file') from None
   people, frame, length = collections.defaultdict(dict), -1, 0
   try:
     length = _count(next(rows))
@@ -51,12 +51,12 @@ def read(path: str) -> Dict[str, np.ndarray]:
         name, joints = _body(rows)
         people[name][frame] = joints
   except (StopIteration, ValueError):
-    raise frames.BrokenFile(
+    raise frames.UnreadableFileError(
         f'{path}: truncated, or not of the known form, in frame {frame + 1} of {length}') from None
   if next(rows, None) is not None:
-    raise frames.BrokenFile(f'{path}: there are lines after its {length} frames')
+    raise frames.UnreadableFileError(f'{path}: there are lines after its {length} frames')
   if not people:
-    raise frames.BrokenFile(f'{path}: nobody is in any of its {length} frames')
+    raise frames.UnreadableFileError(f'{path}: nobody is in any of its {length} frames')
   absent = np.full((_JOINTS, _JOINT_COLUMNS), np.nan)
   return {name: np.stack([seen.get(frame, absent) for frame in range(length)]) for name, seen in people.items()}
 
@@ -93,7 +93,7 @@ def read_joints(path: str, length: int, rgb_shape: Tuple[int, int], depth_shape:
     The 25 joints of each frame.
 
   Raises:
-    frames.BrokenFile: see `read`.
+    frames.UnreadableFileError: see `read`.
   """
   person = max(read(path).values(), key=_motion)[:length]
   person = np.pad(person, ((0, length - len(person)), (0, 0), (0, 0)), constant_values=np.nan)

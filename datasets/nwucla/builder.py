@@ -5,17 +5,17 @@ from typing import List, Tuple
 
 import tensorflow_datasets as tfds
 
-from tf_privinfo.datasets import protocols, videos
-from tf_privinfo.datasets.nwucla import native, skeletons
+from tf_privinfo.datasets import protocols, video_builder
+from tf_privinfo.datasets.nwucla import native, skeletons, spec
 from tf_privinfo.datasets.preparation import depth, frames
 
 
-class Nwucla(videos.VideoBuilder):
+class Nwucla(video_builder.VideoBuilder):
   """Ten actions of ten subjects in three views; see `native`."""
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
-  DEPTH_VARIANTS, ACTIONS, PARTS = native.DEPTH_VARIANTS, native.ACTIONS, ('view', 'subject')
+  DEPTH_VARIANTS, ACTIONS, PARTS = spec.NWUCLA.depth_variants, native.ACTIONS, ('view', 'subject')
   parse = staticmethod(protocols.parse_multiview_name)
   find_root = staticmethod(native.find_root)
 
@@ -28,12 +28,12 @@ class Nwucla(videos.VideoBuilder):
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Video], List[str]]:
     return native.scan(root, self.builder_config.depth_variant, self.builder_config.aligned)
 
-  def read(self, sample: native.Video) -> videos.Footage:
-    rgb = videos.stack([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
+  def read(self, sample: native.Video) -> video_builder.RawVideo:
+    rgb = video_builder.stack([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
     if self.builder_config.depth_variant == 'depth':
-      images = depth.jet(videos.stack([frames.read_depth(path) for path in sample.depth], sample.depth))
+      images = depth.jet(video_builder.stack([frames.read_depth(path) for path in sample.depth], sample.depth))
     else:
-      images = videos.stack([frames.read_jpeg(path) for path in sample.depth], sample.depth)
+      images = video_builder.stack([frames.read_jpeg(path) for path in sample.depth], sample.depth)
     joints = (skeletons.read_joints(sample.skeletons, rgb.shape[1:3], images.shape[1:3])
               if self.builder_config.aligned else None)
-    return videos.Footage(rgb, images, joints, sample.dropped)
+    return video_builder.RawVideo(rgb, images, joints, sample.dropped)

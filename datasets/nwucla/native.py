@@ -11,9 +11,8 @@ import pathlib
 import re
 from typing import Dict, List, Optional, Tuple
 
-from tf_privinfo import errors
-from tf_privinfo.datasets import listing
-from tf_privinfo.datasets import protocols
+from tf_privinfo.datasets import listing, protocols
+from tf_privinfo.utils import errors
 
 # Action ids as they stand in the folder names; 7 and 10 do not exist. Labels are their ranks.
 ACTIONS = {
@@ -22,7 +21,6 @@ ACTIONS = {
 # File name endings; text between the frame's number and them is allowed, and so is upper case.
 _ENDINGS = {'rgb': 'rgb.jpg', 'depth': 'depth.png', 'depth_vis': 'depth_vis.jpg', 'skeletons': 'skeletons.txt'}
 _PATTERNS = {kind: rf'frame_(\d+)_(?:.*_)?{re.escape(ending)}' for kind, ending in _ENDINGS.items()}
-DEPTH_VARIANTS = ('depth_vis', 'depth')
 
 HOW_TO_GET_IT = """\
 Download the twelve parts of "Northwestern-UCLA Multiview Action 3D" (multiview_action.tgz.0 ...) from

@@ -45,18 +45,18 @@ class Skeleton(NamedTuple):
 
 
 def read(path: str) -> Optional[Skeleton]:
-  """Reads the nearest person with a tracked joint, None if there is nobody; raises `frames.BrokenFile`."""
+  """Reads the nearest person with a tracked joint, None if there is nobody; raises `frames.UnreadableFileError`."""
   try:
     with open(path, encoding='ascii') as file:
       rows = [[float(value) for value in line.split(',')] for line in file if line.strip()]
   except FileNotFoundError:
-    raise frames.BrokenFile(f'{path}: missing') from None
+    raise frames.UnreadableFileError(f'{path}: missing') from None
   except ValueError:
-    raise frames.BrokenFile(f'{path}: not lines of comma-separated numbers') from None
+    raise frames.UnreadableFileError(f'{path}: not lines of comma-separated numbers') from None
   if rows in ([], [[0]]):
     return None
   if len(rows) % (1 + _JOINTS) or any(len(header) > 2 for header in rows[::1 + _JOINTS]):
-    raise frames.BrokenFile(f'{path}: {len(rows)} lines, not a header and {_JOINTS} joints per person')
+    raise frames.UnreadableFileError(f'{path}: {len(rows)} lines, not a header and {_JOINTS} joints per person')
   people = [_person(path, rows[start + 1:start + 1 + _JOINTS]) for start in range(0, len(rows), 1 + _JOINTS)]
   people = [person for person in people if person.tracked.any()]
   return min(people, key=lambda person: person.positions[person.tracked, 2].mean(), default=None)
@@ -65,7 +65,7 @@ def read(path: str) -> Optional[Skeleton]:
 def _person(path: str, rows: List[List[float]]) -> Skeleton:
   columns = {len(row) for row in rows}
   if columns not in ({4}, {7}):
-    raise frames.BrokenFile(f'{path}: joints have {sorted(columns)} values (known: 4 and 7)')
+    raise frames.UnreadableFileError(f'{path}: joints have {sorted(columns)} values (known: 4 and 7)')
   values = np.array(rows, np.float32)
   in_front = np.isfinite(values).all(axis=1) & (values[:, 2] > 0)
   if columns == {7}:
@@ -85,7 +85,7 @@ def read_joints(paths: Sequence[Optional[str]], rgb_shape: Tuple[int, int], dept
     The 20 joints of each frame.
 
   Raises:
-    frames.BrokenFile: if a file cannot be understood.
+    frames.UnreadableFileError: if a file cannot be understood.
   """
   pixels, tracked = np.zeros((len(paths), _JOINTS, 4)), np.zeros((len(paths), _JOINTS), bool)
   for frame, path in enumerate(paths):

@@ -7,11 +7,11 @@ from typing import List, Sequence, Tuple
 
 import tensorflow_datasets as tfds
 
-from tf_privinfo import errors
-from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets import building
+from tf_privinfo.datasets import base_builder
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nyud import native
 from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.utils import errors
 
 # The whole dataset (thesis section 4.3.1).
 _CLASSES = 19
@@ -36,7 +36,7 @@ class ObjectConfig(tfds.core.BuilderConfig):
     self.name = f'{self.frame_size}px_{self.depth_variant}' + ('_skip_broken' if self.skip_broken else '')
 
 
-class Nyud(building.NativeBuilder):
+class Nyud(base_builder.NativeBuilder):
   """RGB and HHA of every object, as videos of one JPEG frame of one size.
 
   `info.metadata` holds `samples` (name -> 1), `skipped` (one sentence each),
@@ -102,12 +102,12 @@ class Nyud(building.NativeBuilder):
     self.info.features['label'].names = native.classes(root, self.builder_config.depth_variant)
     return native.scan(root, self.builder_config.depth_variant)
 
-  def prepare(self, sample: native.Pair) -> building.Prepared:
+  def prepare(self, sample: native.Pair) -> base_builder.Prepared:
     rgb, depth = frames.read_picture(sample.rgb), frames.read_picture(sample.depth)
     if rgb.shape != depth.shape:
-      raise frames.BrokenFile('RGB is {1}x{0}, depth {3}x{2}: the crops must have equal sizes'.format(
+      raise frames.UnreadableFileError('RGB is {1}x{0}, depth {3}x{2}: the crops must have equal sizes'.format(
           *rgb.shape[:2], *depth.shape[:2]))
     size = self.builder_config.frame_size
     encoded = {modality: frames.encode_jpeg(frames.resize_lanczos(image[None], size))
                for modality, image in (('rgb', rgb), ('depth', depth))}
-    return building.Prepared({**encoded, 'label': sample.label, 'sample_id': sample.name}, {})
+    return base_builder.Prepared({**encoded, 'label': sample.label, 'sample_id': sample.name}, {})

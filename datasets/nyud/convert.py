@@ -21,9 +21,7 @@ import pathlib
 
 from absl import flags
 
-from tf_privinfo import cli
-from tf_privinfo import errors
-from tf_privinfo import paths
+from tf_privinfo.utils import cli, errors, paths
 
 FLAGS = flags.FLAGS
 paths.DEFINE_path(
@@ -84,12 +82,10 @@ def main() -> None:
   from tf_privinfo.datasets.nyud import crops  # TensorFlow takes seconds to import: flags are checked first
 
   encoding = crops.Encoding(FLAGS.encoding, depth_range, FLAGS.focal_length, gravity, FLAGS.camera_height)
-  try:
+  with errors.explaining_os_errors(f'convert {FLAGS.pairs}',
+                                   'fix this and rerun the command, or choose another --pairs or --output'):
     pairs, left_out = crops.read_pairs(pathlib.Path(FLAGS.pairs), resolve_columns(crops.COLUMNS))
     summary = crops.convert(pairs, pathlib.Path(FLAGS.output), FLAGS.depth_folder, encoding)
-  except OSError as error:
-    raise errors.UserError(f'{error.filename or FLAGS.output}: {error.strerror}. Mend that and run the same command '
-                           'again, or choose another --pairs or --output.') from None
   print('{train} training and {test} test pairs of {} classes'.format(len(summary['classes']), **summary['pairs'])
         + ''.join(f'; {count} rows of part {part!r} left out' for part, count in left_out.items()))
   print('{name}, depth range {}-{} mm; {missing:.1%} of depth is missing'.format(*summary['depth_range'], **summary))

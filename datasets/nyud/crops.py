@@ -16,13 +16,11 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 import cv2
 import numpy as np
 
-from tf_privinfo import errors
-from tf_privinfo import machine
-from tf_privinfo import progress_bars
 from tf_privinfo.datasets import tables
 from tf_privinfo.datasets.nyud import native
 from tf_privinfo.datasets.preparation import depth as depths
 from tf_privinfo.datasets.preparation import frames, hha
+from tf_privinfo.utils import errors, machine, progress_bars
 
 # What the table tells of a pair.
 COLUMNS = ('part', 'class', 'rgb', 'depth')
@@ -189,11 +187,11 @@ def _check(pairs) -> Tuple[np.ndarray, float]:
   def read(pair):
     try:
       return _read_depth(pair)
-    except frames.BrokenFile as problem:
+    except frames.UnreadableFileError as problem:
       return problem
 
   for depth, pair in zip(_for_each(read, pairs, 'Checking'), pairs):
-    if isinstance(depth, frames.BrokenFile):
+    if isinstance(depth, frames.UnreadableFileError):
       problems.append(str(depth))
       continue
     missing.append(np.mean(depth == 0))
@@ -206,10 +204,10 @@ def _check(pairs) -> Tuple[np.ndarray, float]:
 
 
 def _read_depth(pair: native.Pair) -> np.ndarray:
-  """Depth [H, W] uint16 in mm; raises `BrokenFile` if it or RGB cannot be used."""
+  """Depth [H, W] uint16 in mm; raises `UnreadableFileError` if it or RGB cannot be used."""
   rgb, depth = frames.read_picture(pair.rgb), frames.read_depth(pair.depth)
   if rgb.shape[:2] != depth.shape:
-    raise frames.BrokenFile('{}: RGB is {}x{}, depth ({}) {}x{}: the crops must have equal sizes'.format(
+    raise frames.UnreadableFileError('{}: RGB is {}x{}, depth ({}) {}x{}: the crops must have equal sizes'.format(
         pair.rgb, *rgb.shape[1::-1], pair.depth, *depth.shape[::-1]))
   return depth
 

@@ -13,8 +13,8 @@ import os
 import pathlib
 from typing import Dict, List, Tuple
 
-from tf_privinfo import errors
 from tf_privinfo.datasets import listing
+from tf_privinfo.utils import errors
 
 PARTS = ('train', 'test')
 IMAGES = 'images'

@@ -13,30 +13,30 @@ _PNG, _JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
 JPEG_QUALITY = 95
 
 
-class BrokenFile(Exception):
+class UnreadableFileError(Exception):
   """A file that cannot be decoded; the message names it and says why."""
 
 
 def read_jpeg(path: str) -> np.ndarray:
-  """Decodes a JPEG file to [H, W, 3] uint8, upright, grey ones replicated; raises `BrokenFile`."""
+  """Decodes a JPEG file to [H, W, 3] uint8, upright, grey ones replicated; raises `UnreadableFileError`."""
   return _decode(path, lambda data: tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE'))
 
 
 def read_picture(path: str) -> np.ndarray:
-  """Decodes a JPEG or 8-bit PNG file to [H, W, 3] uint8, upright, grey ones replicated; raises `BrokenFile`."""
+  """Decodes a JPEG or 8-bit PNG file to [H, W, 3] uint8, upright, grey replicated; raises `UnreadableFileError`."""
   def decode(data):
     if data[:4] == b'\x89PNG' and data[24:25] == b'\x10':
-      raise BrokenFile(f'{path}: a 16-bit PNG, where a picture of 8 bits is expected')
+      raise UnreadableFileError(f'{path}: a 16-bit PNG, where a picture of 8 bits is expected')
     return tf.io.decode_image(data, channels=3, expand_animations=False)
   return _decode(path, decode)
 
 
 def read_depth(path: str) -> np.ndarray:
-  """Decodes a 16-bit PNG of millimetres to [H, W] uint16 (0: no measurement); raises `BrokenFile`."""
+  """Decodes a 16-bit PNG of millimetres to [H, W] uint16 (0: no measurement); raises `UnreadableFileError`."""
   # Bit depth is byte 24 of every PNG: an 8-bit image is not metric depth.
   def decode(data):
     if data[24:25] != b'\x10':
-      raise BrokenFile(f'{path}: not a 16-bit PNG')
+      raise UnreadableFileError(f'{path}: not a 16-bit PNG')
     return tf.io.decode_png(data, channels=1, dtype=tf.uint16)[..., 0]
   return _decode(path, decode)
 
@@ -49,17 +49,18 @@ def _decode(path: str, decode: Callable[[bytes], tf.Tensor]) -> np.ndarray:
     check_pixels(path, *_size(data))
     return _upright(decode(data).numpy(), orientation(data))
   except (tf.errors.InvalidArgumentError, struct.error):
-    raise BrokenFile(f'{path}: truncated or not an image') from None
+    raise UnreadableFileError(f'{path}: truncated or not an image') from None
   except FileNotFoundError:
-    raise BrokenFile(f'{path}: missing') from None
+    raise UnreadableFileError(f'{path}: missing') from None
   except OSError as error:  # a folder of that name, a file that may not be read, a disk that fails
-    raise BrokenFile(f'{path}: {error.strerror}') from None
+    raise UnreadableFileError(f'{path}: {error.strerror}') from None
 
 
 def check_pixels(path: str, height: int, width: int) -> None:
-  """Raises `BrokenFile` if a picture of this size has more than `MAX_PIXELS` pixels."""
+  """Raises `UnreadableFileError` if a picture of this size has more than `MAX_PIXELS` pixels."""
   if height * width > MAX_PIXELS:
-    raise BrokenFile(f'{path}: {width}x{height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that a picture '
+    raise UnreadableFileError(
+        f'{path}: {width}x{height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that a picture '
                      'may have: make it smaller')
 
 

@@ -23,11 +23,11 @@ def read_video(path: str, least_width: int) -> np.ndarray:
     [F, H, W, 3] uint8 RGB.
 
   Raises:
-    frames.BrokenFile: if it is missing, not a video, or has fewer frames than
+    frames.UnreadableFileError: if it is missing, not a video, or has fewer frames than
       its header promises.
   """
   if not os.path.exists(path):
-    raise frames.BrokenFile(f'{path}: missing')
+    raise frames.UnreadableFileError(f'{path}: missing')
   # One thread for each file: several files are decoded at once, and each thread would hold frames of full size.
   capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
   try:
@@ -42,9 +42,9 @@ def read_video(path: str, least_width: int) -> np.ndarray:
   finally:
     capture.release()
   if not images:
-    raise frames.BrokenFile(f'{path}: truncated or not a video')
+    raise frames.UnreadableFileError(f'{path}: truncated or not a video')
   if len(images) < promised:
-    raise frames.BrokenFile(f'{path}: truncated, only {len(images)} of {promised} frames can be decoded')
+    raise frames.UnreadableFileError(f'{path}: truncated, only {len(images)} of {promised} frames can be decoded')
   return np.stack(images)
 
 

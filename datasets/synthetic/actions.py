@@ -15,11 +15,6 @@ import numpy as np
 from . import difficulty, figure
 from .figure import pose
 
-# Folder id -> name, as in Northwestern-UCLA Multiview Action3D.
-ACTIONS = {
-    1: 'pick_up_with_one_hand', 2: 'pick_up_with_two_hands', 3: 'drop_trash', 4: 'walk_around', 5: 'sit_down',
-    6: 'stand_up', 8: 'donning', 9: 'doffing', 11: 'throw', 12: 'carry'}
-
 _HEIGHT = 1.7  # metres, of the average subject
 _SEATED = dict(pelvis=(0, .29, -.2), torso=(8, 0, 0), left=(.1, .38, .08), right=(-.1, .38, .08),
                left_foot=(.07, .045, .08), right_foot=(-.07, .045, .08))

@@ -1,9 +1,8 @@
 """TensorFlow Datasets builder of the synthetic dataset: renders it, then reads it as NW-UCLA."""
 
-from tf_privinfo.configs import DataConfig
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nwucla.builder import Nwucla
-from tf_privinfo.datasets.synthetic import rendering
-from tf_privinfo.datasets.synthetic import storage
+from tf_privinfo.datasets.synthetic import rendering, storage
 
 # Name in the recipe -> what is rendered.
 RENDERINGS = {
@@ -16,6 +15,6 @@ class Synthetic(Nwucla):
   """Ten actions of ten subjects in three views, rendered; see `rendering`."""
 
   @classmethod
-  def provide(cls, data_dir: str, config: DataConfig) -> None:
+  def generate(cls, data_dir: str, config: DataConfig) -> None:
     """Renders the dataset unless it is there; raises `UserError` if another rendering is."""
-    storage.provide(data_dir, config.rendering, RENDERINGS, rendering.render)
+    storage.generate(data_dir, config.rendering, RENDERINGS, rendering.render)

@@ -15,6 +15,8 @@ from typing import Dict, Optional, Tuple
 import cv2
 import numpy as np
 
+from tf_privinfo.datasets.nwucla import native
+
 from . import actions, camera, difficulty, scene, sensors, storage
 
 VERSION = 1  # of the pictures: raise it whenever the same options give others
@@ -80,7 +82,7 @@ def render(root: pathlib.Path, options: RenderOptions, workers: Optional[int] = 
   Raises:
     ValueError: if the folder is there and holds something else.
   """
-  performances = [(action, subject, episode) for action in actions.ACTIONS
+  performances = [(action, subject, episode) for action in native.ACTIONS
                   for subject in range(1, options.subjects + 1) for episode in range(options.episodes)]
   storage.render_once(
       pathlib.Path(root) / 'multiview_action', _parameters(options), functools.partial(_render_performance, options),
@@ -91,7 +93,7 @@ def _parameters(options: RenderOptions) -> dict:
   rigs = {str(view): {'rgb': rgb.as_dict(), 'depth': depth.as_dict()}
           for view, (rgb, depth) in cameras(options).items()}
   return {'version': VERSION, 'options': dataclasses.asdict(options),
-          'actions': {str(action): name for action, name in actions.ACTIONS.items()}, 'cameras': rigs}
+          'actions': {str(action): name for action, name in native.ACTIONS.items()}, 'cameras': rigs}
 
 
 def _generator(options: RenderOptions, purpose: int, *key: int) -> np.random.Generator:
@@ -146,7 +148,7 @@ def _skeletons(joints: np.ndarray, rgb_camera: camera.Camera, depth_camera: came
 
 def _write(folder: pathlib.Path, rgb: np.ndarray, depth: np.ndarray, skeletons: np.ndarray) -> None:
   for k, (image, millimetres, joints) in enumerate(zip(rgb, depth, skeletons)):
-    lines = ['%d,%d' % joints.shape] + [','.join(f'{value:.4f}' for value in joint) for joint in joints]
+    lines = ['{},{}'.format(*joints.shape)] + [','.join(f'{value:.4f}' for value in joint) for joint in joints]
     for name, content in (
         ('rgb.jpg', _jpeg(image[..., ::-1], _RGB_QUALITY)),
         ('depth.png', cv2.imencode('.png', millimetres, _PNG_SETTINGS)[1].tobytes()),

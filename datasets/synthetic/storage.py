@@ -10,15 +10,12 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 import cv2
 import threadpoolctl
 
-from tf_privinfo import atomic
-from tf_privinfo import errors
-from tf_privinfo import machine
-from tf_privinfo import progress_bars
+from tf_privinfo.utils import atomic, errors, machine, progress_bars
 
 PARAMETERS = 'synthetic.json'
 
 
-def provide(data_dir: str, name: str, renderings: Mapping[str, Any],
+def generate(data_dir: str, name: str, renderings: Mapping[str, Any],
             render: Callable[[pathlib.Path, Any], None]) -> None:
   """Renders a dataset unless it is there.
 
@@ -68,8 +65,8 @@ def _render(final, parameters, job, items, unit, per_item, workers) -> None:
     shutil.rmtree(incomplete)
   incomplete.mkdir()
   context = multiprocessing.get_context('spawn')
-  with concurrent.futures.ProcessPoolExecutor(min(workers, len(items)), context, _use_one_core) as pool, progress_bars.bar(
-      total=per_item * len(items), desc=f'Rendering {unit}s', unit=unit) as bar:
+  with (concurrent.futures.ProcessPoolExecutor(min(workers, len(items)), context, _use_one_core) as pool,
+        progress_bars.bar(total=per_item * len(items), desc=f'Rendering {unit}s', unit=unit) as bar):
     for _ in pool.map(job, [incomplete] * len(items), items, chunksize=2):
       bar.update(per_item)
   (incomplete / PARAMETERS).write_text(json.dumps(parameters, indent=1), encoding='utf-8')

@@ -1,6 +1,6 @@
 """TensorFlow Datasets builder of the synthetic objects: renders them, then reads them as NYUD."""
 
-from tf_privinfo.configs import DataConfig
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nyud import builder as objects
 from tf_privinfo.datasets.synthetic import storage
 from tf_privinfo.datasets.synthetic_objects import rendering
@@ -16,6 +16,6 @@ class SyntheticObjects(objects.Nyud):
   """Ten classes of rendered objects; see `rendering`."""
 
   @classmethod
-  def provide(cls, data_dir: str, config: DataConfig) -> None:
+  def generate(cls, data_dir: str, config: DataConfig) -> None:
     """Renders the dataset unless it is there; raises `UserError` if another rendering is."""
-    storage.provide(data_dir, config.rendering, RENDERINGS, rendering.render)
+    storage.generate(data_dir, config.rendering, RENDERINGS, rendering.render)

@@ -5,18 +5,18 @@ from typing import List, Tuple
 
 import tensorflow_datasets as tfds
 
-from tf_privinfo.datasets import protocols, videos
+from tf_privinfo.datasets import video_builder
 from tf_privinfo.datasets.preparation import depth, frames
-from tf_privinfo.datasets.uwa3dii import native
+from tf_privinfo.datasets.uwa3dii import native, protocols, spec
 
 
-class Uwa3dii(videos.VideoBuilder):
+class Uwa3dii(video_builder.VideoBuilder):
   """Thirty actions of ten subjects in four views; see `native`."""
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
-  DEPTH_VARIANTS, ACTIONS, PARTS = native.DEPTH_VARIANTS, native.ACTIONS, ('view', 'subject')
-  ALIGNABLE = False  # its skeletons are not given in the pixels of both cameras
+  DEPTH_VARIANTS, ACTIONS, PARTS = spec.UWA3DII.depth_variants, native.ACTIONS, ('view', 'subject')
+  ALIGNABLE = spec.UWA3DII.alignable
   parse = staticmethod(protocols.parse_uwa3d_name)
   find_root = staticmethod(native.find_root)
 
@@ -28,10 +28,10 @@ class Uwa3dii(videos.VideoBuilder):
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Video], List[str]]:
     return native.scan(root)
 
-  def read(self, sample: native.Video) -> videos.Footage:
-    rgb = videos.stack([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
+  def read(self, sample: native.Video) -> video_builder.RawVideo:
+    rgb = video_builder.stack([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
     if self.builder_config.depth_variant == 'depth':
-      images = depth.jet(videos.stack([frames.read_depth(path) for path in sample.depth], sample.depth))
+      images = depth.jet(video_builder.stack([frames.read_depth(path) for path in sample.depth], sample.depth))
     else:
-      images = videos.stack([frames.read_picture(path) for path in sample.depth], sample.depth)
-    return videos.Footage(rgb, images, dropped=sample.dropped)
+      images = video_builder.stack([frames.read_picture(path) for path in sample.depth], sample.depth)
+    return video_builder.RawVideo(rgb, images, dropped=sample.dropped)

@@ -24,9 +24,9 @@ import pathlib
 import re
 from typing import Dict, List, Tuple
 
-from tf_privinfo import errors
 from tf_privinfo.datasets import listing
-from tf_privinfo.datasets import protocols
+from tf_privinfo.datasets.uwa3dii import protocols
+from tf_privinfo.utils import errors
 
 # In the order of the dataset's paper (Rahmani et al., PAMI 2016); numbers in the names of the folders.
 ACTIONS = dict(enumerate((
@@ -35,7 +35,6 @@ ACTIONS = dict(enumerate((
     'lying_down', 'turning_around', 'drinking', 'phone_answering', 'bending', 'jumping_jack', 'running', 'picking_up',
     'putting_down', 'kicking', 'jumping', 'dancing', 'mopping_floor', 'sneezing', 'sitting_down_chair', 'squatting',
     'coughing'), start=1))
-DEPTH_VARIANTS = ('depth', 'depth_vis')
 _RGB, _DEPTH, _WHOLE_FRAMES = 'UWA3D-RGB', 'UWA3D-Depth', 'WholeFrames'
 
 HOW_TO_GET_IT = f"""\

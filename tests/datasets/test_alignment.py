@@ -7,14 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from tests import native_files
-from tests import prepared
-from tf_privinfo import errors
-from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets import catalog, videos
+from tests import native_files, prepared
+from tf_privinfo.datasets import catalog, video_builder
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nwucla import native, skeletons
 from tf_privinfo.datasets.preparation import alignment, depth, flow, frames
-from tf_privinfo.datasets.synthetic import actions, figure, rendering
+from tf_privinfo.datasets.synthetic import actions, rendering
+from tf_privinfo.utils import errors
 
 FRAME_SIZE = 128
 _OPTIONS = rendering.RenderOptions(subjects=1, episodes=1, min_frames=9, max_frames=10, width=160, height=120)
@@ -157,14 +156,14 @@ def test_skeletons_of_nobody(tmp_path, text):
     ('\u20ac', 'not lines')])
 def test_skeletons_of_another_form_are_refused(tmp_path, text, message):
   (tmp_path / 'file').write_text(text, encoding='utf-8')
-  with pytest.raises(frames.BrokenFile, match=message):
+  with pytest.raises(frames.UnreadableFileError, match=message):
     skeletons.read(tmp_path / 'file')
 
 
 def test_joints_that_were_never_measured_are_not_tracked(tmp_path):
   (tmp_path / 'file').write_text('60\n' + 20 * '0,0,0,2\n')
   assert skeletons.read(tmp_path / 'file') is None
-  with pytest.raises(frames.BrokenFile, match='missing'):
+  with pytest.raises(frames.UnreadableFileError, match='missing'):
     skeletons.read(tmp_path / 'gone')
 
 
@@ -283,9 +282,9 @@ def test_joints_lie_on_the_body_only_if_aligned(rendered, tmp_path):
 
 def test_without_aligned_nothing_is_new(rendered, tmp_path):
   """The same name, the same metadata, and no skeleton is needed: what was prepared before stays in use."""
-  assert videos.VideoConfig().name == '256px_depth_vis_opencv_dis_medium'
-  assert videos.VideoConfig(skip_broken=True).name == '256px_depth_vis_opencv_dis_medium_skip_broken'
-  assert videos.VideoConfig(aligned=True).name == '256px_depth_vis_opencv_dis_medium_aligned'
+  assert video_builder.VideoConfig().name == '256px_depth_vis_opencv_dis_medium'
+  assert video_builder.VideoConfig(skip_broken=True).name == '256px_depth_vis_opencv_dis_medium_skip_broken'
+  assert video_builder.VideoConfig(aligned=True).name == '256px_depth_vis_opencv_dis_medium_aligned'
   shutil.copytree(rendered / 'multiview_action', tmp_path / 'multiview_action',
                   ignore=shutil.ignore_patterns('*skeletons.txt', 'view_2', 'view_3'))
   source = _open(tmp_path, depth_variant='depth')

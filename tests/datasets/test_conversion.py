@@ -2,7 +2,6 @@
 
 import csv
 import json
-import pathlib
 import re
 import subprocess
 import sys
@@ -11,13 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tests import native_files
-from tests import real_data
-from tf_privinfo import errors
-from tf_privinfo.configs import DataConfig
+from tests import native_files, real_data
 from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nyud import crops
 from tf_privinfo.datasets.preparation import depth, hha
+from tf_privinfo.utils import errors
 
 SAME_NAMES = {name: name for name in crops.COLUMNS}
 # The finger-spelling crops of a Kinect, with split_temporal_blocks.csv.
@@ -188,7 +186,7 @@ def test_what_was_prepared_of_an_earlier_conversion_is_not_trusted(table, tmp_pa
 # Command lines in one process, since most of the time of one goes into imports; what main prints goes to the caller.
 MANY = """
 import contextlib, io, json, sys
-from tf_privinfo import cli
+from tf_privinfo.utils import cli
 from tf_privinfo.datasets.nyud import convert
 ends = []
 for flags in json.loads(sys.argv[1]):

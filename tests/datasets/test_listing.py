@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests import native_files
-from tf_privinfo import errors
-from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import catalog, listing
+from tf_privinfo.datasets.config import DataConfig
+from tf_privinfo.utils import errors
 
 DATASETS = {
     'nwucla': lambda folder: native_files.write_nwucla(folder, views=(1,), actions=(1,), subjects=1, frames=3),

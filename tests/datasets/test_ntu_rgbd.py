@@ -11,18 +11,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import native_files
-from tests import parity
-from tests import prepared
-from tests import real_data
-from tf_privinfo import checks
-from tf_privinfo import errors
+from tests import native_files, parity, prepared, real_data
 from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets import catalog, clips, protocols
+from tf_privinfo.datasets import catalog, clips, registry
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.ntu_rgbd import builder, native, skeletons
+from tf_privinfo.datasets.ntu_rgbd import protocols as ntu_protocols
 from tf_privinfo.datasets.preparation import alignment, depth, frames, video
+from tf_privinfo.recipes import validation
+from tf_privinfo.runs import restore
+from tf_privinfo.utils import errors
 
 SPLITS = json.loads(gzip.decompress((parity.GOLDEN / 'splits.json.gz').read_bytes()))
 
@@ -44,7 +42,7 @@ def _stems(paths):
 def test_ntu60_equals_the_authors_lists(key):
   dataset = 'ntu60_mini' if 'mini' in key else 'ntu60'
   protocol = 'cross_view' if 'view' in key else 'cross_subject'
-  split = protocols.split(dataset, protocol, _stems(SPLITS['ntu_input_sorted'])[::-1])
+  split = registry.split(dataset, protocol, _stems(SPLITS['ntu_input_sorted'])[::-1])
   authors = SPLITS[key]
   assert [len(part) for part in split] == [len(authors[part]) for part in ('train', 'val', 'test')]
   assert [set(part) for part in split] == [set(_stems(authors[part])) for part in ('train', 'val', 'test')]
@@ -54,7 +52,7 @@ def test_ntu60_equals_the_authors_lists(key):
 
 def test_half_of_ntu120_equals_the_authors_list():
   train = SPLITS['dmcl_read']['ntu120_input']['train']
-  halves = [protocols.half_of_each_class(train, version) for version in (1, 2, 3)]
+  halves = [ntu_protocols.half_of_each_class(train, version) for version in (1, 2, 3)]
   assert set(halves[0]) == set(_stems(SPLITS['dmcl_read']['ntu120_mini']['train']))
   first_actions = {name for name in halves[0] if int(name[-3:]) <= 60}
   assert first_actions == set(_stems(SPLITS['dmcl_read']['ntu_mini']['train']))
@@ -68,21 +66,21 @@ def _ntu120_names():
           for performer in (1, 3, 45, 103, 106) for r in (1, 2) for action in range(1, 121)]
 
 
-@pytest.mark.parametrize('protocol', protocols.PROTOCOLS['ntu120_mini'])
+@pytest.mark.parametrize('protocol', registry.DATASETS['ntu120_mini'].protocols)
 def test_half_of_ntu120_trains_and_all_of_it_tests(protocol):
   names = _ntu120_names()
-  whole = protocols.split('ntu120', 'cross_subject', names)
-  mini = protocols.split('ntu120_mini', protocol, names)
+  whole = registry.split('ntu120', 'cross_subject', names)
+  mini = registry.split('ntu120_mini', protocol, names)
   assert set(mini.train) < set(whole.train) and mini[1:] == whole[1:]
   assert len(mini.train) == len(set(mini.train)) == 120 * int(len(whole.train) / 2 / 120)
-  version = 1 + list(protocols.PROTOCOLS['ntu120_mini']).index(protocol)
-  assert mini.train == protocols.half_of_each_class(sorted(whole.train), version)  # whatever order holding out leaves
+  version = 1 + list(registry.DATASETS['ntu120_mini'].protocols).index(protocol)
+  assert mini.train == ntu_protocols.half_of_each_class(sorted(whole.train), version)  # in any order
 
 
 def test_ntu120_cross_subject_trains_on_the_published_performers():
   names = [f'S001C001P{performer:03d}R001A{action:03d}' for performer in range(1, 107) for action in (1, 120)]
-  split = protocols.split('ntu120', 'cross_subject', names, 0)
-  assert sorted({protocols.parse_ntu_name(name).performer for name in split.train}) == [
+  split = registry.split('ntu120', 'cross_subject', names, 0)
+  assert sorted({ntu_protocols.parse_ntu_name(name).performer for name in split.train}) == [
       1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50, 52, 53, 54, 55, 56,
       57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103]
   assert len(split.train) == 2 * 53 and len(split.test) == 2 * 53
@@ -90,35 +88,35 @@ def test_ntu120_cross_subject_trains_on_the_published_performers():
 
 @pytest.mark.parametrize('dataset', ['ntu60', 'ntu60_mini', 'ntu120', 'ntu120_mini'])
 def test_default_protocol_is_cross_subject(dataset):
-  assert protocols.resolve(dataset, None) == 'cross_subject'
+  assert registry.resolve_protocol(dataset, None) == 'cross_subject'
 
 
 def test_ntu120_cross_setup():
-  split = protocols.split('ntu120', 'cross_setup', _ntu120_names())
+  split = registry.split('ntu120', 'cross_setup', _ntu120_names())
   assert {name[:4] for name in split.train + split.validation} == {'S002', 'S018'}
   assert {name[:4] for name in split.test} == {'S001', 'S019'}
   assert set(collections.Counter(name[-3:] for name in split.validation).values()) == {1}
 
 
 @pytest.mark.parametrize('dataset, protocol', [
-    (dataset, protocol) for dataset in ('ntu60', 'ntu120') for protocol in protocols.PROTOCOLS[dataset]])
+    (dataset, protocol) for dataset in ('ntu60', 'ntu120') for protocol in registry.DATASETS[dataset].protocols])
 def test_nothing_held_out_leaves_the_whole_training_set(dataset, protocol):
   names = _stems(SPLITS['ntu_input_sorted']) if dataset == 'ntu60' else _ntu120_names()
-  some, none = protocols.split(dataset, protocol, names, 1e-2), protocols.split(dataset, protocol, names, 0)
+  some, none = registry.split(dataset, protocol, names, 1e-2), registry.split(dataset, protocol, names, 0)
   assert none.validation == [] and sorted(none.train) == sorted(some.train + some.validation)
   assert none.test == some.test and not set(some.train) & set(some.validation)
 
 
 def test_a_small_class_keeps_one_video_to_train_on():
-  split = protocols.split('ntu60', 'cross_view', NAMES)
+  split = registry.split('ntu60', 'cross_view', NAMES)
   assert collections.Counter(name[-3:] for name in split.train) == {'002': 1, '009': 1}
 
 
 @pytest.mark.parametrize('dataset', ['ntu60', 'ntu60_mini', 'ntu120', 'ntu120_mini'])
 def test_no_partition_trains_and_tests(dataset):
   names = _stems(SPLITS['ntu_input_sorted']) if '60' in dataset else _ntu120_names()
-  for protocol in protocols.PROTOCOLS[dataset]:
-    split = protocols.split(dataset, protocol, names)
+  for protocol in registry.DATASETS[dataset].protocols:
+    split = registry.split(dataset, protocol, names)
     partitions = [{builder.Ntu120.partition(name) for name in part} for part in split]
     assert not (partitions[0] | partitions[1]) & partitions[2]
 
@@ -126,8 +124,8 @@ def test_no_partition_trains_and_tests(dataset):
 def test_counts_of_the_samples_without_skeleton():
   """What the published counts before and after their removal differ by: 40,320 - 40,091 and so on."""
   assert len(native.MISSING_SKELETONS) == 535
-  first = [name for name in native.MISSING_SKELETONS if protocols.parse_ntu_name(name).action <= 60]
-  cross_subject, cross_view, of_120 = (protocols.split(dataset, protocol, names, 0) for dataset, protocol, names in (
+  first = [name for name in native.MISSING_SKELETONS if ntu_protocols.parse_ntu_name(name).action <= 60]
+  cross_subject, cross_view, of_120 = (registry.split(dataset, protocol, names, 0) for dataset, protocol, names in (
       ('ntu60', 'cross_subject', first), ('ntu60', 'cross_view', first),
       ('ntu120', 'cross_subject', native.MISSING_SKELETONS)))
   assert (len(cross_subject.train), len(cross_subject.test)) == (40320 - 40091, 16560 - 16487)
@@ -140,21 +138,21 @@ def test_published_counts():
   lists = real_data.FOLDER / 'lists' / 'ntu'
   with_skeleton, all_with_skeleton = (
       (lists / f'ntu{count}_skes_available_name.txt').read_text().split() for count in (60, 120))
-  first = [name for name in native.MISSING_SKELETONS if protocols.parse_ntu_name(name).action <= 60]
+  first = [name for name in native.MISSING_SKELETONS if ntu_protocols.parse_ntu_name(name).action <= 60]
   for dataset, protocol, names, counts in (
       ('ntu60', 'cross_subject', with_skeleton, (40091, 16487)),
       ('ntu60', 'cross_view', with_skeleton, (37646, 18932)),
       ('ntu60', 'cross_subject', with_skeleton + first, (40320, 16560)),
       ('ntu120', 'cross_subject', [*all_with_skeleton, *native.MISSING_SKELETONS], (63360, 51120)),
       ('ntu120', 'cross_setup', all_with_skeleton, (54468, 59477))):
-    split = protocols.split(dataset, protocol, names)
+    split = registry.split(dataset, protocol, names)
     assert (len(split.train) + len(split.validation), len(split.test)) == counts
     assert split.validation
-  assert len(protocols.split('ntu60', 'cross_view', with_skeleton).validation) == 60 * 31
+  assert len(registry.split('ntu60', 'cross_view', with_skeleton).validation) == 60 * 31
 
 
 def test_parses_a_name():
-  assert protocols.parse_ntu_name('S017C002P103R001A060') == protocols.NtuName(
+  assert ntu_protocols.parse_ntu_name('S017C002P103R001A060') == ntu_protocols.NtuName(
       setup=17, camera=2, performer=103, replication=1, action=60)
 
 
@@ -163,7 +161,7 @@ def test_parses_a_name():
     ' S001C002P003R002A013', 'S001C002P003R002A013\n', 'S001P003C002R002A013', ''])
 def test_malformed_names_are_told(name):
   with pytest.raises(ValueError, match='not of the form S001C002P003R002A013'):
-    protocols.parse_ntu_name(name)
+    ntu_protocols.parse_ntu_name(name)
 
 
 # Skeletons.
@@ -249,9 +247,9 @@ def _without(text, number):
 def test_skeletons_that_cannot_be_read(tmp_path, spoil, message):
   path = tmp_path / 'S001C001P001R001A001.skeleton'
   path.write_bytes(spoil(native_files.ntu_skeleton([{'1': joints} for joints in _person()])).encode())
-  with pytest.raises(frames.BrokenFile, match=f'S001C001P001R001A001.skeleton: .*{message}'):
+  with pytest.raises(frames.UnreadableFileError, match=f'S001C001P001R001A001.skeleton: .*{message}'):
     skeletons.read(str(path))
-  with pytest.raises(frames.BrokenFile, match='missing'):
+  with pytest.raises(frames.UnreadableFileError, match='missing'):
     skeletons.read(str(tmp_path / 'gone'))
 
 
@@ -300,16 +298,16 @@ def test_truncated_video_is_told(tmp_path, kept):
   path = tmp_path / 'a.avi'
   native_files.write_avi(path, [np.random.default_rng(t).integers(0, 255, (54, 96, 3), np.uint8) for t in range(10)])
   path.write_bytes(path.read_bytes()[:int(kept * path.stat().st_size)])
-  with pytest.raises(frames.BrokenFile, match=r'a.avi: truncated, only \d of 10 frames'):
+  with pytest.raises(frames.UnreadableFileError, match=r'a.avi: truncated, only \d of 10 frames'):
     video.read_video(str(path), 96)
 
 
 @pytest.mark.parametrize('content', [b'', b'RIFF', b'not a video' * 100])
 def test_files_that_are_no_videos(tmp_path, content):
   (tmp_path / 'a.avi').write_bytes(content)
-  with pytest.raises(frames.BrokenFile, match='a.avi: truncated or not a video'):
+  with pytest.raises(frames.UnreadableFileError, match='a.avi: truncated or not a video'):
     video.read_video(str(tmp_path / 'a.avi'), 96)
-  with pytest.raises(frames.BrokenFile, match='b.avi: missing'):
+  with pytest.raises(frames.UnreadableFileError, match='b.avi: missing'):
     video.read_video(str(tmp_path / 'b.avi'), 96)
 
 
@@ -321,7 +319,7 @@ def test_real_video(tmp_path):
   capture.release()
   assert video.read_video(str(path), builder.LEAST_RGB_WIDTH).shape == (103, 360, 640, 3)
   (tmp_path / 'cut.avi').write_bytes(path.read_bytes()[:-20000])
-  with pytest.raises(frames.BrokenFile, match=r'truncated, only \d+ of 103 frames'):
+  with pytest.raises(frames.UnreadableFileError, match=r'truncated, only \d+ of 103 frames'):
     video.read_video(str(tmp_path / 'cut.avi'), 64)
 
 
@@ -383,7 +381,7 @@ def test_minis_share_what_is_prepared(data_dir):
 def test_parts_of_the_dataset(tmp_path):
   """A folder with all of it: the smaller one takes its actions and setups, and both leave out those of the list."""
   listed = min(native.MISSING_SKELETONS)
-  assert protocols.parse_ntu_name(listed).action <= 60
+  assert ntu_protocols.parse_ntu_name(listed).action <= 60
   native_files.write_ntu(tmp_path, [NAMES[0], listed, 'S018C001P001R001A061', 'S018C001P001R001A001'], frames=2)
   (tmp_path / 'nturgb+d_skeletons' / f'{listed}.skeleton').unlink()
   assert _open(tmp_path).names == [NAMES[0]]
@@ -552,8 +550,8 @@ def test_aligned_videos_of_a_known_scene(tmp_path):
 @pytest.mark.parametrize('dataset', ['ntu60', 'ntu60_mini', 'ntu120', 'ntu120_mini'])
 @pytest.mark.parametrize('method, aligned', [('dmcl', False), ('modality_distillation', True), ('admd', True)])
 def test_recipes_validate_and_read_coloured_depth(method, aligned, dataset):
-  protocol = protocols.resolve(dataset, recipes.default_protocol(method, dataset))
-  recipe = checks.check(recipes.recipe(method, dataset, protocol))
+  protocol = registry.resolve_protocol(dataset, recipes.default_protocol(method, dataset))
+  recipe = validation.check(recipes.recipe(method, dataset, protocol))
   assert protocol == 'cross_subject' and recipe.data == DataConfig('depth', aligned=aligned)
   assert recipe.data.hold_out > 0
 
@@ -563,9 +561,9 @@ def test_a_training_step_from_native_files(method, stage, data_dir):
   """Of the stage that makes each of them, not traced; test_every_dataset.py has whole runs."""
   recipe = recipes.recipe(method, 'ntu60', 'cross_subject', 'tiny')
   source = catalog.open_dataset('ntu60', str(data_dir), recipe.data, recipe.clips.frame_size)
-  split = protocols.split('ntu60', recipe.protocol, source.names, recipe.data.hold_out)
+  split = registry.split('ntu60', recipe.protocol, source.names, recipe.data.hold_out)
   assert [{name[8:12] for name in part} for part in split] == [{'P002'}, {'P001'}, {'P003'}]
-  learner = runs.build_method(recipe, stage, len(source.label_names))
+  learner = restore.build_method(recipe, stage, len(source.label_names))
   learner.compile_with(lambda factor: tf.keras.optimizers.SGD(factor * 1e-2))
   batches = clips.training_clips(
       source.videos(split.train, learner.training_modalities), recipe.clips, seed=0, epochs=[0], batch_size=4)

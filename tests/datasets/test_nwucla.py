@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import native_files
-from tests import prepared
-from tf_privinfo import errors
-from tf_privinfo.configs import ClipConfig, DataConfig
-from tf_privinfo.datasets import building, catalog
+from tests import native_files, prepared
+from tf_privinfo.datasets import catalog, prepared_samples
+from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.datasets.nwucla import native
 from tf_privinfo.datasets.preparation import depth, flow
+from tf_privinfo.utils import errors
 
 FRAME_SIZE = 32
 ACTIONS = (2, 9)  # labels 1 and 7
@@ -69,7 +68,7 @@ def test_names_labels_and_metadata(source, data_dir):
   assert metadata['depth_variant'] == 'depth_vis'
   assert metadata['frame_size'] == FRAME_SIZE
   assert not metadata['skipped'] and not metadata['cut']
-  assert metadata['preparation_version'] == building.PREPARATION_VERSION
+  assert metadata['preparation_version'] == prepared_samples.PREPARATION_VERSION
   files = {path.name: path for path in _prepared_files(data_dir) if 'tfrecord' in path.name}
   assert len(files) == 6 and metadata['files'] == {
       name: {'bytes': path.stat().st_size, 'sha256': hashlib.sha256(path.read_bytes()).hexdigest()}

@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 
 from tests import native_files
-from tf_privinfo import errors
-from tf_privinfo.configs import ClipConfig, DataConfig
-from tf_privinfo.datasets import building, catalog, clips, protocols
+from tf_privinfo.datasets import catalog, clips, prepared_samples, registry
+from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.datasets.nyud import builder, native
 from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.utils import errors
 
 FRAME_SIZE = 32
 CLASSES = ['chair', 'lamp', 'table']
@@ -66,7 +66,7 @@ def test_names_labels_and_metadata(source):
   assert set(manifest.pop('files')) == {f'nyud-{part}.tfrecord-00000-of-00001' for part in native.PARTS}
   assert manifest == {
       'label_names': CLASSES, 'samples': dict.fromkeys(source.names, 1), 'skipped': [], 'depth_variant': 'depth',
-      'frame_size': FRAME_SIZE, 'preparation_version': building.PREPARATION_VERSION}
+      'frame_size': FRAME_SIZE, 'preparation_version': prepared_samples.PREPARATION_VERSION}
 
 
 def test_pairs_hold_the_images_of_their_names(source, data_dir):
@@ -92,12 +92,12 @@ def test_second_open_needs_no_native_files(source, data_dir):
 
 def test_clips_of_one_frame(source):
   config = ClipConfig(frames=1, sampling='mixed', frame_size=FRAME_SIZE, crop_size=28, test_clips=1)
-  videos = source.videos(protocols.split('nyud', 'given', source.names).train, ('rgb', 'depth'))
+  videos = source.videos(registry.split('nyud', 'given', source.names).train, ('rgb', 'depth'))
   batch, labels, _ = next(iter(clips.training_clips(videos, config, seed=0, epochs=[0], batch_size=4)))
   assert {m: kind.shape for m, kind in batch.items()} == dict.fromkeys(batch, (4, 1, 28, 28, 3))
   assert labels.shape == (4,)
-  names = protocols.split('nyud', 'given', source.names).test
-  seen = [sample_id.decode() for _, _, ids in clips.fixed_clips(source.videos(names, ('depth',)), config)
+  names = registry.split('nyud', 'given', source.names).test
+  seen = [sample_id.decode() for _, _, ids in clips.evaluation_clips(source.videos(names, ('depth',)), config)
           for sample_id in ids.numpy()]
   assert sorted(seen) == names
 
@@ -148,19 +148,19 @@ def test_depth_of_another_origin(own_files):
 
 def test_the_given_sets_are_kept_and_validation_is_held_out():
   names = [f'{part}/{label}/{i}' for part in native.PARTS for label in 'abc' for i in range(20)]
-  split = protocols.split('nyud', 'given', names, 0.1)
+  split = registry.split('nyud', 'given', names, 0.1)
   assert collections.Counter(name[:7] for name in split.validation) == {f'train/{label}': 2 for label in 'abc'}
   assert sorted(split.train + split.validation) == [name for name in sorted(names) if name.startswith('train')]
   assert split.test == [name for name in sorted(names) if name.startswith('test')]
-  assert protocols.resolve('nyud', None) == protocols.resolve('synthetic_objects', None) == 'given'
+  assert registry.resolve_protocol('nyud', None) == registry.resolve_protocol('synthetic_objects', None) == 'given'
 
 
 def test_small_classes_hold_out_one_sample_each_or_none_if_so_asked():
   names = [f'train/{label}/{i}' for label in 'abc' for i in range(7)] + ['train/single/0', 'test/a/0']
-  split = protocols.split('nyud', 'given', names)
+  split = registry.split('nyud', 'given', names)
   assert collections.Counter(name[:7] for name in split.validation) == {f'train/{label}': 1 for label in 'abc'}
   assert sorted(split.train + split.validation + split.test) == sorted(names)
-  assert protocols.split('nyud', 'given', names, 0).validation == []
+  assert registry.split('nyud', 'given', names, 0).validation == []
 
 
 def test_training_opens_no_file_of_the_test_set(source, data_dir, tmp_path):
@@ -170,7 +170,7 @@ def test_training_opens_no_file_of_the_test_set(source, data_dir, tmp_path):
   assert gone
   for path in gone:
     path.unlink()
-  split = protocols.split('nyud', 'given', source.names, .3)
+  split = registry.split('nyud', 'given', source.names, .3)
   assert split.validation
   assert len(opened.index(split.train + split.validation)[0]) == 12
   with pytest.raises(tf.errors.NotFoundError):
@@ -249,7 +249,7 @@ def test_a_test_set_that_is_empty(own_files):
     path.unlink()
   source = _open(own_files)
   with pytest.raises(errors.UserError, match='finds no .* to test on'):
-    protocols.split('nyud', 'given', source.names)
+    registry.split('nyud', 'given', source.names)
 
 
 def test_files_of_other_kinds_are_left_alone(own_files):

@@ -153,7 +153,7 @@ def test_truncated_jpeg_is_named(tmp_path, picture, kept):
   path = tmp_path / 'frame_7_rgb.jpg'
   cv2.imwrite(str(path), picture)
   path.write_bytes(path.read_bytes()[:kept])
-  with pytest.raises(frames.BrokenFile, match='frame_7_rgb.jpg: truncated'):
+  with pytest.raises(frames.UnreadableFileError, match='frame_7_rgb.jpg: truncated'):
     frames.read_jpeg(str(path))
 
 
@@ -161,7 +161,7 @@ def test_jpeg_without_its_last_bytes_is_broken(tmp_path, picture):
   path = tmp_path / 'frame_7_rgb.jpg'
   cv2.imwrite(str(path), picture)
   path.write_bytes(path.read_bytes()[:-100])
-  with pytest.raises(frames.BrokenFile, match='frame_7_rgb.jpg'):
+  with pytest.raises(frames.UnreadableFileError, match='frame_7_rgb.jpg'):
     frames.read_jpeg(str(path))
 
 
@@ -169,7 +169,7 @@ def test_jpeg_without_its_last_bytes_is_broken(tmp_path, picture):
 def test_8_bit_png_is_not_metric_depth(tmp_path, image):
   path = str(tmp_path / 'frame_7_depth.png')
   cv2.imwrite(path, image)
-  with pytest.raises(frames.BrokenFile, match='frame_7_depth.png: not a 16-bit PNG'):
+  with pytest.raises(frames.UnreadableFileError, match='frame_7_depth.png: not a 16-bit PNG'):
     frames.read_depth(path)
 
 
@@ -177,7 +177,7 @@ def test_truncated_png_is_named(tmp_path):
   path = tmp_path / 'frame_7_depth.png'
   cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 2**16, (40, 60), np.uint16))
   path.write_bytes(path.read_bytes()[:1000])
-  with pytest.raises(frames.BrokenFile, match='frame_7_depth.png: truncated'):
+  with pytest.raises(frames.UnreadableFileError, match='frame_7_depth.png: truncated'):
     frames.read_depth(str(path))
 
 
@@ -223,19 +223,19 @@ def test_pictures_of_too_many_pixels_are_named_before_they_are_decoded(tmp_path,
   monkeypatch.setattr(frames, 'MAX_PIXELS', 1199)
   for name in ('decode_jpeg', 'decode_png', 'decode_image'):
     monkeypatch.setattr(tf.io, name, None)
-  with pytest.raises(frames.BrokenFile, match=f'scan{ending}: 40x30 pixels, more than'):
+  with pytest.raises(frames.UnreadableFileError, match=f'scan{ending}: 40x30 pixels, more than'):
     read(path)
 
 
 @pytest.mark.parametrize('read', [frames.read_jpeg, frames.read_picture, frames.read_depth])
 def test_a_folder_of_a_frames_name_is_named(tmp_path, read):
-  with pytest.raises(frames.BrokenFile, match=f'{tmp_path.name}: Is a directory'):
+  with pytest.raises(frames.UnreadableFileError, match=f'{tmp_path.name}: Is a directory'):
     read(str(tmp_path))
 
 
 @pytest.mark.parametrize('read', [frames.read_jpeg, frames.read_depth])
 def test_missing_file_is_named(tmp_path, read):
-  with pytest.raises(frames.BrokenFile, match='frame_9: missing'):
+  with pytest.raises(frames.UnreadableFileError, match='frame_9: missing'):
     read(str(tmp_path / 'frame_9'))
 
 

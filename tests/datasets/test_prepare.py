@@ -15,10 +15,10 @@ from absl.testing import flagsaver
 import pytest
 
 from tests import command_line, native_files
-from tf_privinfo import errors
-from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets import building, catalog, prepare
+from tf_privinfo.datasets import catalog, prepare, prepared_samples
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nwucla.builder import Nwucla
+from tf_privinfo.utils import errors
 
 FRAME_SIZE = 32
 NAMES = [f'view_{view}/a{action:02d}_s01_e00' for view in (1, 2) for action in (2, 9, 12)]
@@ -154,7 +154,7 @@ def test_another_version_of_the_preparation_takes_nothing_over(data_dir, counted
     _open(data_dir)
   path.write_bytes(whole)
   counted.clear()
-  monkeypatch.setattr(building, 'PREPARATION_VERSION', building.PREPARATION_VERSION + 1)
+  monkeypatch.setattr(prepared_samples, 'PREPARATION_VERSION', prepared_samples.PREPARATION_VERSION + 1)
   _open(data_dir)
   assert sorted(counted) == NAMES
 
@@ -237,7 +237,7 @@ def test_truncated_and_missing_metadata(prepared):
 
 def test_data_of_another_version(prepared, monkeypatch):
   data_dir, form = prepared
-  monkeypatch.setattr(building, 'PREPARATION_VERSION', 2)
+  monkeypatch.setattr(prepared_samples, 'PREPARATION_VERSION', 2)
   message = _refused(data_dir)
   assert 'version 1 of the preparation, and this is version 2' in message and str(form) in message
 

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from tests import parity
-from tf_privinfo import errors
-from tf_privinfo.datasets import protocols
+from tf_privinfo.datasets import protocols, registry
+from tf_privinfo.datasets.uwa3dii import protocols as uwa_protocols
+from tf_privinfo.utils import errors
 
 SPLITS = json.loads(gzip.decompress((parity.GOLDEN / 'splits.json.gz').read_bytes()))
 
@@ -21,7 +22,7 @@ def _names(views=(1, 2, 3), actions=range(1, 11), subjects=range(1, 11), episode
     ('train_1_2', 'cross_view_3'), ('train_1_3', 'cross_view_2'), ('train_2_3', 'cross_view_1')])
 def test_cross_view_equals_the_authors_lists(key, protocol):
   names = [f'{view}/{name}' for view, members in SPLITS['nwucla_input'].items() for name in members]
-  split = protocols.split('nwucla', protocol, names)
+  split = registry.split('nwucla', protocol, names)
   authors = SPLITS['nwucla_dmcl_lists'][key]
   assert split.train == authors['train']
   assert split.validation == authors['val']
@@ -40,21 +41,21 @@ def _assert_same_samples(split, authors):
 
 def test_nwucla_without_validation_is_the_split_of_chapters_3_and_4():
   names = [f'{view}/{name}' for view, members in SPLITS['nwucla_input'].items() for name in members]
-  _assert_same_samples(protocols.split('nwucla', 'cross_view_3', names, 0), SPLITS['nwucla_md'])
+  _assert_same_samples(registry.split('nwucla', 'cross_view_3', names, 0), SPLITS['nwucla_md'])
 
 
 def test_uwa3d_equals_the_split_of_the_authors():
   names = _stems(SPLITS['uwa3dii_input_sorted'])
   assert len(names) == 1200
-  assert protocols.resolve('uwa3dii', None) == 'cross_view_4'
-  _assert_same_samples(protocols.split('uwa3dii', 'cross_view_4', names, 0.0), SPLITS['uwa3dii_cross_view_md'])
+  assert registry.resolve_protocol('uwa3dii', None) == 'cross_view_4'
+  _assert_same_samples(registry.split('uwa3dii', 'cross_view_4', names, 0.0), SPLITS['uwa3dii_cross_view_md'])
 
 
 @pytest.mark.parametrize('train, test', [
     ('12', '34'), ('13', '24'), ('14', '23'), ('23', '14'), ('24', '13'), ('34', '12')])
 def test_uwa3d_two_views_train_and_two_test(train, test):
   names = _stems(SPLITS['uwa3dii_input_sorted'])
-  split = protocols.split('uwa3dii', f'cross_view_{train}_{test}', names)
+  split = registry.split('uwa3dii', f'cross_view_{train}_{test}', names)
   views = [sorted({name[10] for name in part}) for part in split]
   assert views == [list(train), list(train), list(test)]
   # 600 videos train: int(600 / 30 · 0.05) of each class are held out.
@@ -63,21 +64,21 @@ def test_uwa3d_two_views_train_and_two_test(train, test):
 
 
 def test_uwa3d_has_seven_protocols():
-  assert len(protocols.PROTOCOLS['uwa3dii']) == 7
+  assert len(registry.DATASETS['uwa3dii'].protocols) == 7
 
 
 @pytest.mark.parametrize('dataset, protocol, names', [
-    ('synthetic', protocol, _names()) for protocol in protocols.PROTOCOLS['synthetic']] + [
+    ('synthetic', protocol, _names()) for protocol in registry.DATASETS['synthetic'].protocols] + [
         ('uwa3dii', 'cross_view_4', _stems(SPLITS['uwa3dii_input_sorted']))])
 def test_nothing_held_out_leaves_the_whole_training_set(dataset, protocol, names):
-  some, none = protocols.split(dataset, protocol, names), protocols.split(dataset, protocol, names, 0)
+  some, none = registry.split(dataset, protocol, names), registry.split(dataset, protocol, names, 0)
   assert some.validation and none.validation == []
   assert sorted(none.train) == sorted(some.train + some.validation)
   assert none.test == some.test
 
 
 def test_more_can_be_held_out():
-  split = protocols.split('synthetic', 'cross_view_1', _names(), 0.25)
+  split = registry.split('synthetic', 'cross_view_1', _names(), 0.25)
   # 400 videos train: int(400 / 10 · 0.25) of each class.
   assert collections.Counter(name[7:10] for name in split.validation) == {f'a{a:02d}': 10 for a in range(1, 11)}
 
@@ -89,15 +90,15 @@ def test_a_small_class_keeps_one_sample_to_train_on():
   assert collections.Counter(name[0] for name in train) == {'a': 1, 'b': 1, 'c': 22}
 
 
-@pytest.mark.parametrize('protocol', protocols.PROTOCOLS['synthetic'])
+@pytest.mark.parametrize('protocol', registry.DATASETS['synthetic'].protocols)
 def test_split_depends_on_the_set_of_names_alone(protocol):
   names = _names()
-  assert protocols.split('synthetic', protocol, names[::-1]) == protocols.split('synthetic', protocol, names)
+  assert registry.split('synthetic', protocol, names[::-1]) == registry.split('synthetic', protocol, names)
 
 
 def test_cross_subject_separates_subjects():
   names = _names()
-  split = protocols.split('synthetic', 'cross_subject', names)
+  split = registry.split('synthetic', 'cross_subject', names)
   subjects = [{name[name.index('_s') + 2:][:2] for name in part} for part in split]
   assert subjects[0] == subjects[1] == {'01', '03', '05', '07', '09'}
   assert subjects[2] == {'02', '04', '06', '08', '10'}
@@ -105,7 +106,7 @@ def test_cross_subject_separates_subjects():
 
 
 def test_validation_is_balanced_and_held_out():
-  split = protocols.split('synthetic', 'cross_subject', _names())
+  split = registry.split('synthetic', 'cross_subject', _names())
   held_out = collections.Counter(name[7:10] for name in split.validation)
   # 300 videos train: int(300 / 10 · 0.05) of each of the ten classes.
   assert held_out == {f'a{action:02d}': 1 for action in range(1, 11)}
@@ -122,18 +123,18 @@ def test_validation_follows_the_number_of_classes():
 @pytest.mark.parametrize('protocol', ['cross_view_4', 'cross_subject', ''])
 def test_unknown_protocol_names_the_known_ones(protocol):
   with pytest.raises(errors.UserError, match='cross_view_1, cross_view_2, cross_view_3'):
-    protocols.resolve('nwucla', protocol)
+    registry.resolve_protocol('nwucla', protocol)
 
 
 def test_default_protocol_is_that_of_the_authors_code():
   """DMCL's code trains on views 2 and 3 (METHODS 4)."""
-  assert protocols.resolve('nwucla', None) == protocols.resolve('synthetic', None) == 'cross_view_1'
+  assert registry.resolve_protocol('nwucla', None) == registry.resolve_protocol('synthetic', None) == 'cross_view_1'
 
 
 @pytest.mark.parametrize('views, part', [((1,), 'train'), ((2, 3), 'test'), ((), 'train')])
 def test_a_protocol_without_samples_is_a_user_error(views, part):
   with pytest.raises(errors.UserError, match=f'no sample to {part} on'):
-    protocols.split('nwucla', 'cross_view_1', _names(views))
+    registry.split('nwucla', 'cross_view_1', _names(views))
 
 
 def test_parses_a_name():
@@ -149,7 +150,7 @@ def test_malformed_names_are_told(name):
 
 
 def test_parses_a_uwa3d_name():
-  assert protocols.parse_uwa3d_name('a30_s10_v04_e00') == protocols.MultiviewName(
+  assert uwa_protocols.parse_uwa3d_name('a30_s10_v04_e00') == protocols.MultiviewName(
       view=4, action=30, subject=10, episode=0)
 
 
@@ -158,7 +159,7 @@ def test_parses_a_uwa3d_name():
     'a01_s01_v04', ' a01_s01_v04_e00', 'a01_s01_v04_e00\n', ''])
 def test_malformed_uwa3d_names_are_told(name):
   with pytest.raises(ValueError, match='not of the form a01_s04_v02_e00'):
-    protocols.parse_uwa3d_name(name)
+    uwa_protocols.parse_uwa3d_name(name)
 
 
 def test_classes_without_samples_are_named():

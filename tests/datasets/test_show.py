@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from tests import native_files
-from tf_privinfo.configs import ClipConfig, DataConfig
 from tf_privinfo.datasets import catalog, clips, contact_sheets
+from tf_privinfo.datasets.config import ClipConfig, DataConfig
 
 CONFIG = ClipConfig(frames=3, frame_size=32, crop_size=24)
 MODALITIES = ('rgb', 'depth', 'flow')

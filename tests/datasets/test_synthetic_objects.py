@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_privinfo import errors
-from tf_privinfo.configs import DataConfig
 from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.preparation import hha
 from tf_privinfo.datasets.synthetic import camera as cameras
 from tf_privinfo.datasets.synthetic_objects import builder, models, rendering
+from tf_privinfo.utils import errors
 
 _OPTIONS = rendering.RenderOptions(train=2, test=1, width=64, height=48)
 

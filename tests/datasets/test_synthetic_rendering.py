@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_privinfo import atomic
-from tf_privinfo.datasets.nwucla import skeletons
-from tf_privinfo.datasets.synthetic import actions, difficulty, figure, rendering, sensors
+from tf_privinfo.datasets.nwucla import native, skeletons
+from tf_privinfo.datasets.synthetic import difficulty, figure, rendering, sensors
+from tf_privinfo.utils import atomic
 
 _OPTIONS = rendering.RenderOptions(subjects=1, episodes=1, min_frames=9, max_frames=10, width=64, height=48)
 
@@ -89,7 +89,7 @@ def test_near_things_shade_far_ones_from_the_projector():
 
 
 def test_bytes_depend_on_the_options_alone(root, tmp_path, monkeypatch):
-  monkeypatch.setattr(actions, 'ACTIONS', {12: 'carry', 1: 'pick_up_with_one_hand'})  # another order of rendering
+  monkeypatch.setattr(native, 'ACTIONS', {12: 'carry', 1: 'pick_up_with_one_hand'})  # another order of rendering
   rendering.render(tmp_path, _OPTIONS, workers=1)
   first, again = _digests(root), _digests(tmp_path)
   pictures = [name for name in again if '/view_' in name]
@@ -97,7 +97,7 @@ def test_bytes_depend_on_the_options_alone(root, tmp_path, monkeypatch):
 
 
 def test_another_seed_gives_other_videos(root, tmp_path, monkeypatch):
-  monkeypatch.setattr(actions, 'ACTIONS', {4: 'walk_around'})
+  monkeypatch.setattr(native, 'ACTIONS', {4: 'walk_around'})
   rendering.render(tmp_path, dataclasses.replace(_OPTIONS, seed=1), workers=1)
   ours, theirs = _digests(root), _digests(tmp_path)
   pictures = [name for name in ours.keys() & theirs.keys() if re.search(r'(rgb\.jpg|depth\.png)$', name)]
@@ -116,7 +116,7 @@ def test_what_is_there_is_kept_or_refused(root, tmp_path):
 
 
 def test_leftovers_of_a_killed_rendering_are_replaced(tmp_path, monkeypatch):
-  monkeypatch.setattr(actions, 'ACTIONS', {4: 'walk_around'})
+  monkeypatch.setattr(native, 'ACTIONS', {4: 'walk_around'})
   leftover = tmp_path / 'multiview_action.incomplete' / 'view_1' / 'a04_s01_e00' / 'frame_77_rgb.jpg'
   leftover.parent.mkdir(parents=True)
   leftover.write_text('half')
@@ -182,7 +182,7 @@ def test_depth_image_shows_the_body_where_the_joints_are(root, joint, radius):
 
 def test_three_views_show_one_performance(root):
   cameras = json.loads((root / 'multiview_action' / 'synthetic.json').read_text())['cameras']
-  for action in actions.ACTIONS:
+  for action in native.ACTIONS:
     worlds = []
     for view in (1, 2, 3):
       video = root / 'multiview_action' / f'view_{view}' / f'a{action:02d}_s01_e00'

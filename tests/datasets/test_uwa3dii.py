@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import native_files
-from tests import prepared
-from tf_privinfo import errors
+from tests import native_files, prepared
 from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo.configs import DataConfig
-from tf_privinfo.datasets import catalog, clips, protocols
+from tf_privinfo.datasets import catalog, clips, registry
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.preparation import depth
 from tf_privinfo.datasets.uwa3dii import native
+from tf_privinfo.runs import restore
+from tf_privinfo.utils import errors
 
 FRAME_SIZE = 32
 NAMES = [f'a{action:02d}_s{subject:02d}_v{view:02d}_e00'
@@ -233,9 +232,9 @@ def test_recipes_do_without_what_the_dataset_has_not():
 def test_a_training_step_from_native_files(method, stage, source):
   """Of the stage that makes each of them, not traced; test_every_dataset.py has whole runs."""
   recipe = recipes.recipe(method, 'uwa3dii', 'cross_view_12_34', 'tiny')
-  split = protocols.split('uwa3dii', recipe.protocol, source.names, recipe.data.hold_out)
+  split = registry.split('uwa3dii', recipe.protocol, source.names, recipe.data.hold_out)
   assert {name[10] for name in split.train} == {'1', '2'} and {name[10] for name in split.test} == {'3', '4'}
-  trained = runs.build_method(recipe, stage, len(source.label_names))
+  trained = restore.build_method(recipe, stage, len(source.label_names))
   trained.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 1e-3))
   before = [variable.numpy() for variable in trained.learned_variables]
   clip, labels, _ = next(iter(clips.training_clips(

@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from tests import parity, tiny_stream
 from tests.networks import authors_discriminator, authors_resnet50
-from tf_privinfo import losses
-from tf_privinfo.configs import DiscriminatorConfig, ResNet50Config
-from tf_privinfo.methods import adversarial
+from tf_privinfo.methods import adversarial, losses
 from tf_privinfo.networks import discriminator, resnet50
+from tf_privinfo.networks.config import DiscriminatorConfig, ResNet50Config
 
 NETWORK = ResNet50Config(width=4, units=(2, 2, 2, 2), bottleneck='pool_then_conv', bottleneck_width=8)
 BATCH_NORM = DiscriminatorConfig(hidden=(8, 6))
@@ -33,7 +32,8 @@ def make_game(config=BATCH_NORM, optimizer=lambda factor: tf.keras.optimizers.Ad
   streams['hall'].set_weights(streams['depth'].get_weights())
   opponent = discriminator.Discriminator(CLASSES, config)
   opponent(tf.zeros([FRAMES, 8]), FRAMES)
-  game = adversarial.Game(streams, opponent, reads={'depth': 'depth', 'hall': 'rgb'}, frozen=('depth',))
+  game = adversarial.AdversarialDistillation(
+      streams, opponent, input_modality={'depth': 'depth', 'hall': 'rgb'}, frozen=('depth',))
   game.compile_with(optimizer)
   return game
 
@@ -110,7 +110,8 @@ def test_step_parity():
   """A step's losses and the norm of all gradients of hall, on the authors' networks, weights and clips."""
   golden = parity.Golden('admd_action')
   streams = {name: authors_resnet50.build(f'resnet_v1_50_{name}', authors_resnet50.ADMD) for name in ('depth', 'hall')}
-  game = adversarial.Game(streams, authors_discriminator.build_video(), reads={'depth': 'depth', 'hall': 'rgb'},
+  game = adversarial.AdversarialDistillation(
+      streams, authors_discriminator.build_video(), input_modality={'depth': 'depth', 'hall': 'rgb'},
                           frozen=('depth',))
   game.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 1e-3, epsilon=1e-8))
   clips = {'rgb': authors_resnet50.clips(golden['images']), 'depth': authors_resnet50.clips(golden['images_depth'])}
@@ -149,7 +150,8 @@ def test_two_devices_play_as_one(two_devices):
         network.end_points(clips['rgb'])
       opponent = discriminator.Discriminator(CLASSES, BATCH_NORM)
       opponent(tf.zeros([FRAMES, 8]), FRAMES)
-      game = adversarial.Game(streams, opponent, reads={'depth': 'depth', 'hall': 'rgb'}, frozen=('depth',))
+      game = adversarial.AdversarialDistillation(
+      streams, opponent, input_modality={'depth': 'depth', 'hall': 'rgb'}, frozen=('depth',))
       game.compile_with(lambda factor: tf.keras.optimizers.SGD(factor * 0.1))
     before = [v.numpy() for v in (*game.learned_variables, *opponent.trainable_variables)]
     game.fit(tf.data.Dataset.from_tensor_slices((clips, labels)).batch(4), verbose=0)
@@ -167,7 +169,7 @@ def test_two_devices_play_as_one(two_devices):
 def switch():
   game = make_game()
   game.train_step(make_batch())
-  return adversarial.Switch({**make_streams(['rgb'], seed=4), **game.streams}, game.discriminator)
+  return adversarial.SensorSwitch({**make_streams(['rgb'], seed=4), **game.streams}, game.discriminator)
 
 
 def test_switch_gives_both_branches_and_a_score(switch):
@@ -209,7 +211,7 @@ def test_watch_trains_the_discriminator_alone_to_see_noise():
   game = make_game()
   for _ in range(3):
     game.train_step(make_batch())
-  watch = adversarial.Watch({'depth': game.streams['depth']}, game.discriminator, frozen=('depth',))
+  watch = adversarial.NoisyDepthDetector({'depth': game.streams['depth']}, game.discriminator, frozen=('depth',))
   watch.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 1e-2))
   clips, labels = make_batch()
   clips = {'depth': clips['depth'], 'noisy_depth': 0.1 * clips['depth']}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_privinfo.configs import ResNet50Config
 from tf_privinfo.methods import cross_modal
 from tf_privinfo.networks import autoencoder, resnet50
+from tf_privinfo.networks.config import ResNet50Config
 
 NETWORK = ResNet50Config(width=2, units=(2, 2, 2, 2), temporal=False)
 
@@ -31,7 +31,7 @@ def test_reconstruction_minimises_the_squared_error():
        tf.keras.layers.Rescaling(255.0)])
   clips, labels = make_clips(), tf.zeros([4], tf.int32)
   network(clips['rgb'])
-  method = cross_modal.Reconstruction({'autoencoder': network}, reads={'autoencoder': 'rgb'})
+  method = cross_modal.Reconstruction({'autoencoder': network}, input_modality={'autoencoder': 'rgb'})
   method.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 0.1))
   error = np.mean((method.streams['autoencoder'](clips['rgb'], training=True) - clips['depth'])**2)
   history = [float(method.train_step((clips, labels))['loss'])]
@@ -52,7 +52,7 @@ def test_streams_read_the_estimate_and_no_depth():
   streams = {name: resnet50.ResNet50(3, NETWORK, name=name) for name in ('rgb', 'depth')}
   streams['autoencoder'] = make_autoencoder()
   method = cross_modal.EstimatedDepth(
-      streams, reads={'rgb': 'rgb', 'depth': 'depth', 'autoencoder': 'rgb'}, frozen=('autoencoder',))
+      streams, input_modality={'rgb': 'rgb', 'depth': 'depth', 'autoencoder': 'rgb'}, frozen=('autoencoder',))
   clips = make_clips()
   logits = method({'rgb': clips['rgb']})
   assert method.modalities == ('rgb',) and set(logits) == {'rgb', 'depth'}

@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 
 from tests import tiny_stream
-from tf_privinfo import checks
-from tf_privinfo import losses
-from tf_privinfo import optimizers
 from tf_privinfo import recipes
-from tf_privinfo import runs
-from tf_privinfo.configs import LoserConfig, R2Plus1DConfig
-from tf_privinfo.methods import multiple_choice
+from tf_privinfo.methods import losses, multiple_choice
+from tf_privinfo.methods.config import LoserConfig
 from tf_privinfo.networks import r2plus1d
+from tf_privinfo.networks.config import R2Plus1DConfig
+from tf_privinfo.recipes import validation
+from tf_privinfo.runs import restore
+from tf_privinfo.training import optimizers
 
 NETWORK = R2Plus1DConfig(width=4, units=(1, 1))
 CLASSES = 5
@@ -63,7 +63,7 @@ def test_any_number_and_names_of_modalities(cls):
   assert np.isfinite(logs['loss'])
   assert sum(float(logs[f'wins/{m}']) for m in method.modalities) == pytest.approx(1)
   assert set(method({'audio': make_batch(['audio'])[0]['audio']})) == {'audio'}
-  total = sum(float(logs[f'loss_{term}/{m}']) for m in method.modalities for term in method.TERMS)
+  total = sum(float(logs[f'loss_{term}/{m}']) for m in method.modalities for term in method.LOSS_TERMS)
   assert float(logs['loss']) == pytest.approx(total + float(logs['loss_l2']), rel=1e-5)
 
 
@@ -84,14 +84,14 @@ def test_the_lowest_cross_entropy_wins_and_of_equals_the_first(cls):
 
 
 def test_cmcl_chooses_and_learns_by_the_confident_criterion():
-  """Modality 1 has the lower cross entropy, but 0 wins, since as a loser it would be too sure; 1 learns to be unsure."""
+  """Modality 1 has the lower cross entropy, but 0 wins, since as a loser it would be too sure; 1 becomes unsure."""
   method = make(multiple_choice.CMCL, new_stream=new_tiny)
   logits, labels = tf.constant([[[6.0, 7.5, 0, 0, 0]], [[0.5, 0, 0, 0, 0]]]), tf.constant([0])
   log_p = tf.nn.log_softmax(logits).numpy()[:, 0]
   hard, uniform = -log_p[:, 0], -log_p.mean(axis=1) - np.log(CLASSES)
   [winner] = method.choose(tf.constant(hard)[:, np.newaxis], logits).numpy()
   assert hard[1] < hard[0] and winner == 0
-  terms = method.terms(labels, logits, tf.constant([winner]))
+  terms = method.loss_terms(labels, logits, tf.constant([winner]))
   np.testing.assert_allclose(terms['hard'], [[hard[0]], [0]], rtol=1e-5)
   np.testing.assert_allclose(terms['uniform'], [[0], [uniform[1]]], rtol=1e-4)
 
@@ -125,7 +125,7 @@ def test_dmcl_teacher_gets_no_gradient_from_its_students():
   winners = tf.constant([0, 0, 0])
   with tf.GradientTape() as tape:
     tape.watch(logits)
-    soft = method.terms(labels, logits, winners)['soft']
+    soft = method.loss_terms(labels, logits, winners)['soft']
   gradient = tape.gradient(soft, logits).numpy()
   assert not gradient[0].any() and gradient[1].any()
 
@@ -136,8 +136,8 @@ def test_dmcl_and_random_teacher_have_the_loser_loss_that_they_are_given():
   winners = tf.constant([0, 1, 0])
   expected = losses.distillation_terms(labels, logits, winners, loser)
   for cls in (multiple_choice.DMCL, multiple_choice.RandomTeacher):
-    terms = make(cls, new_stream=new_tiny, loser=loser).terms(labels, logits, winners)
-    for name in cls.TERMS:
+    terms = make(cls, new_stream=new_tiny, loser=loser).loss_terms(labels, logits, winners)
+    for name in cls.LOSS_TERMS:
       np.testing.assert_allclose(terms[name], expected[name], rtol=1e-6)
 
 
@@ -160,11 +160,11 @@ def test_random_teachers_of_replicas_are_drawn_apart(two_devices):
 
 
 def test_the_largest_seed_of_a_recipe_draws_teachers_and_weights_of_every_stage():
-  method = make(multiple_choice.RandomTeacher, ('rgb', 'depth'), seed=checks.SEEDS[-1])
+  method = make(multiple_choice.RandomTeacher, ('rgb', 'depth'), seed=validation.SEEDS[-1])
   assert set(method.choose(tf.zeros([2, 300]), None).numpy()) == {0, 1}
-  recipe = recipes.recipe('admd', 'synthetic', 'cross_view_1', 'tiny', seed=checks.SEEDS[-1])
+  recipe = recipes.recipe('admd', 'synthetic', 'cross_view_1', 'tiny', seed=validation.SEEDS[-1])
   for stage in recipe.stages:
-    tf.keras.utils.set_random_seed(runs.stage_seed(recipe, stage))
+    tf.keras.utils.set_random_seed(restore.stage_seed(recipe, stage))
 
 
 def test_wins_per_class_counts_every_sample_once():
@@ -199,4 +199,4 @@ def test_two_devices_equal_one(two_devices):
   for a, b in zip(state(one), state(two), strict=True):
     np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=2e-5, err_msg=a.name)
   for name in logs_one:
-    np.testing.assert_allclose(logs_one[name], two.means[name].result(), rtol=1e-4, err_msg=name)
+    np.testing.assert_allclose(logs_one[name], two.epoch_means[name].result(), rtol=1e-4, err_msg=name)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import parity
-from tests import tiny_stream
+from tests import parity, tiny_stream
 from tests.networks import authors_resnet50
-from tf_privinfo.configs import ConnectionConfig, HallucinationConfig, ResNet50Config
 from tf_privinfo.methods import two_stream
+from tf_privinfo.methods.config import ConnectionConfig, HallucinationConfig
 from tf_privinfo.networks import resnet50
+from tf_privinfo.networks.config import ResNet50Config
 
 NETWORK = ResNet50Config(width=4, units=(2, 2, 2, 2))
 CLASSES = 5
@@ -30,7 +30,7 @@ def make(cls, streams, direction='depth_to_rgb', new_stream=new_resnet, **option
   clips, _ = make_batch()
   for name, network in networks.items():
     network(clips[READS[name]])
-  method = cls(networks, connections=ConnectionConfig(direction), reads=READS, **options)
+  method = cls(networks, connections=ConnectionConfig(direction), input_modality=READS, **options)
   method.compile(optimizer=tf.keras.optimizers.Adam(1e-2))
   return method
 
@@ -60,7 +60,7 @@ def same(network, before):
     ('none', ['rgb', 'depth', 'hall'], {}),
 ])
 def test_who_gives_to_whom(direction, streams, pairs):
-  assert two_stream.givers(direction, streams) == pairs
+  assert two_stream.connection_sources(direction, streams) == pairs
 
 
 def test_receiving_stream_changes_with_the_modality_of_its_giver():
@@ -176,16 +176,16 @@ def authors_streams():
 def test_step_3_parity(mode, authors_streams):
   """The whole objective of step 3 with connections on the authors' networks, weights and clips."""
   golden, streams = parity.Golden('md_two_stream_interaction'), authors_streams
-  method = two_stream.Hallucination(streams, connections=ConnectionConfig(), reads=READS, frozen=('depth',))
+  method = two_stream.Hallucination(streams, connections=ConnectionConfig(), input_modality=READS, frozen=('depth',))
   # In the golden case `infer` the student is in inference mode as well.
   method.streams['hall'].trainable = mode == 'train'
   clips = {m: tf.constant(authors_resnet50.clips(golden[f'images_{m}'])) for m in ('rgb', 'depth')}
   with authors_resnet50.keep_statistics(*streams.values()):
     objective = method.objective(clips, tf.constant(golden['labels']))
   prefix = f's3_inter_{mode}:'
-  golden.check(prefix + 'loss_hard', tf.reduce_mean(objective.terms['loss_hard/hall']))
-  golden.check(prefix + 'loss_soft', tf.reduce_mean(objective.terms['loss_soft/hall']))
-  golden.check(prefix + 'loss_rect', tf.reduce_sum(objective.terms['loss_maps/hall']))
+  golden.check(prefix + 'loss_hard', tf.reduce_mean(objective.loss_terms['loss_hard/hall']))
+  golden.check(prefix + 'loss_soft', tf.reduce_mean(objective.loss_terms['loss_soft/hall']))
+  golden.check(prefix + 'loss_rect', tf.reduce_sum(objective.loss_terms['loss_maps/hall']))
   golden.check(prefix + 'loss_total', objective.loss)
 
 

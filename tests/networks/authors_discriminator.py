@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tests import parity
-from tf_privinfo.configs import DiscriminatorConfig
 from tf_privinfo.networks import discriminator
+from tf_privinfo.networks.config import DiscriminatorConfig
 
 OBJECTS = DiscriminatorConfig('residual', (1024, 1024, 1024, 2048, 3076), frame_index=False, loss_weight=1.0)
 FRAMES = 5

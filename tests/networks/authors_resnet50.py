@@ -6,8 +6,8 @@ import dataclasses
 import tensorflow as tf
 
 from tests import parity
-from tf_privinfo.configs import ResNet50Config
 from tf_privinfo.networks import resnet50, slim_checkpoint
+from tf_privinfo.networks.config import ResNet50Config
 
 # The golden inputs are normal noise, or have lost their mean before.
 CONFIG = ResNet50Config(input_mean=(0.0, 0.0, 0.0))

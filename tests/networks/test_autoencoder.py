@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tests import parity
 from tests.networks import authors_resnet50
-from tf_privinfo.configs import ResNet50Config
 from tf_privinfo.networks import autoencoder, resnet50
+from tf_privinfo.networks.config import ResNet50Config
 
 SMALL = ResNet50Config(width=4, units=(2, 2, 2, 2), temporal=False)
 LAYERS = ('conv_transpose1', 'conv_transpose2', 'conv_transpose3', 'conv_transpose4', 'conv_transpose_out')

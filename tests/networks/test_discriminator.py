@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tests import parity
 from tests.networks import authors_discriminator, authors_resnet50
-from tf_privinfo import losses
-from tf_privinfo.configs import DiscriminatorConfig
+from tf_privinfo.methods import losses
 from tf_privinfo.networks import discriminator
+from tf_privinfo.networks.config import DiscriminatorConfig
 
 FRAMES = authors_discriminator.FRAMES
 THESIS = DiscriminatorConfig('plain', (2048, 1024), loss_weight=1.0)

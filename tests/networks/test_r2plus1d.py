@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tests import parity
 from tests.networks import authors_r2plus1d
-from tf_privinfo.configs import R2Plus1DConfig
 from tf_privinfo.networks import r2plus1d
+from tf_privinfo.networks.config import R2Plus1DConfig
 
 
 @pytest.fixture(scope='module')

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tests import parity
 from tests.networks import authors_resnet50
-from tf_privinfo import errors
-from tf_privinfo.configs import ResNet50Config
 from tf_privinfo.networks import resnet50, slim_checkpoint
+from tf_privinfo.networks.config import ResNet50Config
+from tf_privinfo.utils import errors
 
 SMALL = ResNet50Config(width=8, units=(2, 2, 2, 2))
 

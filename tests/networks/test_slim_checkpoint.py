@@ -6,15 +6,15 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_slim
 from tensorflow.python.layers import normalization as tf_normalization
 from tf_keras.src.legacy_tf_layers import normalization as legacy_normalization
+import tf_slim
 from tf_slim.nets import resnet_v1
 
 from tests import parity
-from tf_privinfo.configs import ResNet50Config
-from tf_privinfo.errors import UserError
 from tf_privinfo.networks import resnet50, slim_checkpoint
+from tf_privinfo.networks.config import ResNet50Config
+from tf_privinfo.utils.errors import UserError
 
 SMALL = ResNet50Config(width=4, units=(2, 2, 2, 2))
 

@@ -1,30 +1,27 @@
-"""ADMD: the hallucination stream plays against a discriminator (thesis chapter 4), and what the winner is good for.
+"""ADMD: adversarial training of the hallucination stream (thesis chapter 4), and the use of its discriminator.
 
-| class    | what it does                                                                       |
-|----------|------------------------------------------------------------------------------------|
-| `Game`   | trains `hall` and the discriminator, each with an optimizer of its own             |
-| `Watch`  | trains the discriminator on, to tell clean depth from noisy depth                  |
-| `Switch` | classifies RGB and depth, and gives the discriminator's opinion on the depth       |
+| class                     | purpose                                                                                |
+|---------------------------|----------------------------------------------------------------------------------------|
+| `AdversarialDistillation` | trains `hall` and the discriminator, each with its own optimizer                       |
+| `NoisyDepthDetector`      | continues to train the discriminator, to separate clean depth from noisy depth         |
+| `SensorSwitch`            | classifies with depth and with hallucinated depth, and scores how unreliable depth is  |
 """
 
 from typing import Dict
 
 import tensorflow as tf
 
-from tf_privinfo import losses
-from tf_privinfo.methods import base
-from tf_privinfo.methods import fusion
-from tf_privinfo.methods import two_stream
+from tf_privinfo.methods import base, fusion, losses, two_stream
 from tf_privinfo.networks import discriminator as discriminators
 
 
 class _Discriminating(base.Method):
-  """A method with a discriminator, whose opinions of real depth features and of fakes are shown.
+  """A method with a discriminator, whose outputs for real depth features and for fakes are reported.
 
   Args:
     streams: with `depth`.
     discriminator: reads features, frame by frame.
-    terms: further ones.
+    loss_terms: further ones.
     **kwargs: of the method.
 
   Attributes:
@@ -33,8 +30,15 @@ class _Discriminating(base.Method):
 
   FAKES: str
 
-  def __init__(self, streams, discriminator: discriminators.Discriminator, *, terms=(), **kwargs):
-    super().__init__(streams, terms=[*terms, *(
+  @classmethod
+  def options(cls, recipe, streams, num_classes):
+    discriminator = discriminators.Discriminator(num_classes, recipe.discriminator, name='discriminator')
+    frames = recipe.clips.frames
+    discriminator(tf.zeros([frames, streams['depth'].feature_size]), frames)
+    return {**super().options(recipe, streams, num_classes), 'discriminator': discriminator}
+
+  def __init__(self, streams, discriminator: discriminators.Discriminator, *, loss_terms=(), **kwargs):
+    super().__init__(streams, loss_terms=[*loss_terms, *(
         f'discriminator/{quantity}_{features}' for quantity in ('accuracy', 'fake_probability')
         for features in ('depth', self.FAKES))], **kwargs)
     self.discriminator = discriminator
@@ -43,19 +47,20 @@ class _Discriminating(base.Method):
   def networks(self):
     return {**self.streams, 'discriminator': self.discriminator}
 
-  def _opinions(self, labels, real, fake):
-    """What is shown of the discriminator's outputs [N, C + 1] or [N, 1], and labels [N]."""
-    return {**_opinion('depth', real, labels, False), **_opinion(self.FAKES, fake, labels, True)}
+  def _scores(self, labels, real, fake):
+    """Reported quantities of the discriminator's outputs [N, C + 1] or [N, 1], and labels [N]."""
+    return {**_score('depth', real, labels, False), **_score(self.FAKES, fake, labels, True)}
 
 
-class Game(_Discriminating, two_stream.FusedStreams):
-  """The stream `hall` learns from RGB to have features that the discriminator takes for those of the stream `depth`.
+class AdversarialDistillation(_Discriminating, two_stream.FusedStreams):
+  """The stream `hall` is trained on RGB until the discriminator takes its features for those of the stream `depth`.
 
   The discriminator minimises eq. 4.1 on the features of the frozen depth
   stream and of `hall`; `hall` minimises eq. 4.2, the same on its features with
   the label flipped to that of the video. Both take a step from the same batch,
-  and neither sees the other's step before (METHODS 2). Nothing teaches the
+  computed before either step (docs/methods.md, section 2). No loss trains the
   classifier of `hall`: it stays the one it started with, the depth stream's.
+  The L2 penalty, if there is one, is on the kernels of both.
 
   Args:
     streams: with `hall` and `depth`; depth is frozen.
@@ -66,7 +71,7 @@ class Game(_Discriminating, two_stream.FusedStreams):
   FAKES = 'hall'
 
   def __init__(self, streams, discriminator: discriminators.Discriminator, **kwargs):
-    super().__init__(streams, discriminator, terms=['d_loss', 'g_loss', 'gradient_norm/discriminator'], **kwargs)
+    super().__init__(streams, discriminator, loss_terms=['d_loss', 'g_loss', 'gradient_norm/discriminator'], **kwargs)
 
   @property
   def optimizers(self):
@@ -78,7 +83,7 @@ class Game(_Discriminating, two_stream.FusedStreams):
     self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
   def train_step(self, data):
-    """One step of both players on ({modality: [B, T, H, W, 3]}, labels [B])."""
+    """One step of both networks on ({modality: [B, T, H, W, 3]}, labels [B])."""
     clips, labels = data
     frames = clips['depth'].shape[1]
     frame_labels = tf.repeat(labels, frames)
@@ -89,8 +94,10 @@ class Game(_Discriminating, two_stream.FusedStreams):
       fake = self.discriminator(hall['features'], frames, training=True, track=False)
       terms = losses.adversarial(frame_labels, real, fake, self.discriminator.config)
       d_loss, g_loss = tf.reduce_mean(terms['discriminator']), tf.reduce_mean(terms['generator'])
+      penalties = [losses.weight_decay(variables, self.weight_decay) if self.weight_decay else 0.0
+                   for variables in (self.discriminator.trainable_variables, self.learned_variables)]
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
-      scaled = d_loss / replicas, g_loss / replicas
+      scaled = (d_loss + penalties[0]) / replicas, (g_loss + penalties[1]) / replicas
     of_discriminator = base.gradients(tape, scaled[0], self.discriminator.trainable_variables)
     of_hall = base.gradients(tape, scaled[1], self.learned_variables)
     del tape  # a persistent one keeps every activation
@@ -99,23 +106,25 @@ class Game(_Discriminating, two_stream.FusedStreams):
     shown = {'d_loss': d_loss, 'g_loss': g_loss,
              'gradient_norm/discriminator': tf.linalg.global_norm([g for g, _ in of_discriminator]),
              **self._fused_loss(labels, {'hall': hall['logits']})[1],
-             **self._opinions(frame_labels, real, fake)}
-    self.means['loss'].update_state(g_loss)
+             **self._scores(frame_labels, real, fake)}
+    self.epoch_means['loss'].update_state(g_loss + penalties[1])
+    if self.weight_decay:
+      self.epoch_means['loss_l2'].update_state(tf.add_n(penalties))
     return self._record(labels, base.Objective(g_loss, {'hall': hall['logits']}, shown), of_hall)
 
 
-class Watch(_Discriminating):
-  """The discriminator of a game goes on learning: noisy depth takes the place of hallucinated features in eq. 4.1.
+class NoisyDepthDetector(_Discriminating):
+  """The discriminator is trained further: noisy depth takes the place of hallucinated features in eq. 4.1.
 
-  Not in the thesis, which uses the discriminator of the game as it is (section
-  4.3.5). Where the game ends in an equilibrium that discriminator has no
-  opinion, and noise does not give it one.
+  This is not in the thesis, which uses the discriminator as adversarial
+  training left it (section 4.3.5). If that training ended in an equilibrium, the
+  discriminator's output is uninformative, with or without noise.
 
-  Batch norm has the moving averages of depth features, as at test time.
+  Batch norm uses the moving averages of depth features, as at test time.
 
   Args:
     streams: `depth`, which is frozen.
-    discriminator: of the game.
+    discriminator: of the adversarial stage.
     **kwargs: of `Method`.
   """
 
@@ -136,13 +145,13 @@ class Watch(_Discriminating):
     frame_labels = tf.repeat(labels, clips['depth'].shape[1])
     real, fake = (self({'depth': clips[name]})['discriminator'] for name in ('depth', 'noisy_depth'))
     terms = losses.adversarial(frame_labels, real, fake, self.discriminator.config)
-    return base.Objective(tf.reduce_mean(terms['discriminator']), {}, self._opinions(frame_labels, real, fake))
+    return base.Objective(tf.reduce_mean(terms['discriminator']), {}, self._scores(frame_labels, real, fake))
 
 
-def _opinion(features: str, outputs, labels, is_fake: bool):
-  """What is shown of a discriminator's outputs: [N] each.
+def _score(features: str, outputs, labels, is_fake: bool):
+  """Accuracy and fake probability of a discriminator's outputs: [N] each.
 
-  Its accuracy says whether it sees through fakes; of real features, also whether it knows their class.
+  For fakes the accuracy counts those that it recognises; for real features, those whose class it predicts.
   """
   if outputs.shape[-1] == 1:
     right = (outputs[:, 0] < 0.5) == is_fake
@@ -153,20 +162,21 @@ def _opinion(features: str, outputs, labels, is_fake: bool):
           f'discriminator/fake_probability_{features}': losses.fake_probability(outputs)}
 
 
-class Switch(tf.keras.Model):
+class SensorSwitch(tf.keras.Model):
   """Chooses between depth and hallucinated depth, sample by sample (section 4.3.5).
 
-  `switch({'rgb': [B, T, H, W, 3], 'depth': the same})` gives
+  `switch({'rgb': [B, T, H, W, 3], 'depth': the same})` returns
     'trusted' [B, C]: logits of RGB and depth;
     'hallucinated' [B, C]: logits of RGB and `hall`, which do not depend on depth;
-    'fake_probability' [B, 1]: the discriminator's belief that the depth
-    features are none, the mean over the frames; 1 where depth is missing: it
-    has a value that is not finite, or one colour all over, such as zeros;
+    'fake_probability' [B, 1]: the discriminator's probability of the class
+    'fake' for the depth features, the mean over the frames; 1 where depth is
+    missing: it has a value that is not finite, or one colour all over, such as
+    zeros;
     'depth_features', 'hall_features' [B, D]: their means over the frames.
 
   Args:
     streams: `rgb`, `depth` and `hall`.
-    discriminator: that `hall` learned with.
+    discriminator: scores the features of depth.
   """
 
   modalities = ('rgb', 'depth')

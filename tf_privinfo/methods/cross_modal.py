@@ -8,14 +8,21 @@
 
 import tensorflow as tf
 
-from tf_privinfo.methods import base
-from tf_privinfo.methods import two_stream
+from tf_privinfo.methods import base, two_stream
+from tf_privinfo.networks import autoencoder
 
 
 class Reconstruction(base.Method):
-  """The stream `autoencoder` reads RGB and minimises the mean squared error to the depth image (METHODS 1.4)."""
+  """The stream `autoencoder` reads RGB and minimises the mean squared error to the depth image.
+
+  docs/methods.md, section 1.4.
+  """
 
   classifies = False
+
+  @classmethod
+  def build_stream(cls, name, recipe, num_classes):
+    return autoencoder.Autoencoder(recipe.network, name=name)
 
   @property
   def training_modalities(self):
@@ -38,6 +45,12 @@ class Reconstruction(base.Method):
 
 class EstimatedDepth(two_stream.FusedStreams):
   """`FusedStreams` that see RGB only: the stream `depth` reads what the frozen stream `autoencoder` makes of it."""
+
+  @classmethod
+  def build_stream(cls, name, recipe, num_classes):
+    if name == 'autoencoder':
+      return Reconstruction.build_stream(name, recipe, num_classes)
+    return super().build_stream(name, recipe, num_classes)
 
   @property
   def modalities(self):

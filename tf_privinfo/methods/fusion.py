@@ -1,14 +1,14 @@
 """Fusion of the streams' predictions, for any non-empty subset of them."""
 
-from typing import Dict, Iterable, List, Tuple
 import itertools
+from typing import Any, Iterable, List, Mapping, Tuple
 
 
-def fuse(logits: Dict[str, 'tf.Tensor | np.ndarray']):
+def fuse(logits: Mapping[str, Any]):
   """The mean of the streams' logits [..., C] (Σ of the thesis has the same argmax).
 
   Args:
-    logits: stream name -> [..., C], at least one.
+    logits: stream name -> [..., C], tensors or arrays, at least one.
   """
   if not logits:
     raise ValueError('fuse needs the logits of at least one stream')

@@ -18,9 +18,8 @@ from typing import Dict
 import numpy as np
 import tensorflow as tf
 
-from tf_privinfo import losses
-from tf_privinfo.configs import LoserConfig
-from tf_privinfo.methods import base
+from tf_privinfo.methods import base, losses
+from tf_privinfo.methods.config import LoserConfig
 
 
 class MultipleChoice(base.Method):
@@ -32,13 +31,17 @@ class MultipleChoice(base.Method):
     weight_decay: rate of the L2 penalty on kernels.
   """
 
-  # Names of the loss terms that `terms` returns.
-  TERMS = ('hard',)
+  # Names of the loss terms that `loss_terms` returns.
+  LOSS_TERMS = ('hard',)
+
+  @classmethod
+  def options(cls, recipe, streams, num_classes):
+    return {'num_classes': num_classes}
 
   def __init__(self, streams: Dict[str, tf.keras.Model], num_classes: int, weight_decay: float = 1e-4, **kwargs):
     names = [f'{quantity}/{modality}' for modality in streams
-             for quantity in (*(f'loss_{term}' for term in self.TERMS), 'wins')]
-    super().__init__(streams, weight_decay=weight_decay, terms=names, **kwargs)
+             for quantity in (*(f'loss_{term}' for term in self.LOSS_TERMS), 'wins')]
+    super().__init__(streams, weight_decay=weight_decay, loss_terms=names, **kwargs)
     self.wins_per_class = ClassCounts(len(streams), num_classes, name='wins_per_class')
 
   @property
@@ -53,8 +56,8 @@ class MultipleChoice(base.Method):
     del logits
     return tf.argmin(hard, axis=0, output_type=tf.int32)
 
-  def terms(self, labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor) -> Dict[str, tf.Tensor]:
-    """The loss terms {name: [M, B]} of each modality and sample, by the names in `TERMS`."""
+  def loss_terms(self, labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor) -> Dict[str, tf.Tensor]:
+    """The loss terms {name: [M, B]} of each modality and sample, by the names in `LOSS_TERMS`."""
     raise NotImplementedError
 
   def objective(self, clips, labels):
@@ -63,7 +66,7 @@ class MultipleChoice(base.Method):
     logits = tf.stack([outputs[m] for m in self.modalities])
     hard = losses.cross_entropy(labels, logits)
     winners = self.choose(hard, logits)
-    terms = self.terms(labels, logits, winners)
+    terms = self.loss_terms(labels, logits, winners)
     self.wins_per_class.update_state(winners, labels)
     loss = tf.reduce_sum(tf.reduce_mean(tf.add_n(list(terms.values())), axis=1))
     shown = {}
@@ -83,27 +86,27 @@ class MultipleChoice(base.Method):
 class Independent(MultipleChoice):
   """Every network learns alone, with cross entropy; the baseline of table 5.1."""
 
-  def terms(self, labels, logits, winners):
+  def loss_terms(self, labels, logits, winners):
     return {'hard': losses.cross_entropy(labels, logits)}
 
 
 class SMCL(MultipleChoice):
   """Stochastic multiple choice learning: only the winner learns (Lee et al. 2016)."""
 
-  def terms(self, labels, logits, winners):
+  def loss_terms(self, labels, logits, winners):
     return {'hard': _won(winners, self.modalities) * losses.cross_entropy(labels, logits)}
 
 
 class CMCL(MultipleChoice):
   """Confident multiple choice learning: losers learn to be unsure (Lee et al. 2017)."""
 
-  TERMS = ('hard', 'uniform')
+  LOSS_TERMS = ('hard', 'uniform')
 
   def choose(self, hard, logits):
     criterion = losses.confident_criterion(hard, losses.uniform_divergence(logits))
     return tf.argmin(criterion, axis=0, output_type=tf.int32)
 
-  def terms(self, labels, logits, winners):
+  def loss_terms(self, labels, logits, winners):
     won = _won(winners, self.modalities)
     return {'hard': won * losses.cross_entropy(labels, logits),
             'uniform': (1 - won) * losses.uniform_divergence(logits)}
@@ -116,13 +119,17 @@ class DMCL(MultipleChoice):
     loser: the losers' loss; the two variants of the thesis are in `recipes`.
   """
 
-  TERMS = ('hard', 'soft')
+  LOSS_TERMS = ('hard', 'soft')
+
+  @classmethod
+  def options(cls, recipe, streams, num_classes):
+    return {**super().options(recipe, streams, num_classes), 'loser': recipe.loser}
 
   def __init__(self, *args, loser: LoserConfig = LoserConfig(), **kwargs):
     super().__init__(*args, **kwargs)
     self.loser = loser
 
-  def terms(self, labels, logits, winners):
+  def loss_terms(self, labels, logits, winners):
     return losses.distillation_terms(labels, logits, winners, self.loser)
 
 
@@ -132,6 +139,10 @@ class RandomTeacher(DMCL):
   Args:
     seed: with the step and the replica, what the draw is a function of.
   """
+
+  @classmethod
+  def options(cls, recipe, streams, num_classes):
+    return {**super().options(recipe, streams, num_classes), 'seed': recipe.seed}
 
   def __init__(self, *args, seed: int = 0, **kwargs):
     super().__init__(*args, **kwargs)

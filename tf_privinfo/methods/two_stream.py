@@ -11,20 +11,17 @@ from typing import Dict, Iterable
 
 import tensorflow as tf
 
-from tf_privinfo import losses
-from tf_privinfo.configs import ConnectionConfig
-from tf_privinfo.configs import HallucinationConfig
-from tf_privinfo.configs import ModDropConfig
-from tf_privinfo.methods import base
-from tf_privinfo.methods import fusion
+from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.methods import base, fusion, losses
+from tf_privinfo.methods.config import ConnectionConfig, HallucinationConfig, ModDropConfig
 
 
-def givers(direction: str, streams: Iterable[str]) -> Dict[str, str]:
-  """Receiving stream -> giving stream, for the streams that a method has.
+def connection_sources(direction: str, streams: Iterable[str]) -> Dict[str, str]:
+  """Receiving stream -> the stream that feeds it, for the streams that a method has.
 
-  The hallucination stream stands in depth's place: it gives to RGB (step 4), or
-  receives from RGB when the direction is inverted. While it learns with the
-  connections of `depth_to_rgb`, depth gives to it (step 3).
+  The hallucination stream stands in depth's place: it feeds RGB (step 4), or is
+  fed by RGB when the direction is inverted. While it learns with the connections
+  of `depth_to_rgb`, depth feeds it (step 3).
 
   Args:
     direction: 'depth_to_rgb', 'rgb_to_depth' or 'none'.
@@ -36,13 +33,13 @@ def givers(direction: str, streams: Iterable[str]) -> Dict[str, str]:
     pairs = {'depth': 'rgb', 'hall': 'rgb'}
   else:
     pairs = {}
-  return {receiver: giver for receiver, giver in pairs.items() if receiver in streams and giver in streams}
+  return {receiver: source for receiver, source in pairs.items() if receiver in streams and source in streams}
 
 
 class FusedStreams(base.Method):
   """Streams whose predictions are fused by the mean of their logits.
 
-  A stream receives from its giver whenever the giver's modality is in `clips`.
+  A stream is fed by its connection source whenever the source's modality is in `clips`.
 
   Args:
     streams: name -> `ResNet50`.
@@ -50,36 +47,42 @@ class FusedStreams(base.Method):
     **kwargs: of `Method`.
   """
 
-  def __init__(self, streams, connections: ConnectionConfig = ConnectionConfig('none'), *, frozen=(), terms=(),
+  def __init__(self, streams, connections: ConnectionConfig = ConnectionConfig('none'), *, frozen=(), loss_terms=(),
                **kwargs):
     shown = ['sum', *(stream for stream in streams if stream not in frozen)]
-    super().__init__(streams, frozen=frozen, terms=[*terms, *(f'loss_hard/{name}' for name in shown)], **kwargs)
+    super().__init__(
+        streams, frozen=frozen, loss_terms=[*loss_terms, *(f'loss_hard/{name}' for name in shown)], **kwargs)
     self.connections = connections
-    self.givers = givers(connections.direction, streams)
+    self.connection_sources = connection_sources(connections.direction, streams)
+
+  @classmethod
+  def options(cls, recipe, streams, num_classes):
+    return {'connections': recipe.connections or ConnectionConfig('none')}
 
   @property
   def privileged(self):
-    read = [self.reads[giver] for receiver, giver in self.givers.items() if receiver in self.learning]
+    read = [self.input_modality[source] for receiver, source in self.connection_sources.items()
+            if receiver in self.trainable_streams]
     return tuple(modality for modality in dict.fromkeys(read) if modality not in self.modalities)
 
   def end_points(self, clips, wanted: Iterable[str], training: bool = False) -> Dict[str, Dict[str, tf.Tensor]]:
-    """The end points of the streams `wanted` and of those that give to them: stream -> end point -> tensor."""
+    """The end points of the streams `wanted` and of those that feed them: stream -> end point -> tensor."""
     done = {}
 
     def run(stream):
       if stream not in done:
-        giver = self.givers.get(stream)
-        if giver and self.reads[giver] in clips:
-          run(giver)
+        source = self.connection_sources.get(stream)
+        if source and self.input_modality[source] in clips:
+          run(source)
         done[stream] = self.streams[stream].end_points(
-            clips[self.reads[stream]], done.get(giver), self.connections.form, training=training)
+            clips[self.input_modality[stream]], done.get(source), self.connections.form, training=training)
 
     for stream in wanted:
       run(stream)
     return done
 
   def call(self, clips, training=False):
-    wanted = [stream for stream in self.learning if self.reads[stream] in clips]
+    wanted = [stream for stream in self.trainable_streams if self.input_modality[stream] in clips]
     points = self.end_points(clips, wanted, training)
     return {stream: points[stream]['logits'] for stream in wanted}
 
@@ -96,7 +99,7 @@ class FusedStreams(base.Method):
 
 
 class ModDrop(FusedStreams):
-  """Streams that learn to do without a modality (Neverova et al.; METHODS 2).
+  """Streams that learn to do without a modality (Neverova et al.; docs/methods.md, section 2).
 
   Values of the images are dropped after the mean was subtracted: what is
   dropped has the mean colour. A modality is dropped sample by sample, as
@@ -110,6 +113,12 @@ class ModDrop(FusedStreams):
     **kwargs: of `FusedStreams`.
   """
 
+  test_conditions = {'void_depth': DepthNoise('void')}  # one of the settings of table 4.5
+
+  @classmethod
+  def options(cls, recipe, streams, num_classes):
+    return {**super().options(recipe, streams, num_classes), 'config': recipe.moddrop, 'seed': recipe.seed}
+
   def __init__(self, streams, config: ModDropConfig = ModDropConfig(), seed: int = 0, **kwargs):
     super().__init__(streams, **kwargs)
     self.config = config
@@ -119,7 +128,7 @@ class ModDrop(FusedStreams):
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     step = tf.cast(self.optimizer.iterations, tf.int32)
     seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, step]), replica)
-    means = {self.reads[name]: stream.config.input_mean for name, stream in self.streams.items()}
+    means = {self.input_modality[name]: stream.config.input_mean for name, stream in self.streams.items()}
     return super().objective({
         modality: self.drop(clip, means[modality], tf.random.experimental.stateless_fold_in(seed, index))
         for index, (modality, clip) in enumerate(clips.items())}, labels)
@@ -147,13 +156,17 @@ class Hallucination(FusedStreams):
     **kwargs: of `FusedStreams`.
   """
 
+  @classmethod
+  def options(cls, recipe, streams, num_classes):
+    return {**super().options(recipe, streams, num_classes), 'config': recipe.hallucination}
+
   def __init__(self, streams, config: HallucinationConfig = HallucinationConfig(), **kwargs):
-    super().__init__(streams, terms=['loss_soft/hall', 'loss_maps/hall'], **kwargs)
+    super().__init__(streams, loss_terms=['loss_soft/hall', 'loss_maps/hall'], **kwargs)
     self.config = config
 
   def objective(self, clips, labels):
-    points = self.end_points(clips, [*self.learning, 'depth'], training=True)
-    logits = {stream: points[stream]['logits'] for stream in self.learning}
+    points = self.end_points(clips, [*self.trainable_streams, 'depth'], training=True)
+    logits = {stream: points[stream]['logits'] for stream in self.trainable_streams}
     hall, depth = points['hall'], points['depth']
     config = self.config
     # The second form softens both, whatever the first does.
@@ -165,7 +178,7 @@ class Hallucination(FusedStreams):
     # L_hall is a sum over the global batch, the rest a mean.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     loss = combine(terms['loss_hard/hall'], soft, maps * replicas, config)
-    if len(self.learning) > 1:
+    if len(self.trainable_streams) > 1:
       loss += fused_loss
     return base.Objective(loss, logits, {**terms, 'loss_soft/hall': soft, 'loss_maps/hall': maps})
 

@@ -4,9 +4,8 @@ import dataclasses
 
 import tensorflow as tf
 
-from tf_privinfo.configs import ResNet50Config
-from tf_privinfo.networks import layers
-from tf_privinfo.networks import resnet50
+from tf_privinfo.networks import layers, resnet50
+from tf_privinfo.networks.config import ResNet50Config
 
 
 class Decoder(tf.keras.layers.Layer):
@@ -50,6 +49,10 @@ class Autoencoder(tf.keras.Model):
     self.encoder = resnet50.ResNet50(1, dataclasses.replace(config, bottleneck='none'), name='encoder')
     self.encoder.classifier.trainable = False  # nothing reads its output
     self.decoder = Decoder(config.width, name='decoder')
+
+  def load_pretrained(self, path: str) -> str:
+    """Loads weights of the encoder; as of `Backbone`."""
+    return self.encoder.load_pretrained(path)
 
   def call(self, clips, training=False):
     maps = self.encoder.end_points(clips, training=training)['block4']

@@ -4,9 +4,8 @@ import dataclasses
 
 import tensorflow as tf
 
-from tf_privinfo.configs import DiscriminatorConfig
-from tf_privinfo.networks import layers
-from tf_privinfo.networks import resnet50
+from tf_privinfo.networks import layers, resnet50
+from tf_privinfo.networks.config import DiscriminatorConfig
 
 # Of the leaky ReLUs in the form 'batch_norm'.
 SLOPE = 0.2

@@ -6,12 +6,10 @@ the 1 x k x k and 3 x 1 x 1 3-D convolutions to rounding, and keeps batch norm i
 its fused 4-D form. `benchmarks/` compares its speed with plain Conv3D.
 """
 
-import dataclasses
-
 import tensorflow as tf
 
-from tf_privinfo.configs import R2Plus1DConfig
-from tf_privinfo.networks import layers
+from tf_privinfo.networks import backbone, layers
+from tf_privinfo.networks.config import R2Plus1DConfig
 
 
 def _kernel_initializer():
@@ -62,7 +60,7 @@ class BasicUnit(tf.keras.layers.Layer):
     return self.shortcut(inputs, training=training)
 
 
-class R2Plus1D(tf.keras.Model):
+class R2Plus1D(backbone.Backbone):
   """An R(2+1)D network: clips [B, T, H, W, 3], pixels 0..255, -> logits [B, C].
 
   The network of every modality of chapter 5, trained from scratch; the default
@@ -75,9 +73,7 @@ class R2Plus1D(tf.keras.Model):
   """
 
   def __init__(self, num_classes: int, config: R2Plus1DConfig = R2Plus1DConfig(), **kwargs):
-    super().__init__(**kwargs)
-    self.num_classes = num_classes
-    self.config = config
+    super().__init__(num_classes, config, **kwargs)
     self.stem_spatial = SpatialConv(config.width, 7, 2, config.norm_momentum)
     self.stem_temporal = layers.TemporalConv(config.width, 1, config.norm_momentum, _kernel_initializer())
     self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
@@ -87,13 +83,18 @@ class R2Plus1D(tf.keras.Model):
         for stage, units in enumerate(config.units) for unit in range(units)]
     self.classifier = tf.keras.layers.Dense(num_classes, dtype=tf.float32, name='classifier')
 
-  def call(self, inputs, training=False):
-    return self.classifier(self.represent(inputs, training))
+  @property
+  def feature_size(self):
+    return self.config.width * 2**(len(self.config.units) - 1)
 
-  def represent(self, inputs, training=False):
-    """Returns the representation [B, D] that the classifier reads: the mean over (t, h, w), float32."""
-    frames = inputs.shape[1]
-    x = tf.reshape(tf.cast(inputs, self.compute_dtype), [-1, *inputs.shape[2:]])
+  def end_points(self, clips, injected=None, form='additive', training=False):
+    """As of `Backbone`; the features [B, D] are the mean over time and space."""
+    features = self.represent(clips, training)
+    return {'features': features, 'logits': self.classifier(features)}
+
+  def represent(self, clips, training=False):
+    frames = clips.shape[1]
+    x = tf.reshape(tf.cast(clips, self.compute_dtype), [-1, *clips.shape[2:]])
     x = tf.nn.relu(self.stem_spatial(x, training=training))
     x = tf.nn.relu(self.stem_temporal(x, frames, training=training))
     x = self.pool(x)
@@ -102,11 +103,3 @@ class R2Plus1D(tf.keras.Model):
       frames = -(-frames // unit.strides)
     x = tf.reshape(tf.cast(x, tf.float32), [-1, frames, *x.shape[1:]])
     return tf.reduce_mean(x, axis=[1, 2, 3])
-
-  def get_config(self):
-    return super().get_config() | {
-        'num_classes': self.num_classes, 'config': dataclasses.asdict(self.config)}
-
-  @classmethod
-  def from_config(cls, config):
-    return cls(**config | {'config': R2Plus1DConfig(**config['config'])})

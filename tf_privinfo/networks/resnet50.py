@@ -6,16 +6,14 @@ ImageNet weights fit (`slim_checkpoint.py`): the last unit of a block carries
 the stride.
 """
 
-import dataclasses
 import math
 from typing import Dict, Optional
 
 import tensorflow as tf
 
-from tf_privinfo import configs
-from tf_privinfo.configs import ResNet50Config
-from tf_privinfo.errors import UserError
-from tf_privinfo.networks import layers
+from tf_privinfo.networks import backbone, layers, slim_checkpoint
+from tf_privinfo.networks.config import BOTTLENECKS, ResNet50Config
+from tf_privinfo.utils.errors import UserError
 
 # What the residual branch of the second unit reads, by the form of the
 # connection: p is the sum of the first unit before its ReLU, r = relu(p), and
@@ -154,7 +152,7 @@ class Bottleneck(tf.keras.layers.Layer):
   h and w are those of the first maps that it gets, 7 for frames of 224 pixels.
 
   Args:
-    form: one of `configs.BOTTLENECKS`.
+    form: one of `BOTTLENECKS`.
     width: D.
     norm_momentum: of batch norm.
   """
@@ -186,7 +184,7 @@ class Bottleneck(tf.keras.layers.Layer):
     return tf.nn.relu(tf.squeeze(x, axis=[1, 2]))
 
 
-class ResNet50(tf.keras.Model):
+class ResNet50(backbone.Backbone):
   """A ResNet stream: clips [B, T, H, W, 3], pixels 0..255, -> logits [B, C], the mean of the frames' logits.
 
   The network of every modality of chapters 3 and 4; the default configuration,
@@ -198,14 +196,14 @@ class ResNet50(tf.keras.Model):
     config: the network's sizes.
   """
 
+  CONNECTS = True
+
   def __init__(self, num_classes: int, config: ResNet50Config = ResNet50Config(), **kwargs):
-    super().__init__(autocast=False, **kwargs)  # the mean is subtracted in float32
+    super().__init__(num_classes, config, autocast=False, **kwargs)  # the mean is subtracted in float32
     if len(config.units) != 4 or min(config.units) < 2:
       raise UserError(f'A ResNet stream has four blocks of at least two units each, not {tuple(config.units)}.')
-    if config.bottleneck not in configs.BOTTLENECKS:
-      raise UserError(f'Unknown bottleneck {config.bottleneck!r}: choose one of {", ".join(configs.BOTTLENECKS)}.')
-    self.num_classes = num_classes
-    self.config = config
+    if config.bottleneck not in BOTTLENECKS:
+      raise UserError(f'Unknown bottleneck {config.bottleneck!r}: choose one of {", ".join(BOTTLENECKS)}.')
     self.stem = ConvNorm(config.width, 7, 2, config.norm_momentum)
     self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
     self.blocks = [
@@ -218,8 +216,13 @@ class ResNet50(tf.keras.Model):
     self.classifier = tf.keras.layers.Dense(
         num_classes, kernel_initializer=kernel_initializer(), dtype=tf.float32, name='classifier')
 
-  def call(self, clips, training=False):
-    return self.end_points(clips, training=training)['logits']
+  @property
+  def feature_size(self):
+    # A block puts out four times the channels of its 3x3 convolutions.
+    return 32 * self.config.width if self.bottleneck is None else self.config.bottleneck_width
+
+  def load_pretrained(self, path):
+    return slim_checkpoint.load_pretrained(self, path)
 
   def end_points(self, clips, injected: Optional[Dict[str, tf.Tensor]] = None, form: str = 'additive',
                  training=False) -> Dict[str, tf.Tensor]:
@@ -254,11 +257,3 @@ class ResNet50(tf.keras.Model):
     frame_logits = self.classifier(features)
     logits = tf.reduce_mean(tf.reshape(frame_logits, [-1, frames, self.num_classes]), axis=1)
     return points | {'features': features, 'frame_logits': frame_logits, 'logits': logits}
-
-  def get_config(self):
-    return super().get_config() | {
-        'num_classes': self.num_classes, 'config': dataclasses.asdict(self.config)}
-
-  @classmethod
-  def from_config(cls, config):
-    return cls(**config | {'config': ResNet50Config(**config['config'])})

@@ -5,9 +5,8 @@ from typing import Dict, List
 import numpy as np
 import tensorflow as tf
 
-from tf_privinfo.configs import ResNet50Config
-from tf_privinfo.errors import UserError
-from tf_privinfo.networks import resnet50
+from tf_privinfo.networks.config import ResNet50Config
+from tf_privinfo.utils.errors import UserError
 
 SCOPE = 'resnet_v1_50'
 
@@ -15,11 +14,11 @@ SCOPE = 'resnet_v1_50'
 _READ_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
 
 
-def load_pretrained(network: resnet50.ResNet50, path: str) -> str:
+def load_pretrained(network: tf.keras.Model, path: str) -> str:
   """Gives `network` the weights of a slim checkpoint, except classifier, bottleneck and temporal convolutions.
 
   Args:
-    network: is built if it was not; nothing of it changes unless everything fits.
+    network: a `resnet50.ResNet50`, built if it was not; nothing of it changes unless everything fits.
     path: of a TensorFlow 1 checkpoint of `resnet_v1_50`.
 
   Returns:
@@ -42,8 +41,8 @@ def load_pretrained(network: resnet50.ResNet50, path: str) -> str:
           f'Not used from the checkpoint: {_first(unused)}.')
 
 
-def slim_variables(network: resnet50.ResNet50, scope: str = SCOPE) -> Dict[str, tf.Variable]:
-  """The variables of a built `network` that slim's network has too, under their names there, but the classifier's."""
+def slim_variables(network: tf.keras.Model, scope: str = SCOPE) -> Dict[str, tf.Variable]:
+  """The variables of a built `resnet50.ResNet50` that slim's network has, too, by their names there; no classifier."""
   convs = {'conv1': network.stem}
   for block in network.blocks:
     for unit in block.units:

@@ -1,0 +1,83 @@
+"""Whether prepared data are whole, and whether their native files have changed. `builder` is a `NativeBuilder`."""
+
+import collections
+import hashlib
+import os
+import pathlib
+from typing import List
+
+from tf_privinfo.datasets import prepared_samples
+from tf_privinfo.utils import errors, text
+
+
+def verify(builder, checksums: bool = False) -> None:
+  """Raises `UserError` unless the prepared data are whole: the files' sizes, and on demand what is in them."""
+  again = f'remove {builder.data_dir} and run the same command again, to prepare the data anew'
+  version = builder.info.metadata.get('preparation_version', 1)  # it was not noted at first, and neither were the files
+  if version != prepared_samples.PREPARATION_VERSION:
+    raise errors.UserError(f'The data were prepared by version {version} of the preparation, and this is version '
+                           f'{prepared_samples.PREPARATION_VERSION}: {again}.')
+  problems = [] if builder.info.metadata['samples'] else ['the metadata are missing']
+  for name, expected in builder.info.metadata.get('files', {}).items():
+    path = pathlib.Path(builder.data_dir, name)
+    size = path.stat().st_size if path.exists() else None
+    if size != expected['bytes']:
+      problems.append(f'{name} is missing' if size is None else f'{name} has {size} bytes, not {expected["bytes"]}')
+    elif checksums and sha256(path) != expected['sha256']:
+      problems.append(f'{name} has changed')
+  if problems:
+    raise errors.UserError(f'The prepared data are damaged ({text.first(problems)}): {again}.')
+
+
+def changes(builder, native_dir: str) -> List[str]:
+  """Compares the native files, by names, sizes and times, with those that the data were prepared of.
+
+  Returns:
+    One line for each sample that was added, removed or changed, in this
+    order; none if the native files are not there. Data of earlier versions,
+    which did not note sizes and times, are compared by names.
+
+  Raises:
+    UserError: if the native files are there and cannot be used as a whole.
+    OSError: if they cannot be read.
+  """
+  try:
+    root = builder.find_root(native_dir)
+  except errors.UserError:
+    return []
+  unprepared = type(builder)(data_dir=os.path.join(root, 'not_prepared'), config=builder.builder_config)
+  found, _ = unprepared.scan(root)  # notes what it finds in its own metadata
+  metadata = builder.info.metadata
+  before = metadata.get('native') or dict.fromkeys(
+      [*metadata['samples'], *(line.partition(': ')[0] for line in metadata['skipped'])])
+  now = builder.fingerprints(found) if 'native' in metadata else dict.fromkeys(sample.name for sample in found)
+  usable = before.keys() if 'native' in metadata else metadata['samples'].keys()
+  return [*(f'{name}: added' for name in sorted(now.keys() - before)),
+          *(f'{name}: removed' for name in sorted(usable - now.keys())),
+          *(f'{name}: changed' for name in sorted(now.keys() & before) if now[name] != before[name])]
+
+
+def changes_line(builder, native_dir: str) -> str:
+  """What `changes` finds, in one line for somebody who trains; empty if nothing has changed."""
+  try:
+    differences = changes(builder, native_dir)
+  except (errors.UserError, OSError) as error:
+    return f'Warning: the native files cannot be compared with the prepared data, which are used as they are: {error}'
+  if not differences:
+    return ''
+  counts = collections.Counter(line.rpartition(' ')[2] for line in differences)
+  return (f'Warning: since these data were prepared, native files of {len(differences)} {builder.UNIT}s differ ('
+          + ', '.join(f'{count} {kind}' for kind, count in counts.items())
+          + f': {text.first(differences, 3)}). The prepared data are used as they are; '
+          f'{how_to_prepare_again(builder)}.')
+
+
+def how_to_prepare_again(builder) -> str:
+  """What to do for the native files as they are now."""
+  return f'to use the files as they are now, remove {builder.data_dir} and run the same command again'
+
+
+def sha256(path: pathlib.Path) -> str:
+  """The checksum of a file, in hexadecimal."""
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,0 +1,13 @@
+"""Objects of NYU Depth v2, and other RGB-D crops of objects in the same folders."""
+
+from tf_privinfo.datasets import protocols
+from tf_privinfo.datasets.spec import DatasetSpec
+
+# Training images that the authors' code reads, by which its iterations are counted as epochs.
+TRAINING_IMAGES = 2091
+
+NYUD = DatasetSpec(
+    help='NYU Depth v2 objects, or other RGB and depth crops in their folders',
+    builder='tf_privinfo.datasets.nyud.builder:Nyud',
+    protocols={'given': protocols.given},
+    objects=True)

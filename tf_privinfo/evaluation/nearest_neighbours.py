@@ -1,0 +1,71 @@
+"""Nearest neighbours on features of networks that were never trained (table 5.3)."""
+
+from typing import Any, Dict, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tf_privinfo import runs
+from tf_privinfo.datasets import catalog, protocols
+from tf_privinfo.evaluation import prediction
+from tf_privinfo.runs import provenance, restore
+from tf_privinfo.runs.run import RANDOM_FEATURES
+
+
+def evaluate(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split,
+             neighbours: Sequence[int]) -> Dict[str, Any]:
+  """Classifies the test samples by their nearest training samples, in the features that the classifiers read.
+
+  The features of a video are the mean over its test clips; the networks have
+  the weights that training would start from. Writes `random_features.json`.
+
+  Args:
+    run: of a method of chapter 5; nothing of it needs to be trained.
+    source: the dataset.
+    split: its samples; those held out for validation count as training samples.
+    neighbours: values of k.
+
+  Returns:
+    What `random_features.json` holds: `accuracy`, modality -> {k: accuracy},
+    for every k up to the number of training samples.
+  """
+  [stage] = run.recipe.stages
+  tf.keras.utils.set_random_seed(restore.stage_seed(run.recipe, stage))
+  features = _Features(restore.build_method(run.recipe, stage, len(source.label_names)).streams)
+  train, test = (prediction.predict(run, f'untrained networks, {part} samples', features, source, source.index(names))
+                 for part, names in (('training', split.train + split.validation), ('test', split.test)))
+  result = {
+      **provenance.describe(run), 'split': 'test', 'samples': len(test.names), 'training_samples': len(train.names),
+      'clips_per_video': run.recipe.clips.test_clips,
+      'accuracy': {
+          modality: {
+              str(count): accuracy(
+                  train.logits[modality], train.labels, test.logits[modality], test.labels, count)
+              for count in neighbours if count <= len(train.names)}
+          for modality in features.modalities}}
+  run.write(RANDOM_FEATURES, result)
+  return result
+
+
+def accuracy(train_features: np.ndarray, train_labels: np.ndarray, test_features: np.ndarray, test_labels: np.ndarray,
+             neighbours: int) -> float:
+  """The share of test samples [N, D] that most of their nearest training samples [M, D] have the label of."""
+  from sklearn import neighbors  # heavy
+
+  classifier = neighbors.KNeighborsClassifier(neighbours).fit(train_features, train_labels)
+  return float(np.mean(classifier.predict(test_features) == test_labels))
+
+
+class _Features(tf.keras.Model):
+  """Maps {modality: clips [B, T, H, W, 3]} to {modality: features [B, D]}."""
+
+  def __init__(self, streams: Dict[str, tf.keras.Model]):
+    super().__init__()
+    self.streams = streams
+
+  @property
+  def modalities(self):
+    return tuple(self.streams)
+
+  def call(self, clips):
+    return {modality: network.represent(clips[modality]) for modality, network in self.streams.items()}

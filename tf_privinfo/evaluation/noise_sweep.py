@@ -1,0 +1,84 @@
+"""Evaluation under noisy depth: every stage, and the switch to hallucinated depth where a run has one."""
+
+from typing import Any, Dict, Mapping, Sequence
+
+import numpy as np
+
+from tf_privinfo import recipes, runs
+from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.evaluation import metrics, plots, prediction, switch_threshold
+from tf_privinfo.runs import provenance, restore
+from tf_privinfo.runs.run import NOISE, SWITCH
+from tf_privinfo.utils import atomic, errors
+
+# Stages that are branches of the switch, by the names that results have for these.
+_BRANCHES = {recipes.SWITCH.with_depth: 'trusted', recipes.SWITCH.hallucinated: 'hallucinated'}
+
+
+def parse_levels(text: str) -> Dict[str, DepthNoise]:
+  """Noise levels separated by commas, by their own texts; raises `UserError` for unknown ones."""
+  return {level: DepthNoise.parse(level) for level in text.split(',')}
+
+
+def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
+          levels: Mapping[str, DepthNoise]) -> Dict[str, Any]:
+  """Accuracy on the test samples under noisy depth (tables 3.3 and 4.6, figure 4.5).
+
+  Writes `noise.json` and `noise.png`, for a run with a switch also `switch.png`
+  and `switch_roc.png`. A stage that reads no depth is evaluated once: noise
+  does not reach it.
+
+  Args:
+    run: a finished run.
+    source: the dataset.
+    names: the test samples.
+    levels: text -> noise, in the order of the table.
+
+  Returns:
+    What `noise.json` holds: `stages`, stage -> {level: Σ accuracy}, and
+    `switch`, see `_switch_sweep`.
+
+  Raises:
+    UserError: if no stage reads depth.
+  """
+  methods = {stage: restore.restore_method(run, stage) for stage in run.recipe.stages}
+  methods = {stage: method for stage, method in methods.items() if method.classifies}
+  if not any('depth' in method.modalities for method in methods.values()):
+    raise errors.UserError(f'--noise needs a run that reads depth; that of {run.directory} reads '
+                           f'{", ".join(run.recipe.modalities)}.')
+  accuracies, index = {}, source.index(names)
+  result = {**provenance.describe(run), 'split': 'test', 'samples': len(names), 'stages': accuracies}
+  chosen = run.read(SWITCH)
+  if chosen:
+    result['switch'] = _switch_sweep(run, source, index, levels, chosen['threshold'])
+  for stage, method in methods.items():
+    if chosen and stage in _BRANCHES:
+      accuracies[stage] = {level: of_level[_BRANCHES[stage]] for level, of_level in result['switch']['levels'].items()}
+      continue
+    distinct = list(levels.values()) if 'depth' in method.modalities else [None]
+    predictions = [prediction.predict(run, stage, method, source, index, depth_noise=level) for level in distinct]
+    values = [metrics.ensemble_accuracies(p.labels, p.logits)['sum'] for p in predictions]
+    accuracies[stage] = dict(zip(levels, values if len(values) == len(levels) else values * len(levels)))
+  lines = {f'{stage} ({" + ".join(methods[stage].modalities)})': list(values.values())
+           for stage, values in accuracies.items()}
+  atomic.write(run.directory / 'noise.png', plots.noise_sweep(list(levels), lines))
+  run.write(NOISE, result)
+  return result
+
+
+def _switch_sweep(run, source, index, levels, threshold):
+  """Accuracy of both branches and of the switch at every level, and how well its score tells noisy from clean depth."""
+  predictions = switch_threshold.predict(run, source, index, {'0': DepthNoise.parse('0'), **levels})
+  scores = {level: switch_threshold.scores_of(p) for level, p in predictions.items()}
+  accuracies = {level: switch_threshold.accuracies(predictions[level], threshold) for level in levels}
+  result = {'threshold': threshold, 'levels': accuracies,
+            'roc': {level: switch_threshold.roc(scores['0'], scores[level]) for level in levels if level != '0'}}
+  curves = {name: np.array([values[name] for values in result['levels'].values()])
+            for name in ('trusted', 'hallucinated', 'switched')}
+  shown = np.array([scores[level] for level in levels])
+  atomic.write(run.directory / 'switch.png', plots.switch_sweep(
+      list(levels), curves, metrics.regret(*curves.values()), shown.mean(axis=1), threshold,
+      np.quantile(shown, [0.25, 0.75], axis=1)))
+  atomic.write(run.directory / 'switch_roc.png', plots.roc_curves(result['roc']))
+  return result

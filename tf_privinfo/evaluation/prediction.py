@@ -1,0 +1,78 @@
+"""Multi-clip prediction: one way for validation, evaluation and reports."""
+
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_privinfo import runs
+from tf_privinfo.datasets import catalog, clips
+from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.utils import progress_bars
+
+
+class Predictions(NamedTuple):
+  """Predictions for N videos.
+
+  Attributes:
+    names: sample ids.
+    labels: [N] int.
+    logits: stream -> [N, C] float64, averaged over the clips of each video.
+  """
+  names: list
+  labels: np.ndarray
+  logits: Dict[str, np.ndarray]
+
+
+class _Progress(tf.keras.callbacks.Callback):
+
+  def __init__(self, bar: progress_bars.Bar):
+    super().__init__()
+    self._bar = bar
+
+  def on_predict_batch_end(self, batch, logs=None):
+    self._bar.update(len(next(iter(logs['outputs'].values()))))
+
+
+def predict_videos(method: tf.keras.Model, batches: tf.data.Dataset, names, labels, clips_per_video: int,
+                   progress: Optional[str] = None) -> Predictions:
+  """Predicts every video from the mean of its clips' logits.
+
+  Only logits are kept, so memory does not grow with the clips, and a
+  micro-batch may cut through a video without changing the result.
+
+  Args:
+    method: maps {modality: [b, T, S, S, 3]} to {stream: [b, C]}.
+    batches: micro-batches ({modality: clips}, ...), the clips of a video one
+      after the other; what follows the clips is not read.
+    names: [N] sample ids in the order of the clips.
+    labels: [N], likewise.
+    clips_per_video: K.
+    progress: show a progress bar with this text.
+  """
+  with progress_bars.bar(total=len(names) * clips_per_video, desc=progress, unit='clip', disable=not progress) as bar:
+    outputs = method.predict(
+        batches.map(lambda clip, *_: clip), verbose=0, callbacks=[_Progress(bar)] if progress else [])
+  logits = {
+      stream: z.astype(np.float64).reshape(len(names), clips_per_video, -1).mean(axis=1)
+      for stream, z in outputs.items()}
+  return Predictions(list(names), np.asarray(labels), logits)
+
+
+def predict(run: runs.Run, name: str, model, source: catalog.PreparedDataset,
+            index: Tuple[Sequence[str], np.ndarray], *, modalities: Sequence[str] = (),
+            depth_noise: Optional[DepthNoise] = None) -> Predictions:
+  """Predictions of a method or a switch of a run for the samples of `index`.
+
+  Args:
+    run: whose clips are used.
+    name: of the model, for the progress bar.
+    model: maps {modality: clips} to {name: [B, ...]}.
+    source: the dataset.
+    index: from `PreparedDataset.index`.
+    modalities: what is read, if not what the model reads.
+    depth_noise: spoils depth.
+  """
+  config, (ids, labels) = run.recipe.clips, index
+  batches = clips.evaluation_clips(source.videos(ids, modalities or model.modalities), config, depth_noise=depth_noise)
+  return predict_videos(model, batches, ids, labels, config.test_clips, progress=f'Evaluating {name}')

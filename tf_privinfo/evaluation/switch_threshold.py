@@ -1,0 +1,143 @@
+"""The switch of section 4.3.5: when hallucinated depth replaces the depth that arrives.
+
+A sample's score is the probability that the discriminator gives to the class 'fake' for its depth features: in [0, 1],
+and 1 if the sample has no depth. A sample whose score is above the threshold is switched: classified from rgb and hall
+('hallucinated') in place of rgb and depth ('trusted'). L is the number of noise levels, N of samples, C of classes.
+"""
+
+from typing import Any, Dict, Mapping, Sequence
+
+import numpy as np
+
+from tf_privinfo import runs
+from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.evaluation import prediction, summaries
+from tf_privinfo.runs import restore
+from tf_privinfo.runs.run import SWITCH, TENSORBOARD
+
+# By which the threshold is chosen: the levels of table 4.6, and others between them, since it is between two of these
+# that the better branch changes.
+LEVELS = ('0', '1e-3', '3e-3', '1e-2', '3e-2', '1e-1', '3e-1', '1', '3', '10', 'void')
+# How far the score of a new sample may be from that of a validation sample, in log-odds.
+_BLUR = 0.4
+# Of the samples without noise, how many are trusted at least.
+_CLEAN_SHARE = 0.9
+_LARGEST_BELOW_1 = np.nextafter(np.float32(1), np.float32(0))
+
+
+def choose(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str]) -> Dict[str, Any]:
+  """Chooses the fake probability above which depth is hallucinated, on validation samples under noise.
+
+  Writes `switch.json`, and real and hallucinated features for TensorBoard's
+  projector.
+
+  Args:
+    run: a finished run of ADMD.
+    source: the dataset.
+    names: the validation samples.
+
+  Returns:
+    What `switch.json` holds: `threshold`, and the sweep that it was chosen by.
+  """
+  levels = {level: DepthNoise.parse(level) for level in LEVELS}
+  predictions = predict(run, source, source.index(names), levels)
+  hits = {branch: np.array([right(p, p.logits[branch]) for p in predictions.values()])
+           for branch in ('trusted', 'hallucinated')}
+  scores = np.array([scores_of(p) for p in predictions.values()])
+  threshold = choose_threshold(scores, hits['trusted'], hits['hallucinated'])
+  result = {'threshold': threshold, 'split': 'validation', 'samples': len(names),
+            'levels': {level: accuracies(p, threshold) for level, p in predictions.items()}}
+  clean = predictions['0']
+  summaries.write_projection(
+      run.directory / TENSORBOARD / 'features',
+      {kind: clean.logits[f'{kind}_features'] for kind in ('depth', 'hall')},
+      [source.label_names[label] for label in clean.labels])
+  run.write(SWITCH, result)  # last: what is there is not written again
+  return result
+
+
+def predict(run: runs.Run, source: catalog.PreparedDataset, index, levels: Mapping[str, DepthNoise]
+            ) -> Dict[str, prediction.Predictions]:
+  """Predictions of the switch of a run on every level of noise; `index` is from `PreparedDataset.index`."""
+  switch = restore.restore_switch(run)
+  return {level: prediction.predict(run, f'the switch, noise {level}', switch, source, index, depth_noise=noise)
+          for level, noise in levels.items()}
+
+
+def accuracies(predictions: prediction.Predictions, threshold: float) -> Dict[str, float]:
+  """Accuracy of both branches and of the switch, the share of switched samples, and the mean score."""
+  logits = predictions.logits
+  branches = {branch: logits[branch] for branch in ('trusted', 'hallucinated')}
+  scores = scores_of(predictions)
+  branches['switched'] = switched(scores, threshold, *branches.values())
+  return {**{name: float(np.mean(right(predictions, z))) for name, z in branches.items()},
+          'hallucinated_share': float(np.mean(scores > threshold)), 'fake_probability': float(np.mean(scores))}
+
+
+def scores_of(predictions: prediction.Predictions) -> np.ndarray:
+  """The scores [N] of the samples."""
+  return predictions.logits['fake_probability'][:, 0]
+
+
+def right(predictions: prediction.Predictions, logits: np.ndarray) -> np.ndarray:
+  """Whether each sample is classified correctly by logits [N, C]: [N] bool."""
+  return np.argmax(logits, axis=-1) == predictions.labels
+
+
+def choose_threshold(scores: np.ndarray, trusted: np.ndarray, hallucinated: np.ndarray) -> float:
+  """The threshold with which most samples of a sweep of noise are right (section 4.3.5).
+
+  That is where hallucination becomes better. Which threshold is best on a small
+  validation set is a matter of chance, so every sample is counted as if its
+  score were spread around it, by a logistic distribution in log-odds. And nine
+  of ten samples without noise are trusted, unless hallucination is right on
+  more of them than chance explains: by two standard deviations of McNemar's
+  test.
+
+  Args:
+    scores: [L, N], of the same samples on every level; the first has no noise.
+    trusted: [L, N] bool, whether rgb + depth is right.
+    hallucinated: [N] or [L, N] bool, whether rgb + hall is right.
+
+  Returns:
+    The threshold, in [0, 1); exact in float32, the precision of the scores.
+  """
+  scores = np.clip(np.asarray(scores, np.float64), 1e-7, _LARGEST_BELOW_1)
+  log_odds = np.log(scores) - np.log1p(-scores)
+  gains = trusted.astype(int) - hallucinated  # of trusting each sample
+  lowest = log_odds.min() - 10 * _BLUR
+  if gains[0].sum() >= -2 * np.sqrt(np.abs(gains[0]).sum()):
+    lowest = np.quantile(log_odds[0], _CLEAN_SHARE)
+  thresholds = np.linspace(lowest, log_odds.max() + 10 * _BLUR, 1001)
+  trusts = (1 + np.tanh((thresholds[:, np.newaxis] - log_odds.ravel()) / (2 * _BLUR))) / 2
+  best = thresholds[np.argmax(trusts @ gains.ravel())]
+  return float(min(np.float32(1 / (1 + np.exp(-best))), _LARGEST_BELOW_1))
+
+
+def switched(scores: np.ndarray, threshold: float, trusted_logits: np.ndarray,
+             hallucinated_logits: np.ndarray) -> np.ndarray:
+  """Logits [N, C] of the switched model: hallucinated where a score [N] is above the threshold, else trusted."""
+  return np.where((scores > threshold)[:, np.newaxis], hallucinated_logits, trusted_logits)
+
+
+def roc(clean_scores: np.ndarray, noisy_scores: np.ndarray) -> Dict[str, Any]:
+  """The discriminator as a detector of noise: its ROC curve on clean [N] against noisy [N] scores (section 4.3.5).
+
+  Returns:
+    `false_positive_rate` (clean samples called noisy), `true_positive_rate`
+    and `thresholds` as lists, and `auc`, ready for JSON. A sample is called
+    noisy if its score is not below the threshold; the first threshold, above
+    every score, is None.
+  """
+  from sklearn import metrics  # heavy
+
+  noisy = np.repeat([False, True], [len(clean_scores), len(noisy_scores)])
+  scores = np.concatenate([clean_scores, noisy_scores])
+  false_positives, true_positives, thresholds = metrics.roc_curve(noisy, scores)
+  return {
+      'false_positive_rate': false_positives.tolist(),
+      'true_positive_rate': true_positives.tolist(),
+      'thresholds': [None, *thresholds[1:].tolist()],
+      'auc': float(metrics.auc(false_positives, true_positives)),
+  }

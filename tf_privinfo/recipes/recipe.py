@@ -1,0 +1,153 @@
+"""Recipes: a method on a dataset with every hyperparameter, as data."""
+
+import dataclasses
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+from tf_privinfo.datasets.config import ClipConfig, DataConfig
+from tf_privinfo.methods.config import ConnectionConfig, HallucinationConfig, LoserConfig, ModDropConfig
+from tf_privinfo.networks.config import DiscriminatorConfig, R2Plus1DConfig, ResNet50Config
+from tf_privinfo.networks.registry import NETWORKS
+from tf_privinfo.recipes import settings
+from tf_privinfo.recipes.stage import LOSSES, StageConfig
+from tf_privinfo.utils import errors
+
+# Streams that are not named after the modality that they read.
+_READS = {'hall': 'rgb', 'rgb_2': 'rgb', 'autoencoder': 'rgb'}
+# Fields that say where a recipe came from, not what it computes, and those that `shared_stages` compares by stage.
+_NAMES, _BY_STAGE = ('preset', 'variant'), ('method', 'modalities', 'connections', 'stages')
+# Sections that stages do not depend on which learn by cross entropy. A section that is not listed counts for all.
+_OF_OTHER_LOSSES = ('loser', 'hallucination', 'discriminator', 'moddrop')
+
+# The section of a network in `registry.NETWORKS`.
+NetworkConfig = Union[R2Plus1DConfig, ResNet50Config]
+
+
+class SwitchStages(NamedTuple):
+  """The stages that the parts of a switch come from (section 4.3.5).
+
+  Attributes:
+    with_depth: RGB and depth.
+    hallucinated: RGB and `hall`.
+    detector: the discriminator that scores depth.
+  """
+  with_depth: str = 'joint'
+  hallucinated: str = 'fused'
+  detector: str = 'watch'
+
+
+SWITCH = SwitchStages()
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """A method on a dataset with every hyperparameter: enough to run it again.
+
+  Attributes:
+    method, dataset, protocol, preset, variant: names, as in the flags.
+    seed: of weights, data order, frame sampling, augmentation and teachers.
+    modalities: what is read, in the order that breaks ties.
+    mixed_precision: compute in bfloat16, keep weights in float32.
+    init_from: run whose streams the first stages start from; empty: none.
+    new_classifier: leave the classifiers of `init_from` out.
+    data, clips, network, loser, connections, hallucination, discriminator,
+      moddrop: the sections; None for those that the method has no
+      use for.
+    stages: name -> stage, in the order in which they run.
+  """
+  method: str
+  dataset: str
+  protocol: str
+  preset: str
+  variant: str
+  seed: int = 0
+  modalities: Tuple[str, ...] = ('rgb', 'depth', 'flow')
+  mixed_precision: bool = False
+  init_from: str = ''
+  new_classifier: bool = False
+  data: DataConfig = DataConfig()
+  clips: ClipConfig = ClipConfig()
+  network: NetworkConfig = R2Plus1DConfig()
+  loser: Optional[LoserConfig] = None
+  connections: Optional[ConnectionConfig] = None
+  hallucination: Optional[HallucinationConfig] = None
+  discriminator: Optional[DiscriminatorConfig] = None
+  moddrop: Optional[ModDropConfig] = None
+  stages: Mapping[str, StageConfig] = dataclasses.field(
+      default_factory=lambda: {'ensemble': StageConfig()})
+
+  def streams(self, stage: str) -> Dict[str, str]:
+    """The streams of a stage, each with the modality that it reads."""
+    return {stream: _READS.get(stream, stream) for stream in self.stages[stage].streams or self.modalities}
+
+  def networks(self, stage: str) -> List[str]:
+    """All networks that a stage has: its streams, and the discriminator where its loss has one."""
+    return [*self.streams(stage), *(['discriminator'] if _has_discriminator(self.stages[stage]) else [])]
+
+  @property
+  def deployed_stage(self) -> str:
+    """The stage whose streams are evaluated and exported: the last one."""
+    return list(self.stages)[-1]
+
+  @property
+  def has_switch(self) -> bool:
+    """Whether a finished run can tell depth from hallucinated depth (section 4.3.5)."""
+    return SWITCH.detector in self.stages
+
+
+def override(result: Recipe, values: Mapping[str, Any]) -> Recipe:
+  """Replaces fields by their dotted paths, as `settings.override` does.
+
+  `network.architecture` is replaced first: the section `network` then has the defaults of that architecture.
+  """
+  architecture = values.get('network.architecture', result.network.architecture)
+  if architecture not in NETWORKS:
+    raise errors.UserError(f'Unknown network.architecture={architecture}: choose one of {", ".join(NETWORKS)}.')
+  if architecture != result.network.architecture:
+    result = dataclasses.replace(result, network=NETWORKS[architecture].config())
+  return settings.override(result, values)
+
+
+def training_stages(result: Recipe, field: str, value) -> Dict[str, Any]:
+  """Overrides that set a field of every stage that trains."""
+  return {f'stages.{name}.{field}': value for name, stage in result.stages.items() if stage.epochs}
+
+
+def apply(result: Recipe, values: Mapping[str, Any]) -> Recipe:
+  """Overrides those of the fields that the recipe has, of stages that train; `stages.*` is every one of these."""
+  known = {path for path in settings.flatten(result)
+           if not path.startswith('stages.') or result.stages[path.split('.')[1]].epochs}
+  found = {}
+  for path, value in values.items():
+    if path.startswith('stages.*.'):
+      found.update(training_stages(result, path.removeprefix('stages.*.'), value))
+    elif path in known:
+      found[path] = value
+  return override(result, found)
+
+
+def shared_stages(one: Recipe, other: Recipe) -> List[str]:
+  """The first stages that end with the same weights under two recipes, whatever the recipes do afterwards.
+
+  They have all that they depend on in common; a stream alone has no
+  connections. Of two methods only stages that learn by cross entropy are
+  compared, which is what every method of chapters 3 and 4 begins with.
+  """
+  fields = {field.name for field in dataclasses.fields(Recipe)} - {*_NAMES, *_BY_STAGE, *_OF_OTHER_LOSSES}
+  if any(getattr(one, name) != getattr(other, name) for name in fields):
+    return []
+  separate = ConnectionConfig('none')
+  same_connections = (one.connections or separate) == (other.connections or separate)
+  same_method = all(getattr(one, name) == getattr(other, name) for name in ('method', *_OF_OTHER_LOSSES))
+  shared = []
+  for name, name_there in zip(one.stages, other.stages):
+    stage, there = one.stages[name], other.stages[name_there]
+    streams = one.streams(name)
+    if not (name == name_there and stage == there and streams == other.streams(name)
+            and (same_method or stage.loss == 'cross_entropy') and (same_connections or len(streams) == 1)):
+      break
+    shared.append(name)
+  return shared
+
+
+def _has_discriminator(stage: StageConfig) -> bool:
+  return stage.loss in LOSSES and LOSSES[stage.loss].has_discriminator  # validation reports unknown losses

@@ -1,0 +1,104 @@
+"""The methods of chapters 3 and 4 on videos: streams with connections, and hallucination streams, in stages."""
+
+import dataclasses
+from typing import Dict, Mapping
+
+from tf_privinfo.datasets.config import ClipConfig, DataConfig
+from tf_privinfo.datasets.spec import DatasetSpec
+from tf_privinfo.methods.config import ConnectionConfig, HallucinationConfig
+from tf_privinfo.networks.config import DiscriminatorConfig, ResNet50Config
+from tf_privinfo.recipes.method import apply_variant, Form
+from tf_privinfo.recipes.recipe import apply, Recipe
+from tf_privinfo.recipes.stage import StageConfig
+
+# The common form of all training steps of chapter 3 (docs/methods.md, section 3).
+_STEP = StageConfig(
+    loss='cross_entropy', epochs=40, batch_size=5, optimizer='adam', learning_rate=1e-3, warmup_epochs=0.0,
+    decay_epochs=(), weight_decay=0.0, validate_every=1, criterion='sum')
+
+
+def step(*streams: str, **fields) -> StageConfig:
+  """A stage of chapter 3 with these streams and other fields."""
+  return dataclasses.replace(_STEP, streams=streams, **fields)
+
+
+SINGLE_STREAMS = {'rgb': step('rgb'), 'depth': step('depth')}
+_FROM_SINGLE_STREAMS = ('rgb=rgb/rgb', 'depth=depth/depth')
+JOINT = {**SINGLE_STREAMS, 'joint': step('rgb', 'depth', init=_FROM_SINGLE_STREAMS)}
+ENSEMBLE = {
+    'rgb': step('rgb'), 'rgb_2': step('rgb_2'),
+    'joint': step('rgb', 'rgb_2', init=('rgb=rgb/rgb', 'rgb_2=rgb_2/rgb_2'), epochs=0)}
+
+
+def imitation(stage: str, loss: str) -> Dict[str, StageConfig]:
+  """Stages in which `hall` learns from the depth stream of `joint`, and is fused with its RGB stream."""
+  return {
+      stage: step('depth', 'hall', init=('depth=joint/depth', 'hall=joint/depth'), frozen=('depth',), loss=loss),
+      'fused': step('rgb', 'hall', init=('rgb=joint/rgb', f'hall={stage}/hall'), epochs=0)}
+
+
+# Two streams that are not fine-tuned together, and the game (docs/methods.md, section 3).
+_GAME = {
+    **SINGLE_STREAMS, 'joint': step('rgb', 'depth', init=_FROM_SINGLE_STREAMS, epochs=0),
+    **imitation('game', 'adversarial')}
+
+
+def with_watch(stages: Mapping[str, StageConfig]) -> Dict[str, StageConfig]:
+  """ADMD's stages with that of the discriminator for the switch, before the last one."""
+  *names, last = stages
+  watch = step('depth', init=('depth=joint/depth', 'discriminator=game/discriminator'), frozen=('depth',),
+                loss='noise', selection='last', epochs=10)
+  return {**{name: stages[name] for name in names}, 'watch': watch, last: stages[last]}
+
+
+_CLIPS = ClipConfig(
+    frames=5, sampling='mixed', frame_size=224, crop_size=224, crop_shift=0.0, colour=False, test_clips=1)
+# Preset -> overrides of the thesis' sizes; `stages.*` is every stage that trains.
+_PRESETS = {
+    'paper': {},
+    'small': {
+        'clips.frame_size': 64, 'clips.crop_size': 64, 'network.width': 16, 'network.units': (2, 2, 2, 2),
+        'network.norm_momentum': 0.98, 'stages.*.batch_size': 8, 'stages.*.epochs': 40,
+        'stages.*.decay_epochs': (27.0,), 'stages.*.selection': 'last',
+        'stages.game.epochs': 80, 'stages.game.decay_epochs': (54.0,),
+        'stages.watch.epochs': 10, 'stages.watch.decay_epochs': (7.0,)},
+    'tiny': {
+        'clips.frame_size': 32, 'clips.crop_size': 32, 'data.rendering': 'tiny',
+        'network.width': 4, 'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.9,
+        'stages.*.epochs': 1, 'stages.*.batch_size': 4},
+}
+
+
+def _complete(result: Recipe, dataset: DatasetSpec) -> Recipe:
+  hold_out = dataset.hold_out
+  if result.discriminator and dataset.switch_hold_out is not None:
+    # The switch is chosen on validation samples, of which smaller datasets need a larger part.
+    hold_out = 0.2 if result.preset == 'tiny' else dataset.switch_hold_out
+  bottleneck = 'pool_then_conv' if result.discriminator else 'none'
+  result = dataclasses.replace(
+      result, clips=_CLIPS, network=ResNet50Config(bottleneck=bottleneck),
+      # Depth is coded with the jet colour map (section 3.2.3).
+      data=DataConfig('depth', aligned=dataset.alignable, hold_out=hold_out))
+  return apply_variant(apply(result, _PRESETS[result.preset]), {
+      'clips.sampling': 'uniform', 'discriminator.form': 'plain', 'discriminator.hidden': (2048, 1024),
+      'discriminator.loss_weight': 1.0})
+
+
+SINGLE_STREAM = Form({'stream': step()}, _complete, ('rgb',))
+TWO_STREAM = Form(JOINT, _complete, sections={'connections': ConnectionConfig('none')})
+TWO_RGB_STREAMS = Form(ENSEMBLE, _complete, ('rgb',))
+HOFFMAN = Form({
+    **SINGLE_STREAMS,
+    'hallucination': step('rgb', 'depth', 'hall', init=(*_FROM_SINGLE_STREAMS, 'hall=depth/depth'), frozen=('depth',),
+                          loss='hallucination'),
+}, _complete, sections={
+    'connections': ConnectionConfig('none'), 'hallucination': HallucinationConfig(map_share=1.0)})
+MODALITY_DISTILLATION = Form({
+    **JOINT,
+    'hallucination': step('rgb', 'depth', 'hall', init=('rgb=joint/rgb', 'depth=joint/depth', 'hall=joint/depth'),
+                          frozen=('rgb', 'depth'), loss='hallucination'),
+    'finetune': step('rgb', 'hall', init=('rgb=joint/rgb', 'hall=hallucination/hall')),
+}, _complete, sections={'connections': ConnectionConfig(), 'hallucination': HallucinationConfig()})
+ADMD = Form(with_watch(_GAME), _complete, sections={'discriminator': DiscriminatorConfig()})
+NAIVE_ADVERSARIAL = Form(_GAME, _complete, sections={
+    'discriminator': DiscriminatorConfig(task='real_or_fake', frame_index=False)})

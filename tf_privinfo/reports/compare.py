@@ -1,0 +1,169 @@
+"""Runs beside each other, sample by sample: accuracies with confidence intervals, paired tests, classes, confusions.
+
+N test samples, C classes. A stream may also be 'sum', Σ.
+"""
+
+import pathlib
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+import zipfile
+
+import numpy as np
+
+from tf_privinfo import recipes
+from tf_privinfo.evaluation import metrics
+from tf_privinfo.reports import pages, plots, statistics
+from tf_privinfo.runs.run import PREDICTIONS, RESULTS
+from tf_privinfo.utils import atomic, errors
+
+
+class EvaluatedRun(NamedTuple):
+  """The predictions of a run's last stage.
+
+  Attributes:
+    name: method and folder.
+    origin: dataset, protocol and what else runs must have in common.
+    class_names: C.
+    samples: N sample ids, sorted.
+    labels: [N].
+    predicted: stream -> [N].
+    logits: stream -> [N, C]; empty for runs evaluated before they were kept.
+  """
+  name: str
+  origin: Tuple[str, str]
+  class_names: List[str]
+  samples: List[str]
+  labels: np.ndarray
+  predicted: Dict[str, np.ndarray]
+  logits: Dict[str, np.ndarray]
+
+  def right(self, stream: str) -> np.ndarray:
+    """Whether each sample is classified right, [N] bool."""
+    return self.predicted[stream] == self.labels
+
+
+def read(directory: pathlib.Path) -> EvaluatedRun:
+  """Reads the predictions of an evaluated run; raises `UserError` if there are none."""
+  path = directory / RESULTS
+  if not path.is_file():
+    raise errors.UserError(f'{directory} has no results.json: it is no run directory, or the run has not finished.')
+  try:
+    return _parse(directory, atomic.read_json(path))
+  except (AttributeError, IndexError, KeyError, OSError, StopIteration, TypeError, ValueError, zipfile.BadZipFile):
+    raise errors.UserError(f'{path} or predictions.npz beside it is damaged or of another version: evaluate the run '
+                           f'again with eval_main.py --run_dir={directory}.') from None
+
+
+def _parse(directory: pathlib.Path, results) -> EvaluatedRun:
+  predictions = results['predictions']
+  order = np.argsort(predictions['names'])
+  logits = {}
+  if (directory / PREDICTIONS).is_file():
+    with np.load(directory / PREDICTIONS) as archive:
+      order_there = np.argsort(archive['names'])
+      logits = {key.removeprefix('logits/'): archive[key][order_there] for key in archive if key.startswith('logits/')}
+  return EvaluatedRun(
+      f'{results["method"]}/{directory.resolve().name}', (results['dataset'], results['protocol']),
+      list(next(iter(results['class_accuracy'].values()))), [predictions['names'][row] for row in order],
+      np.array(predictions['labels'])[order],
+      {stream: np.array(classes)[order] for stream, classes in predictions['predicted'].items()}, logits)
+
+
+def write(directories: Sequence[pathlib.Path], output_dir: pathlib.Path) -> None:
+  """Prints and writes the comparison of runs, into a folder of its own in `reports/<dataset>`; raises as `build`."""
+  if len({directory.resolve() for directory in directories}) < max(len(directories), 2):
+    raise errors.UserError('A comparison needs two run directories or more, each once, separated by commas.')
+  runs = [read(directory) for directory in directories]
+  if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
+    runs = [run._replace(name=str(directory)) for run, directory in zip(runs, directories)]
+  page = build(runs)
+  folder = output_dir / 'reports' / runs[0].origin[0] / recipes.directory_name(['compare', *(run.name for run in runs)])
+  pages.write(page, folder)
+  print(f'{pages.text(page)}\n\nEverything is in {folder}: report.html, report.md, report.csv, plots')
+
+
+def build(runs: Sequence[EvaluatedRun]) -> pages.Page:
+  """The page of a comparison with the first run; raises `UserError` for runs that were tested on other samples."""
+  first = runs[0]
+  for run in runs[1:]:
+    if run.origin != first.origin or run.samples != first.samples or list(run.labels) != list(first.labels):
+      raise errors.UserError(
+          f'{run.name} was tested on other samples ({", ".join(run.origin)}: {len(run.samples)}) than {first.name} '
+          f'({", ".join(first.origin)}: {len(first.samples)}): they cannot be compared.')
+  accuracies, records = _accuracies(runs)
+  streams = list(dict.fromkeys(stream for run in runs for stream in run.predicted))
+  page_plots = {}
+  for stream in streams:
+    having = [run for run in runs if stream in run.predicted]
+    page_plots[f'classes_{stream}'] = pages.Plot(
+        f'Accuracy of {stream} in each class', plots.class_bars(first.class_names, {
+            run.name: _per_class(run, run.right(stream)) for run in having}))
+    for number, run in enumerate(having[1:], 2):
+      page_plots[f'confusion_{stream}_{number}'] = pages.Plot(
+          f'Confusions of {stream} in {run.name} less those in {having[0].name}', plots.confusion_difference(
+              _confusion(run, stream) - _confusion(having[0], stream), first.class_names))
+  tables = [accuracies, *_differences(runs), _classes(runs, streams), *(
+      table for run in runs for table in _winners(run))]
+  notes = [f'{", ".join(first.origin)}: {len(first.samples)} test samples, accuracies in percent. Intervals are 95 % '
+           'percentile intervals of the bootstrap over test samples: they say nothing of other seeds.']
+  return pages.Page('Runs beside each other', notes, tables, records, plots=page_plots)
+
+
+def _accuracies(runs):
+  rows, records = [], []
+  for run in runs:
+    for stream in run.predicted:
+      right = run.right(stream)
+      low, high = statistics.accuracy_interval(right)
+      rows.append((run.name, stream, f'{100 * right.mean():.2f}', f'{100 * low:.2f} to {100 * high:.2f}'))
+      records.append({'run': run.name, 'stream': stream, 'samples': len(right), 'accuracy': 100 * right.mean(),
+                      'low': 100 * low, 'high': 100 * high})
+  return pages.Table('Accuracies', ('run', 'stream', 'accuracy', '95 % interval'), rows), records
+
+
+def _differences(runs):
+  first, rows = runs[0], []
+  for run in runs[1:]:
+    for stream in run.predicted:
+      if stream in first.predicted:
+        right, other = run.right(stream), first.right(stream)
+        low, high = statistics.difference_interval(right, other)
+        rows.append((run.name, stream, f'{100 * (right.mean() - other.mean()):+.2f}',
+                     f'{100 * low:+.2f} to {100 * high:+.2f}', str(np.sum(right & ~other)), str(np.sum(other & ~right)),
+                     f'{statistics.mcnemar(right, other):.2g}'))
+  caption = f'Differences from {first.name}, on the same samples; p of McNemar\'s exact test, of one stream at a time'
+  header = ('run', 'stream', 'difference', '95 % interval', 'only it is right', 'only the other is', 'p')
+  return [pages.Table(caption, header, rows)] if rows else []
+
+
+def _classes(runs, streams):
+  columns = [(run, stream) for stream in streams for run in runs if stream in run.predicted]
+  values = [_per_class(run, run.right(stream)) for run, stream in columns]
+  return pages.Table(
+      'Accuracy in each class', ('class', *(f'{stream}, {run.name}' for run, stream in columns)),
+      [(label, *(_percent(value[row]) for value in values))
+       for row, label in enumerate(runs[0].class_names)])
+
+
+def _winners(run):
+  """How the samples of each class share out among the streams that win them."""
+  if len(run.logits) < 2:
+    return []
+  shares = statistics.winner_shares(run.labels, run.logits)
+  return [pages.Table(
+      f'Share of each class that a stream of {run.name} wins with the lowest cross entropy, in percent',
+      ('class', *run.logits), [(label, *(_percent(share) for share in column))
+                               for label, column in zip(run.class_names, shares.T)])]
+
+
+def _percent(share: float) -> str:
+  """A share in percent; '-' for a class without test samples."""
+  return '-' if np.isnan(share) else f'{100 * share:.1f}'
+
+
+def _per_class(run, right):
+  return np.array([np.mean(right[run.labels == label]) if np.any(run.labels == label) else np.nan
+                   for label in range(len(run.class_names))])
+
+
+def _confusion(run, stream):
+  return metrics.confusion_counts(run.labels, run.predicted[stream], len(run.class_names))

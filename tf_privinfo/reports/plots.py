@@ -1,0 +1,136 @@
+"""Plots of reports, as {'png': bytes, 'svg': bytes}."""
+
+import io
+import itertools
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+# Of the palette of Okabe and Ito, which the colour-blind can tell apart.
+_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
+_MODALITIES = {'rgb': '#0072b2', 'depth': '#009e73', 'flow': '#e69f00'}
+
+
+class Curve(NamedTuple):
+  """A line of a figure.
+
+  Attributes:
+    label: in the legend.
+    x: N texts, all of them numbers or not.
+    y: N values.
+    deviation: N standard deviations, drawn as a band.
+    dashed: for what was not measured here.
+  """
+  label: str
+  x: Sequence[str]
+  y: Sequence[float]
+  deviation: Optional[Sequence[float]] = None
+  dashed: bool = False
+
+
+def curves(panels: Mapping[str, Sequence[Curve]], over: str) -> Dict[str, bytes]:
+  """Curves over one axis: what an axis of y is -> the curves in its panel, one panel beside the other."""
+  from matplotlib import figure
+
+  # Curves of one label have one colour in all panels; those of modalities that of figure 5.3.
+  labels = dict.fromkeys(curve.label for lines in panels.values() for curve in lines)
+  others = iter([colour for colour in _COLOURS if colour not in _MODALITIES.values()])
+  colours = {label: _MODALITIES.get(label) or next(others) for label in labels}
+  x = list(dict.fromkeys(key for lines in panels.values() for curve in lines for key in curve.x))
+  numbers = over == 'epochs'
+  picture = figure.Figure(figsize=(2 + 5 * len(panels), 4.2), layout='constrained')
+  for axes, (name, lines) in zip(picture.subplots(1, len(panels), squeeze=False)[0], panels.items()):
+    for curve in lines:
+      at = [int(key) if numbers else x.index(key) for key in curve.x]
+      axes.plot(at, curve.y, label=curve.label, color=colours[curve.label], linewidth=2,
+                linestyle='--' if curve.dashed else '-', marker=None if numbers else 'o')
+      if curve.deviation is not None:
+        low, high = np.asarray(curve.y) - curve.deviation, np.asarray(curve.y) + curve.deviation
+        axes.fill_between(at, low, high, color=colours[curve.label], alpha=0.2, linewidth=0)
+    if not numbers:
+      axes.set_xticks(range(len(x)), x)
+    axes.set(xlabel=over, ylabel=name)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    if lines:
+      axes.legend()
+    else:
+      axes.text(0.5, 0.5, 'not run', transform=axes.transAxes, ha='center', va='center', color='grey')
+  return _files(picture)
+
+
+def paper_beside_measured(names: Sequence[str], paper: Mapping[str, Sequence[Optional[float]]],
+                          measured: Sequence[Optional[float]],
+                          deviations: Sequence[Optional[float]]) -> Dict[str, bytes]:
+  """Accuracies in percent, a line for each of N rows.
+
+  Args:
+    names: of the rows.
+    paper: where the thesis measured -> N figures.
+    measured: N means.
+    deviations: N standard deviations.
+  """
+  from matplotlib import figure
+
+  picture = figure.Figure(figsize=(9, 1.2 + 0.28 * len(names)), layout='constrained')
+  axes = picture.add_subplot()
+  for (place, figures), marker in zip(paper.items(), itertools.cycle('DsP^vX')):
+    at = [row for row, value in enumerate(figures) if value is not None]
+    axes.plot([figures[row] for row in at], at, marker, color='#0072b2', markerfacecolor='none', label=place)
+  at = [row for row, value in enumerate(measured) if value is not None]
+  axes.errorbar([measured[row] for row in at], at, xerr=[deviations[row] or 0 for row in at], fmt='o',
+                color='#d55e00', capsize=3, label='measured')
+  axes.set_yticks(range(len(names)), names, fontsize=8)
+  axes.invert_yaxis()
+  axes.set(xlabel='accuracy, %', xlim=(-2, 102))
+  axes.grid(alpha=0.3)
+  picture.legend(loc='outside upper right', ncols=2, fontsize=8)
+  return _files(picture)
+
+
+def class_bars(label_names: Sequence[str], accuracies: Mapping[str, Sequence[float]]) -> Dict[str, bytes]:
+  """Accuracy of each of C classes, a bar for each run: run -> C shares, NaN for a class without samples."""
+  from matplotlib import figure
+
+  picture = figure.Figure(figsize=(max(7, 0.7 * len(label_names)), 4.5), layout='constrained')
+  axes = picture.add_subplot()
+  width = 0.8 / len(accuracies)
+  for number, ((name, values), colour) in enumerate(zip(accuracies.items(), itertools.cycle(_COLOURS))):
+    axes.bar(np.arange(len(label_names)) + (number + 0.5) * width - 0.4, 100 * np.asarray(values), width, label=name,
+             color=colour)
+  axes.set_xticks(range(len(label_names)), label_names, rotation=45, ha='right')
+  axes.set(ylabel='accuracy, %', ylim=(0, 105))
+  axes.grid(axis='y', alpha=0.3)
+  picture.legend(loc='outside upper left', fontsize=8)
+  return _files(picture)
+
+
+def confusion_difference(difference: np.ndarray, label_names: Sequence[str]) -> Dict[str, bytes]:
+  """How many more samples [C, C] of a label (row) are predicted as a class (column); red: more, blue: fewer."""
+  from matplotlib import figure
+
+  classes = len(label_names)
+  side = max(5, 0.5 * classes + 2)
+  picture = figure.Figure(figsize=(side, side), layout='constrained')
+  axes = picture.add_subplot()
+  limit = max(1, np.abs(difference).max())
+  axes.imshow(difference, cmap='RdBu_r', vmin=-limit, vmax=limit)
+  axes.set_xticks(range(classes), label_names, rotation=90)
+  axes.set_yticks(range(classes), label_names)
+  axes.set(xlabel='predicted', ylabel='label')
+  if classes <= 30:
+    for row, column in zip(*np.nonzero(difference)):
+      axes.text(column, row, f'{difference[row, column]:+d}', ha='center', va='center', fontsize=8,
+                color='white' if abs(difference[row, column]) > 0.6 * limit else 'black')
+  return _files(picture)
+
+
+def _files(figure) -> Dict[str, bytes]:
+  """A figure as PNG, and as SVG whose bytes depend on nothing else."""
+  import matplotlib
+
+  png, svg = io.BytesIO(), io.BytesIO()
+  figure.savefig(png, format='png', dpi=80)
+  with matplotlib.rc_context({'svg.hashsalt': 'tf_privinfo'}):
+    figure.savefig(svg, format='svg', metadata={'Date': None})
+  return {'png': png.getvalue(), 'svg': svg.getvalue()}

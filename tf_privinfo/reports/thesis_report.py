@@ -1,0 +1,233 @@
+"""Reports: the tables and figures of the thesis, with what runs have measured beside what the thesis has."""
+
+from typing import Dict, List, Sequence
+
+import numpy as np
+
+from tf_privinfo import recipes
+from tf_privinfo.reports import cells, commands, methods_report, pages, plots, ranking, results, thesis_tables
+from tf_privinfo.utils import errors
+
+# Pairs of rows that are named, of those that are in another order than in the thesis.
+_REVERSED = 10
+
+
+def write(name: str, selection: results.RunSelection, run_missing: bool) -> None:
+  """Prints and writes a report, into a folder of its own in `reports/<dataset>` of the runs' root.
+
+  Args:
+    name: a key of `thesis_tables.TITLES`, 'all' of these, or 'methods'.
+    selection: which runs it reads.
+    run_missing: run what is missing first.
+
+  Raises:
+    UserError: for an unknown report, dataset, method, preset or variant, where
+      there are no runs, and, when all is written, if something failed to run.
+  """
+  names = [*thesis_tables.TITLES, name] if name == 'all' else [name]
+  for flag, value, known in (('report', name, (*thesis_tables.TITLES, 'methods', 'all')),
+                             ('dataset', selection.dataset, recipes.DATASETS),
+                             ('preset', selection.preset, recipes.PRESETS),
+                             ('variant', selection.variant, recipes.VARIANTS),
+                             *(('methods', method, recipes.METHODS) for method in selection.methods)):
+    if value and value not in known:
+      raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
+  if name == 'methods' and not (selection.methods and selection.dataset):
+    raise errors.UserError('--report=methods needs --methods and --dataset.')
+  if selection.methods and name != 'methods':
+    raise errors.UserError(f'--report={name} does not read --methods, only --report=methods does.')
+  if not (run_missing or selection.output_dir.is_dir()):
+    raise errors.UserError(f'There are no runs: {selection.output_dir} is not a folder. Pass the --output_dir of '
+                           'train_main.py, or --run_missing to run what a report needs.')
+  failed = []
+  if run_missing:
+    failed = commands.run(_missing(_values(name, selection, results.ResultFiles(selection.output_dir))))
+  result_files = results.ResultFiles(selection.output_dir)
+  root = selection.output_dir / 'reports' / (selection.dataset or 'thesis')
+  for one in names:
+    page, directory = build(one, selection, result_files), root / _directory_name(one, selection)
+    pages.write(page, directory)
+    print(f'{pages.text(page)}\n')
+  if failed:
+    raise errors.UserError(f'The report is in {root}, but these commands failed, see above: '
+                           f'{"; ".join(map(commands.shell, failed))}')
+  print(f'Everything is in {directory}: report.html, report.md, report.csv'
+        + (', which lead to all others' if name == 'all' else ', plots'))
+
+
+def _directory_name(name: str, selection: results.RunSelection) -> str:
+  """Tells reports on a dataset apart, by what was chosen and is not the default."""
+  plain = results.RunSelection(selection.output_dir)
+  return recipes.directory_name(filter(None, [
+      name, *selection.methods, selection.preset, selection.variant if selection.variant != plain.variant else '',
+      f'seeds{",".join(map(str, selection.seeds))}' if selection.seeds != plain.seeds else '',
+      *(f'{key}={value}' for key, value in selection.values.items())]))
+
+
+def build(name: str, selection: results.RunSelection, result_files: results.ResultFiles) -> pages.Page:
+  """The page of a report, from the result files as they are; that of 'all' leads to the others."""
+  if name == 'all':
+    return _overview(selection, result_files)
+  measured_values = _values(name, selection, result_files)
+  if name == 'methods':
+    title, (tables, records, page_plots) = f'Methods on {selection.dataset}', methods_report.content(measured_values)
+  else:
+    title, (kind, number) = f'{_heading(name)}: {thesis_tables.TITLES[name]}', _parse(name)
+    tables, records, page_plots = _figure(number, measured_values) if kind == 'figure' else _table(measured_values)
+  return pages.Page(
+      title, _notes(measured_values, selection), tables, records, [*map(commands.shell, _missing(measured_values))],
+      page_plots)
+
+
+def _overview(selection: results.RunSelection, result_files: results.ResultFiles) -> pages.Page:
+  """The page that leads to all reports: what of each was measured, and whether it has the thesis' order."""
+  rows, records, links, of_all = [], [], [], []
+  for name, title in thesis_tables.TITLES.items():
+    measured_values = [measured for measured in _values(name, selection, result_files) if not measured.refusal]
+    complete = sum(len(measured.values) == measured.expected_runs for measured in measured_values)
+    order = ranking.count([] if name.startswith('figure') else ranking.pairs(measured_values))
+    rows.append((_heading(name), title, f'{complete} of {len(measured_values)}' if measured_values else 'no recipe',
+                 str(order) if order.pairs else '-'))
+    records.append({'report': name, 'rows': len(measured_values), 'measured_rows': complete, **order._asdict()})
+    links.append(f'../{_directory_name(name, selection)}/report')
+    of_all += measured_values
+  header = ('report', 'content', 'measured with all seeds', 'pairs of rows in the thesis\' order')
+  return pages.Page(
+      f'Tables and figures of the thesis{f", asked of {selection.dataset}" if selection.dataset else ""}',
+      [f'Variant {selection.variant}, seeds {", ".join(map(str, selection.seeds))}. Counted are rows and '
+       'curves that have a recipe, and pairs of rows of which the thesis has one above the other.'],
+      [pages.Table('The reports', header, rows, links)], records,
+      [*map(commands.shell, _missing(of_all))])
+
+
+def _heading(name):
+  kind, number = _parse(name)
+  return f'{kind.capitalize()} {number}'
+
+
+def _parse(name):
+  kind, _, number = name.partition('_')
+  return kind, number.replace('_', '.')
+
+
+def _values(name: str, selection: results.RunSelection, result_files: results.ResultFiles
+            ) -> List[results.MeasuredValue]:
+  if name == 'all':
+    return [measured for one in thesis_tables.TITLES for measured in _values(one, selection, result_files)]
+  kind, number = _parse(name)
+  if name == 'methods':
+    wanted_values = [results.of_method(method, selection.dataset) for method in selection.methods]
+  elif kind == 'figure':
+    wanted_values = [results.of_curve(label, curve) for label, curve in thesis_tables.FIGURES[number].items()]
+  elif number == '5.3':
+    wanted_values = results.of_random_features()
+  else:
+    rows = thesis_tables.TABLES[number].items()
+    wanted_values = [wanted for label, row in rows for wanted in results.of_row(label, row)]
+  return [results.find(wanted, selection, result_files)
+          for wanted in results.move_to_dataset(wanted_values, selection.dataset)]
+
+
+def _missing(measured_values) -> List[commands.Command]:
+  """What gives the values that are missing, each once, in order."""
+  return list(dict.fromkeys(command for measured in measured_values for command in measured.commands))
+
+
+def _notes(measured_values: Sequence[results.MeasuredValue], selection: results.RunSelection) -> List[str]:
+  """What must be known to read a report."""
+  notes = [f'Accuracies in percent on test samples. Measured: variant {selection.variant}, seeds '
+           f'{", ".join(map(str, selection.seeds))}; mean ± standard deviation of the runs there are.']
+  if any(not place.startswith(f'{measured.wanted.dataset}, ')
+         for measured in measured_values for place, _ in measured.wanted.paper):
+    notes.append(f'The thesis\' figures are not of {selection.dataset}: each stands with the dataset and the protocol '
+                 'that it was measured on. The measured ones start from no other dataset\'s weights.')
+  if selection.values:
+    notes.append(f'With {", ".join(f"{key}={value}" for key, value in selection.values.items())}.')
+  refusals: Dict[str, List[str]] = {}
+  for measured in measured_values:
+    if measured.refusal:
+      refusals.setdefault(measured.refusal.removesuffix('.'), []).append(measured.wanted.name)
+  return notes + [f'Without a recipe: {reason} ({", ".join(dict.fromkeys(names))}).'
+                  for reason, names in refusals.items()]
+
+
+def _table(measured_values: Sequence[results.MeasuredValue]):
+  """The table of a table, its records, and a plot of it."""
+  header = ('row', 'method', 'after stage, stream', 'reads', 'thesis', 'measured', 'measured on', 'runs', 'samples')
+  rows = [(cells.name(measured), cells.method(measured.wanted),
+           f'{measured.wanted.stage}, {measured.wanted.stream}', measured.reads,
+           cells.papers(measured.wanted), cells.mean(measured), *cells.where(measured)) for measured in measured_values]
+  records = [{**cells.origin(measured), 'condition': measured.wanted.condition, 'thesis': figure, 'thesis_on': place,
+              'mean': measured.mean() if measured.values else None,
+              'standard_deviation': measured.deviation() if measured.values else None}
+             for measured in measured_values for place, figure in measured.wanted.paper]
+  own = all(place == cells.place(measured) for measured in measured_values for place, _ in measured.wanted.paper)
+  places = dict.fromkeys(place for measured in measured_values for place, _ in measured.wanted.paper)
+  papers = {f'thesis, {place}': [dict(measured.wanted.paper).get(place) for measured in measured_values]
+            for place in places}
+  if own:
+    papers = {'thesis': [measured.wanted.paper[0][1] for measured in measured_values]}
+  plot = plots.paper_beside_measured(
+      [f'{cells.name(measured)} ({cells.place(measured)})' if own else cells.name(measured)
+       for measured in measured_values], papers,
+      [measured.mean() if measured.values else None for measured in measured_values],
+      [measured.deviation() if measured.values else None for measured in measured_values])
+  return ([pages.Table('The thesis beside the runs', header, rows), *_order(measured_values)], records,
+          {'accuracies': pages.Plot('Accuracies of the thesis and of the runs, row by row', plot)})
+
+
+def _order(measured_values) -> List[pages.Table]:
+  """How many pairs of rows have the thesis' order, and which have another one with all seeds."""
+  found = ranking.pairs(measured_values)
+  if not found:
+    return []
+  of_places = {place: [pair for pair in found if pair.place == place] for place in dict.fromkeys(
+      pair.place for pair in found)}
+  tables = [pages.Table(
+      'The order: pairs of rows of which the thesis has one above the other',
+      ('thesis on', 'in the thesis\' order'), [(place, str(ranking.count(of))) for place, of in of_places.items()])]
+  reversed_ = sorted((pair for pair in found if pair.decided and not pair.holds), key=lambda pair: -pair.thesis)
+  if reversed_:
+    which = (f'the {_REVERSED} of {len(reversed_)} furthest apart in the thesis' if len(reversed_) > _REVERSED
+             else f'all {len(reversed_)}')
+    tables.append(pages.Table(
+        f'Above the other one in the thesis, below it with all seeds: {which}',
+        ('above in the thesis', 'below in the thesis', 'points in the thesis', 'points measured'),
+        [(cells.name(pair.above), cells.name(pair.below), f'{pair.thesis:+.2f} ({pair.place})', f'{pair.mean:+.2f}')
+         for pair in reversed_[:_REVERSED]]))
+  return tables
+
+
+def _figure(number: str, measured_values: Sequence[results.MeasuredValue]):
+  """The table of a figure, the points of its curves, and its plot."""
+  panels: Dict[str, List[plots.Curve]] = {}
+  rows, records = [], []
+  for measured in measured_values:
+    curve = thesis_tables.FIGURES[number][measured.wanted.name]
+    percent = 100 if curve.axis.startswith('accuracy') else 1
+    axis = f'{curve.axis}, %' if percent == 100 else curve.axis
+    label = measured.wanted.name.removesuffix(f', {curve.axis}')
+    lines = panels.setdefault(axis, [])
+    first = last = 'not run' if measured.commands else '-'
+    if measured.values:
+      of_seeds = list(measured.values.values())
+      x = [key for key in of_seeds[0] if all(key in of_seed for of_seed in of_seeds)]
+      y = percent * np.array([[of_seed[key] for key in x] for of_seed in of_seeds])
+      mean, deviation = y.mean(axis=0), y.std(axis=0, ddof=1) if len(y) > 1 else None
+      lines.append(plots.Curve(label, x, mean, deviation))
+      first, last = f'{mean[0]:.4g}', f'{mean[-1]:.4g}'
+      records += [{**cells.origin(measured), 'quantity': axis, 'x': key, 'mean': mean[i],
+                   'standard_deviation': None if deviation is None else deviation[i], 'thesis': curve.paper.get(key)}
+                  for i, key in enumerate(x)]
+    if curve.paper:
+      place = f'{curve.dataset}, {curve.protocol}'
+      lines.append(plots.Curve(f'thesis, {label} on {place}', [*curve.paper], [*curve.paper.values()], dashed=True))
+    rows.append((measured.wanted.name, cells.method(measured.wanted), axis, first, last, *cells.where(measured)))
+  records = records or [{
+      **cells.origin(measured), 'quantity': None, 'x': None, 'mean': None, 'standard_deviation': None, 'thesis': None}
+                        for measured in measured_values]
+  over = 'noise on depth; numbers: variance of speckle' if number == '4.5' else 'epochs'
+  header = ('curve', 'method', 'quantity', 'first', 'last', 'measured on', 'runs', 'samples')
+  text = f'{", ".join(panels)} over {over}'
+  return ([pages.Table('The curves', header, rows)], records,
+          {'curves': pages.Plot(text, plots.curves(panels, over))})

@@ -1,0 +1,35 @@
+"""What a result must say of its origin."""
+
+import datetime
+from importlib import metadata
+import os
+import platform
+from typing import Any, Dict
+
+import tensorflow as tf
+
+import tf_privinfo
+from tf_privinfo.runs.run import ORIGIN, Run
+from tf_privinfo.utils import machine
+
+# The package behind tf.keras: keras, or tf_keras beside a newer TensorFlow.
+_KERAS = tf.keras.Model.__module__.partition('.')[0]
+_VERSIONS = ('tensorflow', 'tf-models-official', 'tensorflow-datasets', 'numpy')
+
+
+def describe(run: Run) -> Dict[str, Any]:
+  """The recipe, software, hardware and date of a result."""
+  recipe = run.recipe
+  return {
+      **{field: getattr(recipe, field) for field in ORIGIN},
+      'versions': {'tf_privinfo': tf_privinfo.__version__, 'python': platform.python_version(),
+                   'keras': metadata.version(_KERAS),
+                   **{package: metadata.version(package) for package in _VERSIONS}},
+      'devices': [device.device_type for device in tf.config.list_logical_devices()],
+      # Other processors have other kernels, and other numbers of threads divide sums otherwise: both round differently.
+      'processor': machine.processor(),
+      'cpu_cores': machine.cpu_cores(),
+      'threads_of_an_operation': (tf.config.threading.get_intra_op_parallelism_threads()
+                                  or int(os.environ.get('TF_NUM_INTRAOP_THREADS', machine.cpu_cores()))),
+      'date': datetime.date.today().isoformat(),
+  }

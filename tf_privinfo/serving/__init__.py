@@ -1,0 +1,1 @@
+"""Serving: SavedModels that need nothing of this project."""

@@ -1,0 +1,234 @@
+"""SavedModel export for TF Serving."""
+
+import json
+import pathlib
+import shutil
+from typing import Dict, Sequence
+
+import tensorflow as tf
+
+from tf_privinfo import runs
+from tf_privinfo.datasets.config import ClipConfig
+from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.methods import adversarial, fusion
+from tf_privinfo.serving import jpeg
+from tf_privinfo.utils import atomic, errors
+
+# Servers look for numbered versions in the model's folder.
+VERSION = '1'
+# JPEG files that a request has decoded at once: what bounds its memory.
+_DECODED_AT_ONCE = 2
+# In the model's folder, where servers look for numbers only.
+_TEMPORARY, _LOCK = '.export.tmp', '.export.lock'
+# What may lie in a folder that is exported into beside hidden files: an earlier export, and the root of a volume.
+_OF_AN_EXPORT = {VERSION, f'{VERSION}.old', 'labels.txt', 'switch.json', 'lost+found'}
+
+
+def _refuse_no_samples(inputs):
+  """Kernels of convolutions differ in what they do with an empty batch, and some fail."""
+  tf.debugging.assert_positive(tf.shape(inputs)[0], 'A request must be of at least one sample.')
+
+
+class ServedMethod(tf.Module):
+  """A trained method as signatures over any subset of its modalities.
+
+  Every signature returns `logits` [B, C] (the mean of the streams it reads),
+  `probabilities` [B, C] and `label` [B], the name of the most probable class.
+  It refuses inputs of another shape than it has, or of different B, with an
+  InvalidArgumentError: neither TensorFlow nor a server compares them.
+
+  Args:
+    method: maps {modality: clips} to {stream: logits}.
+    config: the clips that it was trained with.
+    label_names: C class names.
+  """
+
+  def __init__(self, method: tf.keras.Model, config: ClipConfig, label_names: Sequence[str]):
+    super().__init__()
+    # The variables, and the method only inside a function: as a Keras model each of its layers would be traced and
+    # saved with functions of its own, which takes most of the time and which no signature needs.
+    self._variables = method.variables
+    self._logits = self._logits_of(method)
+    self._config = config
+    self._labels = tf.constant(list(label_names))
+
+  def _logits_of(self, method):
+    """A function that gives fused logits [B, C] for {modality: clips}."""
+    return lambda clips: fusion.fuse(method(clips, training=False))
+
+  def signatures(self, modalities: Sequence[str]) -> Dict[str, tf.types.experimental.ConcreteFunction]:
+    """One signature per non-empty subset, named as in `rgb_depth`; with `rgb`, also `rgb_jpeg`.
+
+    `serving_default` is RGB alone, or the first modality where there is no RGB.
+    """
+    result = {'_'.join(subset): self._clips_signature(subset) for subset in fusion.subsets(modalities)}
+    if 'rgb' in modalities:
+      result['rgb_jpeg'] = self._jpeg_signature()
+    return {'serving_default': result['rgb' if 'rgb' in modalities else modalities[0]], **result}
+
+  def _clips_signature(self, subset):
+    """Takes one uint8 tensor [B, T, S, S, 3] of pixels 0..255 for each modality, by its name."""
+    def serve(**clips):
+      return self._predict(self._checked(clips))
+
+    return tf.function(serve).get_concrete_function(**{modality: self._spec(modality) for modality in subset})
+
+  def _spec(self, modality, dtype=tf.uint8):
+    config = self._config
+    return tf.TensorSpec([None, config.frames, config.crop_size, config.crop_size, 3], dtype, modality)
+
+  def _checked(self, clips):
+    """The clips, when their shapes are what the signature says and they are of the same samples, at least one."""
+    clips = {modality: tf.ensure_shape(clip, self._spec(modality).shape) for modality, clip in clips.items()}
+    first, *others = clips
+    _refuse_no_samples(clips[first])
+    for other in others:
+      tf.debugging.assert_equal(
+          tf.shape(clips[first])[0], tf.shape(clips[other])[0],
+          f'{first} and {other} of a request must be of the same number of samples.')
+    return clips
+
+  def _jpeg_signature(self):
+    """Takes `rgb_jpeg`, a string tensor [B, T] of JPEG frames; resizes and crops as in evaluation.
+
+    They may be of any size up to `frames.MAX_PIXELS` pixels, and are turned as
+    their EXIF orientation says.
+    """
+    config = self._config
+
+    def decode(data):
+      start = (config.frame_size - config.crop_size) // 2
+      resized = frames.resize_bilinear(jpeg.decode(data)[tf.newaxis], config.frame_size)[0]
+      return resized[start:start + config.crop_size, start:start + config.crop_size]
+
+    def serve(rgb_jpeg):
+      rgb_jpeg = tf.ensure_shape(rgb_jpeg, [None, config.frames])
+      _refuse_no_samples(rgb_jpeg)
+      images = tf.map_fn(
+          decode, tf.reshape(rgb_jpeg, [-1]), parallel_iterations=_DECODED_AT_ONCE,
+          fn_output_signature=tf.TensorSpec([config.crop_size, config.crop_size, 3], tf.float32))
+      return self._predict({'rgb': tf.reshape(images, [-1, config.frames, *images.shape[1:]])})
+
+    return tf.function(serve).get_concrete_function(tf.TensorSpec([None, config.frames], tf.string, 'rgb_jpeg'))
+
+  def _predict(self, clips):
+    return self._answer(self._logits(clips))
+
+  def _answer(self, logits):
+    return {'logits': logits, 'probabilities': tf.nn.softmax(logits),
+            'label': tf.gather(self._labels, tf.argmax(logits, axis=-1))}
+
+
+class ServedSwitch(ServedMethod):
+  """ADMD as signatures: `rgb` and `rgb_jpeg` hallucinate depth, `rgb_depth` trusts it, `auto` decides for each sample.
+
+  Args:
+    switch: the networks.
+    threshold: fake probability above which depth is hallucinated.
+    config: the clips that they were trained with.
+    label_names: C class names.
+  """
+
+  def __init__(self, switch: adversarial.SensorSwitch, threshold: float, config: ClipConfig,
+               label_names: Sequence[str]):
+    super().__init__(switch, config, label_names)
+    self._decide = lambda clips: switch(clips)
+    self._threshold = threshold
+
+  def _logits_of(self, method):
+    return lambda clips: method.trusted(clips) if 'depth' in clips else method.hallucinated(clips)
+
+  def signatures(self, modalities):
+    rgb, depth = modalities
+    return {**super().signatures((rgb,)), 'rgb_depth': self._clips_signature(modalities),
+            'auto': self._auto_signature()}
+
+  def _auto_signature(self):
+    """Takes `rgb` uint8 and `depth` float32, both [B, T, S, S, 3] of 0..255; depth may have NaN where it is missing.
+
+    Depth with a value that is not finite is hallucinated.
+
+    Beside what all signatures return, `hallucinated` [B] bool is the decision
+    and `fake_probability` [B] the score that it rests on.
+    """
+    def serve(rgb, depth):
+      outputs = self._decide(self._checked({'rgb': rgb, 'depth': depth}))
+      score = outputs['fake_probability']
+      hallucinated = score > self._threshold
+      logits = tf.where(hallucinated, outputs['hallucinated'], outputs['trusted'])
+      return {**self._answer(logits), 'hallucinated': hallucinated[:, 0], 'fake_probability': score[:, 0]}
+
+    return tf.function(serve).get_concrete_function(self._spec('rgb'), self._spec('depth', tf.float32))
+
+
+def is_complete(directory: pathlib.Path) -> bool:
+  """Whether a model's folder holds a whole export: its version comes last."""
+  return (directory / VERSION / 'saved_model.pb').exists()
+
+
+def export(run: runs.Run, model: 'tf.keras.Model | adversarial.SensorSwitch', directory: pathlib.Path) -> pathlib.Path:
+  """Writes a trained method as a SavedModel that needs none of this project's code.
+
+  The labels travel in the signatures' `label` output, and in `labels.txt`
+  beside the model; the threshold of a switch in its graph, and in
+  `switch.json`.
+
+  Everything is written inside the folder, which can be a mount point and keeps
+  its owner and mode, and renamed there; the version comes last. Servers pass
+  over names that are no numbers.
+
+  Args:
+    run: the run that trained it.
+    model: with its weights: the method of a stage, or the run's switch.
+    directory: the model's folder; the SavedModel is its version `1`, and
+      replaces that of an earlier export.
+
+  Returns:
+    The folder of the SavedModel.
+
+  Raises:
+    UserError: if the folder holds anything but an earlier export, or cannot be
+      written.
+  """
+  _refuse_what_is_no_export(directory)
+  label_names, switch = run.manifest()['label_names'], run.read('switch.json')
+  if isinstance(model, adversarial.SensorSwitch):
+    served = ServedSwitch(model, switch['threshold'], run.recipe.clips, label_names)
+  else:
+    served = ServedMethod(model, run.recipe.clips, label_names)
+  signatures = served.signatures(model.modalities)
+  texts = {'labels.txt': '\n'.join(label_names) + '\n', 'switch.json': json.dumps(switch, indent=1) if switch else None}
+  try:
+    with atomic.only_process(directory / _LOCK, f'Another process is exporting into {directory}'):
+      _write(directory, served, signatures, texts)
+  except (OSError, tf.errors.OpError) as error:
+    reason = error.strerror if isinstance(error, OSError) else error.message.split('; ')[-1]
+    raise errors.UserError(f'Cannot write the SavedModel into {directory} ({reason}): pass a folder that can be '
+                           'written and has room for it.') from None
+  return directory / VERSION
+
+
+def _refuse_what_is_no_export(directory):
+  if directory.exists() and not directory.is_dir():
+    raise errors.UserError(f'{directory} is a file and no earlier export that could be replaced: pass a new folder.')
+  others = {path.name for path in directory.glob('[!.]*')} - _OF_AN_EXPORT
+  if others:
+    raise errors.UserError(f'{directory} holds {min(others)} and is no earlier export that could be replaced: pass a '
+                           'new folder.')
+
+
+def _write(directory, served, signatures, texts):
+  """Writes a SavedModel and {name: text or None for no file} under other names, and renames them."""
+  temporary = directory / _TEMPORARY
+  shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
+  try:
+    tf.saved_model.save(served, str(temporary / VERSION), signatures=signatures)
+    for name, text in texts.items():
+      if text is None:
+        (directory / name).unlink(missing_ok=True)
+      else:
+        atomic.write(temporary / name, text)
+        (temporary / name).replace(directory / name)
+    atomic.replace_directory(temporary / VERSION, directory / VERSION)
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Training: the loop over stages, its callbacks, optimizers, devices and TensorBoard logs."""

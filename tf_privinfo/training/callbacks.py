@@ -1,0 +1,141 @@
+"""Keras callbacks of every stage: progress, guard against NaN, validation, checkpoints."""
+
+import math
+import pathlib
+from typing import Callable, Dict, List
+
+import tensorflow as tf
+
+from tf_privinfo.utils import errors, progress_bars
+
+
+class Progress(tf.keras.callbacks.Callback):
+  """Moves one bar for a whole stage: epoch, loss, accuracy per stream, time left.
+
+  Args:
+    bar: of the stage's steps.
+    stage: its name.
+  """
+
+  def __init__(self, bar: progress_bars.Bar, stage: str):
+    super().__init__()
+    self._bar = bar
+    self._stage = stage
+
+  def on_epoch_begin(self, epoch, logs=None):
+    self._bar.set_description(f'Stage {self._stage}, epoch {epoch + 1}/{self.params["epochs"]}', refresh=False)
+
+  def on_train_batch_end(self, batch, logs=None):
+    accuracies = ' '.join(f'{name.split("/")[1]} {value:.0%}'
+                          for name, value in logs.items() if name.startswith('accuracy/'))
+    self._bar.set_postfix_str(f'loss {logs["loss"]:.3f} {accuracies}', refresh=False)
+    self._bar.update()
+
+  def on_epoch_end(self, epoch, logs=None):
+    self._bar.milestone()
+
+
+class StopOnNaN(tf.keras.callbacks.Callback):
+  """Ends the run at the first step with a term that is not finite, before any checkpoint is written."""
+
+  def on_train_batch_end(self, batch, logs=None):
+    bad = [name for name, value in logs.items() if not math.isfinite(value)]
+    if bad:
+      # The total is bad whenever a term is: name the term.
+      terms = [name for name in bad if name != 'loss'] or bad
+      raise errors.UserError(
+          f'Step {self.model.optimizer.iterations.numpy()} gave {terms[0]} = {logs[terms[0]]}: training stopped, the '
+          'checkpoint of the last epoch is intact. Lower stages.*.learning_rate or check the data.')
+
+
+class TrainingState(tf.Module):
+  """What a stage has to remember besides weights and optimizer, as variables of its checkpoint.
+
+  Attributes:
+    epoch: finished epochs.
+    best_accuracy, best_epoch: of the best validation; -1 before the first.
+    waited: validations since.
+    stopped: whether early stopping ended the stage.
+  """
+
+  def __init__(self):
+    super().__init__()
+    self.epoch = tf.Variable(0, trainable=False)
+    self.best_accuracy = tf.Variable(-1.0, trainable=False)
+    self.best_epoch = tf.Variable(-1, trainable=False)
+    self.waited = tf.Variable(0, trainable=False)
+    self.stopped = tf.Variable(False, trainable=False)
+
+
+class Validation(tf.keras.callbacks.Callback):
+  """Validates every few epochs and keeps the best weights.
+
+  Of equal accuracies the latest wins, as in the authors' code (FIDELITY B 4.3).
+
+  Args:
+    evaluate: the validation accuracies by name.
+    criterion: the name of the one that decides.
+    every: epochs between validations, counted from epoch 0.
+    patience: validations without a new best before training stops; 0: never.
+    state: of the stage.
+    directory: where the best weights go.
+  """
+
+  def __init__(self, evaluate: Callable[[], Dict[str, float]], criterion: str, every: int, patience: int,
+               state: TrainingState, directory: pathlib.Path):
+    super().__init__()
+    self._evaluate = evaluate
+    self._criterion = criterion
+    self._every = every
+    self._patience = patience
+    self._state = state
+    self._directory = directory
+
+  def on_epoch_end(self, epoch, logs=None):
+    if epoch % self._every:
+      return
+    accuracies = self._evaluate()
+    logs.update({f'validation/{name}': value for name, value in accuracies.items()})
+    state = self._state
+    if accuracies[self._criterion] >= float(state.best_accuracy):
+      state.best_accuracy.assign(accuracies[self._criterion])
+      state.best_epoch.assign(epoch + 1)
+      state.waited.assign(0)
+      # Beside the best before, which the checkpoint of the last epoch still points to.
+      tf.train.Checkpoint(networks=self.model.networks).write(str(self._directory / f'epoch-{epoch + 1}'))
+    else:
+      state.waited.assign_add(1)
+      if self._patience and int(state.waited) >= self._patience:
+        state.stopped.assign(True)
+        self.model.stop_training = True
+
+
+class SaveLast(tf.keras.callbacks.Callback):
+  """Writes the history and the training checkpoint after every epoch.
+
+  Args:
+    manager: of the training checkpoint.
+    state: of the stage.
+    history: one dictionary of logs per finished epoch; grows in place.
+    write_history: writes it to the run directory.
+    best_directory: where `Validation` keeps weights; all but the best are removed.
+  """
+
+  def __init__(self, manager: tf.train.CheckpointManager, state: TrainingState, history: List[dict],
+               write_history: Callable[[list], None], best_directory: pathlib.Path):
+    super().__init__()
+    self._manager = manager
+    self._state = state
+    self._history = history
+    self._write_history = write_history
+    self._best_directory = best_directory
+
+  def on_epoch_end(self, epoch, logs=None):
+    # The history first: entries that the checkpoint does not know yet are cut off on resume.
+    self._history.append({'epoch': epoch + 1, **{name: float(value) for name, value in logs.items()}})
+    self._write_history(self._history)
+    self._state.epoch.assign(epoch + 1)
+    self._manager.save(checkpoint_number=epoch + 1)
+    for path in self._best_directory.glob('epoch-*'):
+      if path.name.split('.')[0] != f'epoch-{int(self._state.best_epoch)}':
+        path.unlink()

@@ -1,0 +1,176 @@
+"""Trains the stages of a recipe, and resumes them."""
+
+import pathlib
+from typing import List, Optional, Sequence
+
+import tensorflow as tf
+
+from tf_privinfo import recipes, runs
+from tf_privinfo.datasets import catalog, clips, protocols
+from tf_privinfo.evaluation import metrics, prediction
+from tf_privinfo.recipes import settings
+from tf_privinfo.recipes.stage import StageConfig, Start
+from tf_privinfo.runs import checkpoints, restore
+from tf_privinfo.runs.run import FINISHED, HISTORY, TENSORBOARD
+from tf_privinfo.training import callbacks, optimizers, tensorboard
+from tf_privinfo.utils import errors, progress_bars
+
+
+def select_stages(recipe: recipes.Recipe, selection: Optional[str]) -> List[str]:
+  """The stages that --stage asks for: 'joint' is that one, 'joint:' also all after it, None all of the recipe."""
+  stages = list(recipe.stages)
+  if selection is None:
+    return stages
+  name = selection.removesuffix(':')
+  if name not in stages:
+    raise errors.UserError(f'Unknown --stage={selection}: {recipe.method} has the stages {", ".join(stages)}; '
+                           f'{stages[0]}: (with a colon) also runs all that follow.')
+  first = stages.index(name)
+  return stages[first:] if selection.endswith(':') else [name]
+
+
+def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split, strategy: tf.distribute.Strategy,
+          stages: Sequence[str]) -> None:
+  """Runs those of `stages` that have not finished yet.
+
+  On CPUs the weights are a function of the recipe and of the number of cores,
+  however often the run was killed and resumed.
+
+  Args:
+    run: its directory and recipe.
+    source: the dataset.
+    split: its samples; those of the test set are not read.
+    strategy: from `make_strategy`.
+    stages: from `select_stages`.
+
+  Raises:
+    UserError: if the batches do not fit the data or the devices, a stage starts
+      from one that was never run or from weights that do not fit, and for a
+      loss that is not finite.
+  """
+  if not tf.config.list_logical_devices('GPU'):
+    tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(run.recipe.seed)  # no random operation runs without one from here on
+  for name in stages:
+    if run.finished(name) is None:
+      stage = run.recipe.stages[name]
+      if stage.epochs:
+        _check_batches(stage, len(split.train), strategy.num_replicas_in_sync)
+      _train_stage(run, name, stage, source, split, strategy)
+
+
+def _check_batches(stage: StageConfig, samples: int, replicas: int) -> None:
+  if samples < stage.batch_size:
+    raise errors.UserError(f'{samples} training samples do not fill a batch of {stage.batch_size}: lower --batch_size.')
+  if stage.batch_size % replicas:
+    raise errors.UserError(f'A batch of {stage.batch_size} cannot be divided among {replicas} devices.')
+
+
+def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) -> None:
+  directory = run.stage_directory(name)
+  tf.keras.utils.set_random_seed(restore.stage_seed(run.recipe, name))
+  with strategy.scope():
+    method = restore.build_method(run.recipe, name, len(source.label_names))
+    method.compile_with(lambda factor: _optimizer(stage, len(split.train), factor))
+  state = callbacks.TrainingState()
+  manager = tf.train.CheckpointManager(
+      tf.train.Checkpoint(networks=method.networks, state=state, **method.optimizers),
+      str(directory / 'last'), max_to_keep=2, checkpoint_name='epoch')
+  if manager.latest_checkpoint:
+    manager.restore_or_initialize()
+    print(f'Stage {name}: resuming after epoch {int(state.epoch)}')
+  else:
+    _initialise(run, name, method, len(source.label_names))
+    if not stage.epochs:
+      manager.save(checkpoint_number=0)
+  finished_epochs = int(state.epoch)
+  if finished_epochs < stage.epochs and not bool(state.stopped):
+    videos = source.videos(split.train, method.training_modalities)
+    batches = clips.training_clips(
+        videos, run.recipe.clips, seed=restore.stage_seed(run.recipe, name),
+        epochs=range(finished_epochs, stage.epochs), batch_size=stage.batch_size,
+        noisy_depth=method.learns_from_noisy_depth)
+    steps = len(split.train) // stage.batch_size
+    watching = _callbacks(run, name, stage, source, split, method, state, manager)
+    with progress_bars.bar(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
+                           unit='step') as bar:
+      method.fit(
+          batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs,
+          initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
+          callbacks=[callbacks.Progress(bar, name), *watching])
+  best = int(state.best_epoch)
+  use_best = best > 0 and stage.selection == 'best_validation'
+  weights = f'best/epoch-{best}' if use_best else f'last/{pathlib.Path(manager.latest_checkpoint).name}'
+  run.write(f'{name}/{FINISHED}', {'weights': weights, 'epochs': int(state.epoch)})
+
+
+def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: int) -> None:
+  """Gives every network of a stage the weights that it starts from, and says which."""
+  recipe = run.recipe
+  starts = {start.stream: start for start in map(Start.parse, recipe.stages[name].init)}
+  for stream, network in method.networks.items():
+    if stream in starts:
+      _, stage, source = starts[stream]
+      if run.finished(stage) is None:
+        raise errors.UserError(f'Stage {name} starts from stage {stage}, which was never run to its end in '
+                               f'{run.directory}: run --stage={stage} first, or leave --stage out.')
+      checkpoints.load_networks({source: network}, run.weights(stage))
+      print(f'Stage {name}: {stream} starts as {source} of stage {stage}')
+    elif stream not in method.streams:
+      continue  # a discriminator starts anew
+    elif recipe.init_from:
+      weights = _weights_of_other_run(recipe, name, num_classes)
+      checkpoints.load_networks({stream: network}, weights, ('classifier',) if recipe.new_classifier else ())
+      print(f'Stage {name}: {stream} starts from {weights}' + (
+          ', with a new classifier' if recipe.new_classifier else ''))
+    elif getattr(recipe.network, 'pretrained', ''):
+      print(f'Stage {name}, {stream}: {network.load_pretrained(recipe.network.pretrained)}')
+
+
+def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) -> str:
+  other = runs.Run.open(recipe.init_from)
+  if stage not in other.recipe.stages:
+    raise errors.UserError(f'--init_from={recipe.init_from} is a run of {other.recipe.method}, which has no stage '
+                           f'{stage} to start from, only {", ".join(other.recipe.stages)}.')
+  classes = len(other.manifest()['label_names'])
+  if classes != num_classes and not recipe.new_classifier:
+    raise errors.UserError(
+        f'--init_from={recipe.init_from} was trained on {classes} classes, {recipe.dataset} has {num_classes}: '
+        'pass --new_classifier to start without its classifiers.')
+  return other.weights(stage)
+
+
+def _optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.optimizers.Optimizer:
+  # Epochs are counted in samples, not in whole batches, as the authors do.
+  schedule = optimizers.stepwise_schedule(
+      factor * stage.learning_rate, samples / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
+  if stage.optimizer == 'adam':
+    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8)  # TensorFlow 1's (FIDELITY row 33)
+  return optimizers.Momentum(schedule, stage.momentum)
+
+
+def _callbacks(run, name, stage, source, split, method, state, manager) -> Sequence[tf.keras.callbacks.Callback]:
+  """In the order in which they see an epoch end: validation adds to the logs that the others write."""
+  recipe, directory = run.recipe, run.stage_directory(name)
+  result = [callbacks.StopOnNaN()]
+  if split.validation and method.classifies:
+    result.append(callbacks.Validation(
+        _validator(method, source, split.validation, recipe), stage.criterion, stage.validate_every,
+        stage.early_stopping_patience, state, directory / 'best'))
+  examples, _, _ = next(iter(clips.training_clips(
+      source.videos(split.train, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
+      batch_size=min(4, len(split.train)), noisy_depth=method.learns_from_noisy_depth)))
+  history = (run.read(f'{name}/{HISTORY}') or [])[:int(state.epoch)]
+  return result + [
+      tensorboard.TensorBoard(
+          run.directory / TENSORBOARD / name, source.label_names, settings.flatten(recipe), examples),
+      callbacks.SaveLast(manager, state, history, lambda entries: run.write(f'{name}/{HISTORY}', entries),
+                         directory / 'best')]
+
+
+def _validator(method, source, names, recipe):
+  """A function that gives the validation accuracies of the method as it is then."""
+  fixed = clips.evaluation_clips(source.videos(names, method.modalities), recipe.clips)
+  ids, labels = source.index(names)
+  return lambda: metrics.ensemble_accuracies(
+      labels, prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips).logits)
