@@ -10,7 +10,7 @@ import pytest
 from tests import native_files, prepared
 from tf_privinfo.datasets import catalog, video_builder
 from tf_privinfo.datasets.config import DataConfig
-from tf_privinfo.datasets.nwucla import native, skeletons
+from tf_privinfo.datasets.nwucla import native, skeletons, spec
 from tf_privinfo.datasets.preparation import alignment, depth, flow, frames
 from tf_privinfo.datasets.synthetic import actions, rendering
 from tf_privinfo.utils import errors
@@ -297,7 +297,7 @@ def test_without_aligned_nothing_is_new(rendered, tmp_path):
   assert list(encoded['depth']) == frames.encode_jpeg(frames.resize_bilinear(pictures, FRAME_SIZE))
 
 
-@pytest.mark.parametrize('variant', native.DEPTH_VARIANTS)
+@pytest.mark.parametrize('variant', spec.NWUCLA.depth_variants)
 def test_videos_that_cannot_be_aligned_are_listed(tmp_path, variant):
   """NW-UCLA with nobody in one video, a broken skeleton in another and none at all in a third."""
   root = native_files.write_nwucla(tmp_path, views=(1,), actions=(2, 4, 8, 9), subjects=1)

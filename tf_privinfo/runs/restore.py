@@ -25,7 +25,10 @@ def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.ker
   """
   loss, clips = LOSSES[recipe.stages[stage].loss], recipe.clips
   method_class = pkgutil.resolve_name(loss.method or recipes.form(recipe.method, recipe.dataset).method)
-  with _keras_settings(recipe):
+  tf.keras.backend.set_image_data_format('channels_last')  # whatever ~/.keras/keras.json says
+  tf.keras.backend.set_floatx('float32')
+  tf.keras.backend.set_epsilon(1e-7)
+  with _precision(recipe):
     streams = {name: method_class.build_stream(name, recipe, num_classes) for name in recipe.streams(stage)}
     for network in streams.values():
       network(tf.zeros([1, clips.frames, clips.crop_size, clips.crop_size, 3]))
@@ -35,22 +38,13 @@ def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.ker
 
 
 @contextlib.contextmanager
-def _keras_settings(recipe: recipes.Recipe) -> Iterator[None]:
-  """Keras' defaults, whatever ~/.keras/keras.json says, and the precision of a recipe; then those of before."""
-  backend, policy = tf.keras.backend, tf.keras.mixed_precision.global_policy()
-  before = backend.image_data_format(), backend.floatx(), backend.epsilon()
-
-  def use(image_data_format, floatx, epsilon):
-    backend.set_image_data_format(image_data_format)
-    backend.set_floatx(floatx)
-    backend.set_epsilon(epsilon)
-
-  use('channels_last', 'float32', 1e-7)
+def _precision(recipe: recipes.Recipe) -> Iterator[None]:
+  """The precision of a recipe as Keras' policy, then the one of before."""
+  policy = tf.keras.mixed_precision.global_policy()
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if recipe.mixed_precision else 'float32')
   try:
     yield
   finally:
-    use(*before)
     tf.keras.mixed_precision.set_global_policy(policy)
 
 
