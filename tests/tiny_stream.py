@@ -1,27 +1,30 @@
 """A stream that is quick to build and to trace, where it is not the network that is tested."""
 
+import contextlib
+
+import pytest
 import tensorflow as tf
 
-from tf_privinfo.networks import layers
+from tf_privinfo.networks import backbone, layers, registry
 from tf_privinfo.networks.config import ResNet50Config
 
 
-class TinyStream(tf.keras.Model):
+class TinyStream(backbone.Backbone):
   """The colours of 2 x 2 parts of each frame -> batch norm -> features [B*T, 8] -> logits [B, C].
 
   Args:
     num_classes: C.
+    config: as of `ResNet50`; only its mean colour is used, by ModDrop.
   """
 
-  def __init__(self, num_classes: int, **kwargs):
-    super().__init__(**kwargs)
-    self.config = ResNet50Config()
+  CONNECTS = True
+  feature_size = 8
+
+  def __init__(self, num_classes: int, config=ResNet50Config(), **kwargs):
+    super().__init__(num_classes, config, **kwargs)
     self.norm = layers.BatchNormalization(0.9)
     self.bottleneck = tf.keras.layers.Dense(8, 'relu')
     self.classifier = tf.keras.layers.Dense(num_classes)
-
-  def call(self, clips, training=False):
-    return self.end_points(clips, training=training)['logits']
 
   def end_points(self, clips, injected=None, form='additive', training=False):
     """Those of a ResNet stream that methods read; `injected` adds to the maps, and `form` means nothing."""
@@ -33,3 +36,12 @@ class TinyStream(tf.keras.Model):
     features = self.bottleneck(tf.reshape(maps, [-1, 12]))
     logits = tf.reduce_mean(tf.reshape(self.classifier(features), [-1, frames, self.classifier.units]), axis=1)
     return {'block4': maps, 'features': features, 'logits': logits}
+
+
+@contextlib.contextmanager
+def in_place_of_resnet50():
+  """Recipes of chapters 3 and 4 build this stream."""
+  with pytest.MonkeyPatch.context() as patch:
+    spec = registry.NetworkSpec(ResNet50Config, f'{__name__}:TinyStream')
+    patch.setitem(registry.NETWORKS, 'resnet50', spec)
+    yield

@@ -30,8 +30,7 @@ def evaluate(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Sp
     for every k up to the number of training samples.
   """
   [stage] = run.recipe.stages
-  tf.keras.utils.set_random_seed(restore.stage_seed(run.recipe, stage))
-  features = _Features(restore.build_method(run.recipe, stage, len(source.label_names)).streams)
+  features = _Features(restore.initial_method(run.recipe, stage, len(source.label_names)).streams)
   train, test = (prediction.predict(run, f'untrained networks, {part} samples', features, source, source.index(names))
                  for part, names in (('training', split.train + split.validation), ('test', split.test)))
   result = {

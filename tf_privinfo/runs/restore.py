@@ -17,12 +17,18 @@ def stage_seed(recipe: recipes.Recipe, stage: str) -> int:
   return recipe.seed + 2**16 * list(recipe.stages).index(stage)
 
 
-def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.keras.Model:
-  """Builds the method of a stage with all its variables, randomly initialised.
+def initial_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.keras.Model:
+  """Builds the method of a stage with the random weights that its training starts from, and sets the global seeds.
 
-  The initial weights are a function of the global seed, the stage, its streams and the network. Call it inside the
-  scope of a distribution strategy.
+  The weights are a function of the recipe's seed, the stage, its streams and the network. Call it inside the scope of
+  a distribution strategy.
   """
+  tf.keras.utils.set_random_seed(stage_seed(recipe, stage))
+  return build_method(recipe, stage, num_classes)
+
+
+def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.keras.Model:
+  """Builds the method of a stage with all its variables, whatever their values."""
   loss, clips = LOSSES[recipe.stages[stage].loss], recipe.clips
   method_class = pkgutil.resolve_name(loss.method or recipes.form(recipe.method, recipe.dataset).method)
   tf.keras.backend.set_image_data_format('channels_last')  # whatever ~/.keras/keras.json says

@@ -68,9 +68,8 @@ def _check_batches(stage: StageConfig, samples: int, replicas: int) -> None:
 
 def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) -> None:
   directory = run.stage_directory(name)
-  tf.keras.utils.set_random_seed(restore.stage_seed(run.recipe, name))
   with strategy.scope():
-    method = restore.build_method(run.recipe, name, len(source.label_names))
+    method = restore.initial_method(run.recipe, name, len(source.label_names))
     method.compile_with(lambda factor: _optimizer(stage, len(split.train), factor))
   state = callbacks.TrainingState()
   manager = tf.train.CheckpointManager(
