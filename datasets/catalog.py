@@ -84,29 +84,30 @@ class PreparedDataset:
     return '\n'.join(lines)
 
 
-def _builder_class(dataset: str) -> Type[base_builder.NativeBuilder]:
+def builder_class(dataset: str) -> Type[base_builder.NativeBuilder]:
+  """The builder of a dataset."""
   return pkgutil.resolve_name(DATASETS[dataset].builder)
 
 
 def default_data_dir(dataset: str, config: DataConfig) -> str:
   """Where a dataset is looked for (or rendered) without --data_dir."""
   suffix = '' if config.rendering == 'default' else f'_{config.rendering}'
-  return os.path.join('data', _builder_class(dataset).name + suffix)
+  return os.path.join('data', builder_class(dataset).name + suffix)
 
 
 def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: int,
                  prepared_dir: Optional[str] = None) -> base_builder.NativeBuilder:
   """The builder of one form of a dataset, which may be prepared or not; arguments as in `open_dataset`."""
-  builder_class = _builder_class(dataset)
-  builder_config = builder_class.configure(config, frame_size)
+  dataset_class = builder_class(dataset)
+  builder_config = dataset_class.configure(config, frame_size)
   prepared = prepared_dir or os.path.join(data_dir, 'prepared')
   try:
-    builder = builder_class(data_dir=prepared, config=builder_config)
+    builder = dataset_class(data_dir=prepared, config=builder_config)
     _ = builder.info.metadata  # read when it is first asked for
     return builder
   except (ValueError, json_format.ParseError) as error:
     raise errors.UserError(
-        f'The metadata of the data prepared in {os.path.join(prepared, builder_class.name, builder_config.name)} '
+        f'The metadata of the data prepared in {os.path.join(prepared, dataset_class.name, builder_config.name)} '
         f'cannot be read ({error}): remove this folder and run the same command again, to prepare the data anew.'
     ) from None
 

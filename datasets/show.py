@@ -25,7 +25,7 @@ flags.DEFINE_integer('count', 10, 'How many samples.', lower_bound=1)
 
 
 def main() -> None:
-  recipe = recipe_flags.resolve(lambda dataset: 'admd' if recipes.DATASETS[dataset].objects else 'dmcl')
+  recipe = recipe_flags.resolve(lambda dataset: 'admd' if 'dmcl' not in recipes.methods(dataset) else 'dmcl')
   # TensorFlow takes seconds to import: flags are checked first.
   from tf_privinfo.datasets import catalog, contact_sheets
 

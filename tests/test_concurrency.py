@@ -142,7 +142,7 @@ def test_two_writers_of_one_file(tmp_path):
 
   def other(number):
     return subprocess.Popen([sys.executable, '-c', (
-        'import pathlib, sys\nfrom tf_privinfo import atomic\n'
+        'import pathlib, sys\nfrom tf_privinfo.utils import atomic\n'
         'for _ in range(100): atomic.write(pathlib.Path(sys.argv[1]), sys.argv[2] * 50_000)'), str(path), str(number)],
                             cwd=command_line.ROOT)
 

@@ -50,7 +50,7 @@ NOT_RUN = {
 # Where a program's work begins: in these modules. Those without any are benchmarks whose flags are numbers.
 PROGRAMS = {
     'train_main': ['tf_privinfo.workflow'],
-    'eval_main': ['tf_privinfo.workflow', 'tf_privinfo.comparison'],
+    'eval_main': ['tf_privinfo.workflow', 'tf_privinfo.reports.compare'],
     'tf_privinfo.datasets.prepare': ['tf_privinfo.datasets.catalog'],
     'tf_privinfo.datasets.show': ['tf_privinfo.datasets.catalog'],
     'tf_privinfo.datasets.nyud.convert': ['tf_privinfo.datasets.nyud.crops'],
@@ -289,8 +289,8 @@ def test_overrides_in_the_text_are_understood(page, values):
     for name in [dataset] if dataset in recipes.DATASETS else ('nwucla', 'nyud'):
       try:
         recipe = recipes.recipe(method, name, 'any')
-        recipe = validation.check(settings.override(recipe, settings.parse_settings(values)))
-        catalog._BUILDERS[name].configure(recipe.data, recipe.clips.frame_size)
+        recipe = validation.check(recipes.override(recipe, settings.parse_settings(values)))
+        catalog.builder_class(name).configure(recipe.data, recipe.clips.frame_size)
         return
       except errors.UserError as error:
         refusals.append(str(error))

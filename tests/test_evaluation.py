@@ -7,9 +7,9 @@ import tensorflow as tf
 from tests import native_files
 from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import catalog, clips
-from tf_privinfo.evaluation import evaluate, metrics, noise_sweep, prediction
+from tf_privinfo.evaluation import evaluate, metrics, prediction, tables
 from tf_privinfo.methods import fusion
-from tf_privinfo.runs import restore
+from tf_privinfo.runs import provenance, restore
 
 # Three videos, three classes. Right: rgb 0; depth 0, 1; nobody gets video 2 alone, but the sum does.
 LABELS = np.array([0, 1, 2])
@@ -85,13 +85,13 @@ def test_origin_names_the_cores_also_where_a_process_is_not_told_which_it_may_us
   """As on macOS."""
   monkeypatch.delattr('os.sched_getaffinity')
   monkeypatch.setattr('os.cpu_count', lambda: 7)
-  assert evaluate.describe(runs.Run(tmp_path, recipes.recipe('dmcl', 'nwucla', 'cross_view_1')))['cpu_cores'] == 7
+  assert provenance.describe(runs.Run(tmp_path, recipes.recipe('dmcl', 'nwucla', 'cross_view_1')))['cpu_cores'] == 7
 
 
 def test_noise_table_says_where_the_lines_cross():
   """Only where one line really crosses another: step 1 is worse than the last stage everywhere, which says nothing."""
-  table = noise_sweep.table({'stages': {
+  table = tables.noise_table({'stages': {
       'rgb': {'0': 0.5, '1': 0.5, 'void': 0.5}, 'joint': {'0': 0.9, '1': 0.6, 'void': 0.1},
       'finetune': {'0': 0.7, '1': 0.7, 'void': 0.7}}})
-  assert '| joint | 90.00% | 60.00% | 10.00% |' in table
+  assert '| joint | 90.00% | 60.00% | 10.00% |' in ' '.join(table.split())
   assert table.endswith('finetune is better than joint at 1, void.') and 'better than rgb' not in table

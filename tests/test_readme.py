@@ -45,7 +45,7 @@ def test_main_job_on_a_tiny_rendering(tmp_path):
   out = command_line.succeed(
       'train_main', '--method=dmcl', '--dataset=synthetic', '--preset=tiny', '--protocol=cross_subject',
       f'--data_dir={tmp_path / "data"}', f'--output_dir={tmp_path / "runs"}')
-  assert 'synthetic: 120 videos' in out and '| Σ (sum of all predictions) |' in out
+  assert 'synthetic: 120 videos' in out and '| Σ (sum of all predictions)' in out
   [run] = tmp_path.glob('runs/synthetic/dmcl/*')
   assert out.strip().splitlines()[-1].startswith(f'Everything is in {run}: ')
   assert (run / 'saved_model/1/saved_model.pb').exists() and (run / 'confusion_sum.png').exists()

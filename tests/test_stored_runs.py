@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests import in_process, native_files
 from tf_privinfo import recipes, runs, workflow
 from tf_privinfo.recipes import settings
+from tf_privinfo.runs import restore
 
 STORED = pathlib.Path(__file__).parent / 'stored_runs'
 STACKS, FAMILIES = ('tf2.15', 'tf2.20'), ('nwucla_dmcl', 'nyud_single_stream')
@@ -45,7 +46,7 @@ def test_evaluation_gives_the_stored_results(stored, data_dirs):
 
 
 def test_the_export_answers_as_the_run(stored):
-  method = runs.Run.open(str(stored)).restore_method()
+  method = restore.restore_method(runs.Run.open(str(stored)))
   serve = tf.saved_model.load(str(stored / 'saved_model' / '1')).signatures['rgb']
   clips = np.random.default_rng(0).integers(0, 256, serve.structured_input_signature[1]['rgb'].shape[1:], np.uint8)
   [expected] = method({'rgb': tf.constant(clips[np.newaxis])}).values()

@@ -14,7 +14,9 @@ from tests import command_line, in_process, native_files, tiny_stream
 from tests.in_process import train
 from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import catalog, clips, registry
+from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.methods import multiple_choice
+from tf_privinfo.networks import registry as networks
 from tf_privinfo.recipes import settings
 from tf_privinfo.runs import restore
 from tf_privinfo.serving import export
@@ -32,7 +34,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def source(data_dir):
-  return catalog.open_dataset('nwucla', str(data_dir), recipes.configs.DataConfig(), 32)
+  return catalog.open_dataset('nwucla', str(data_dir), DataConfig(), 32)
 
 
 def make_recipe(method='dmcl', modalities='rgb,depth', **values):
@@ -52,7 +54,7 @@ def dmcl_run(data_dir, tmp_path_factory):
 def test_two_devices_end_to_end(two_devices, tmp_path, monkeypatch):
   """The whole job under MirroredStrategy, validation and evaluation with uneven last batches included."""
   assert isinstance(devices.make_strategy(-1), tf.distribute.MirroredStrategy)
-  monkeypatch.setattr(runs, '_network', lambda recipe, stream, num_classes: tiny_stream.TinyStream(num_classes))
+  monkeypatch.setitem(networks.NETWORKS, 'r2plus1d', tiny_stream.SPEC)
   native_files.write_nwucla(tmp_path / 'data', actions=(1, 2, 3), subjects=1)
   recipe = make_recipe(**{'stages.ensemble.epochs': 1, 'clips.test_clips': 1, 'data.hold_out': 0.5})
   run = train(recipe, tmp_path / 'data', tmp_path, slowly=True, strategy=two_devices)

@@ -38,10 +38,12 @@ class TinyStream(backbone.Backbone):
     return {'block4': maps, 'features': features, 'logits': logits}
 
 
+SPEC = registry.NetworkSpec(ResNet50Config, f'{__name__}:TinyStream')
+
+
 @contextlib.contextmanager
 def in_place_of_resnet50():
   """Recipes of chapters 3 and 4 build this stream."""
   with pytest.MonkeyPatch.context() as patch:
-    spec = registry.NetworkSpec(ResNet50Config, f'{__name__}:TinyStream')
-    patch.setitem(registry.NETWORKS, 'resnet50', spec)
+    patch.setitem(registry.NETWORKS, 'resnet50', SPEC)
     yield

@@ -12,7 +12,7 @@ from tf_privinfo.datasets import catalog, video_builder
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nwucla import native, skeletons, spec
 from tf_privinfo.datasets.preparation import alignment, depth, flow, frames
-from tf_privinfo.datasets.synthetic import actions, rendering
+from tf_privinfo.datasets.synthetic import rendering
 from tf_privinfo.utils import errors
 
 FRAME_SIZE = 128
@@ -175,7 +175,7 @@ def rendered(tmp_path_factory):
   """Six synthetic videos of the default size: the folder with `multiview_action`."""
   directory = tmp_path_factory.mktemp('rendered')
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(actions, 'ACTIONS', _ACTIONS)
+    patch.setattr(native, 'ACTIONS', _ACTIONS)
     rendering.render(directory, _OPTIONS, workers=1)
   return directory
 

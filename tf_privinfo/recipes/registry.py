@@ -62,7 +62,9 @@ def form(method: str, dataset: str) -> Optional[Form]:
 
 
 def methods(dataset: str) -> List[str]:
-  """The methods that a dataset has recipes of."""
+  """The methods that a dataset has recipes of; raises `UserError` for an unknown dataset."""
+  if dataset not in DATASETS:
+    raise errors.UserError(f'Unknown --dataset={dataset}: choose one of {", ".join(DATASETS)}.')
   return [method for method in METHODS if form(method, dataset)]
 
 
