@@ -336,7 +336,7 @@ with in_process.one_device(), in_process.quick():
 
 
 def test_examples_of_extending(tmp_path):
-  """A dataset, a modality and a method are added to a copy of the code, which then trains with all three."""
+  """A dataset, a modality, a method and a network are added to a copy of the code, which then trains with all."""
   copy, data_dir = tmp_path / 'copy', tmp_path / 'data'
   shutil.copytree(ROOT / 'tf_privinfo', copy / 'tf_privinfo')
   shutil.copytree(ROOT / 'datasets', copy / 'datasets')
@@ -356,6 +356,7 @@ def test_examples_of_extending(tmp_path):
   done = subprocess.run(
       [sys.executable, '-c', EXAMPLE, '--method=mutual', '--dataset=gestures', '--preset=tiny',
        f'--data_dir={data_dir}', f'--output_dir={tmp_path / "runs"}', '--epochs=1', '--set=modalities=rgb,infrared',
+       '--set=network.architecture=mobilenet', '--set=network.alpha=0.35', '--set=clips.crop_size=32',
        '--set=clips.frames=2', '--set=clips.test_clips=1', '--set=clips.colour=false'],
       cwd=copy, capture_output=True, text=True, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': str(copy)})
   assert done.returncode == 0, done.stderr[-4000:]
@@ -363,7 +364,7 @@ def test_examples_of_extending(tmp_path):
   results = json.loads((run / 'results.json').read_text())
   assert results['samples'] == 4 and list(results['accuracy'])[:2] == ['rgb', 'infrared']
   [history] = json.loads((run / 'ensemble' / 'history.json').read_text())
-  assert history['loss_soft/infrared'] > 0
+  assert history['loss_soft/infrared'] > 0 and 'architecture: mobilenet' in (run / 'recipe.yaml').read_text()
 
 
 # Commands, run as they stand, on tiny data.

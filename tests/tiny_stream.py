@@ -38,7 +38,7 @@ class TinyStream(backbone.Backbone):
     return {'block4': maps, 'features': features, 'logits': logits}
 
 
-SPEC = registry.NetworkSpec(ResNet50Config, f'{__name__}:TinyStream')
+SPEC = registry.NetworkSpec('tf_privinfo.networks.config:ResNet50Config', f'{__name__}:TinyStream')
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tf_privinfo.datasets.depth_noise import DepthNoise
 from tf_privinfo.methods import base, fusion, losses
 from tf_privinfo.methods.config import ConnectionConfig, HallucinationConfig, ModDropConfig
+from tf_privinfo.utils import errors
 
 
 def connection_sources(direction: str, streams: Iterable[str]) -> Dict[str, str]:
@@ -54,6 +55,11 @@ class FusedStreams(base.Method):
         streams, frozen=frozen, loss_terms=[*loss_terms, *(f'loss_hard/{name}' for name in shown)], **kwargs)
     self.connections = connections
     self.connection_sources = connection_sources(connections.direction, streams)
+    unable = {stream for pair in self.connection_sources.items() for stream in pair
+              if not self.streams[stream].CONNECTS}
+    if unable:
+      raise errors.UserError(f'The network of {", ".join(sorted(unable))} has no cross-stream connections: pass '
+                             '--set connections.direction=none, or another network.architecture.')
 
   @classmethod
   def options(cls, recipe, streams, num_classes):

@@ -68,5 +68,5 @@ class Backbone(tf.keras.Model):
 
   @classmethod
   def from_config(cls, config):
-    config_class = registry.NETWORKS[config['config']['architecture']].config
+    config_class = registry.config_class(config['config']['architecture'])
     return cls(**config | {'config': config_class(**config['config'])})

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.methods.config import ConnectionConfig, HallucinationConfig, LoserConfig, ModDropConfig
 from tf_privinfo.networks.config import DiscriminatorConfig, R2Plus1DConfig, ResNet50Config
-from tf_privinfo.networks.registry import NETWORKS
+from tf_privinfo.networks.registry import config_class, NETWORKS
 from tf_privinfo.recipes import settings
 from tf_privinfo.recipes.stage import LOSSES, StageConfig
 from tf_privinfo.utils import errors
@@ -103,7 +103,7 @@ def override(result: Recipe, values: Mapping[str, Any]) -> Recipe:
   if architecture not in NETWORKS:
     raise errors.UserError(f'Unknown network.architecture={architecture}: choose one of {", ".join(NETWORKS)}.')
   if architecture != result.network.architecture:
-    result = dataclasses.replace(result, network=NETWORKS[architecture].config())
+    result = dataclasses.replace(result, network=config_class(architecture)())
   return settings.override(result, values)
 
 

@@ -1,7 +1,7 @@
 """The methods of chapters 3 and 4 on videos: streams with connections, and hallucination streams, in stages."""
 
 import dataclasses
-from typing import Dict, Mapping
+from typing import Dict, Mapping, Tuple
 
 from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.datasets.spec import DatasetSpec
@@ -84,21 +84,24 @@ def _complete(result: Recipe, dataset: DatasetSpec) -> Recipe:
       'discriminator.loss_weight': 1.0})
 
 
-SINGLE_STREAM = Form({'stream': step()}, _complete, ('rgb',))
-TWO_STREAM = Form(JOINT, _complete, sections={'connections': ConnectionConfig('none')})
-TWO_RGB_STREAMS = Form(ENSEMBLE, _complete, ('rgb',))
-HOFFMAN = Form({
+def form(stages: Mapping[str, StageConfig], modalities: Tuple[str, ...] = ('rgb', 'depth'), **sections) -> Form:
+  """A method of this family; `sections` are those of its hyperparameters."""
+  return Form(stages, _complete, modalities, sections)
+
+
+SINGLE_STREAM = form({'stream': step()}, ('rgb',))
+TWO_STREAM = form(JOINT, connections=ConnectionConfig('none'))
+TWO_RGB_STREAMS = form(ENSEMBLE, ('rgb',))
+HOFFMAN = form({
     **SINGLE_STREAMS,
     'hallucination': step('rgb', 'depth', 'hall', init=(*_FROM_SINGLE_STREAMS, 'hall=depth/depth'), frozen=('depth',),
                           loss='hallucination'),
-}, _complete, sections={
-    'connections': ConnectionConfig('none'), 'hallucination': HallucinationConfig(map_share=1.0)})
-MODALITY_DISTILLATION = Form({
+}, connections=ConnectionConfig('none'), hallucination=HallucinationConfig(map_share=1.0))
+MODALITY_DISTILLATION = form({
     **JOINT,
     'hallucination': step('rgb', 'depth', 'hall', init=('rgb=joint/rgb', 'depth=joint/depth', 'hall=joint/depth'),
                           frozen=('rgb', 'depth'), loss='hallucination'),
     'finetune': step('rgb', 'hall', init=('rgb=joint/rgb', 'hall=hallucination/hall')),
-}, _complete, sections={'connections': ConnectionConfig(), 'hallucination': HallucinationConfig()})
-ADMD = Form(with_watch(_GAME), _complete, sections={'discriminator': DiscriminatorConfig()})
-NAIVE_ADVERSARIAL = Form(_GAME, _complete, sections={
-    'discriminator': DiscriminatorConfig(task='real_or_fake', frame_index=False)})
+}, connections=ConnectionConfig(), hallucination=HallucinationConfig())
+ADMD = form(with_watch(_GAME), discriminator=DiscriminatorConfig())
+NAIVE_ADVERSARIAL = form(_GAME, discriminator=DiscriminatorConfig(task='real_or_fake', frame_index=False))

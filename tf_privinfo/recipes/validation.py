@@ -68,9 +68,9 @@ def _network_problems(result: recipes.Recipe):
     yield from _one_of(network, 'network.', 'bottleneck', networks.BOTTLENECKS)
     if network.bottleneck_width < 1:
       yield 'network.bottleneck_width must be positive'
-  elif not network.units or min(network.units) < 1:
+  if isinstance(network, networks.R2Plus1DConfig) and (not network.units or min(network.units) < 1):
     yield 'network.units must be positive'
-  if network.width < 1:
+  if getattr(network, 'width', 1) < 1:
     yield 'network.width must be positive'
   if result.loser and result.loser.temperature <= 0:
     yield 'loser.temperature must be positive'
