@@ -1,7 +1,7 @@
 """The flags that choose a recipe: they are the same in all mains, which adopt them for their --help."""
 
 import dataclasses
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from absl import flags
 
@@ -17,7 +17,7 @@ def _choices(known):
 
 def _protocols() -> str:
   """Every dataset's protocols, the default one first, for --help."""
-  of_datasets = {}
+  of_datasets: Dict[str, List[str]] = {}
   for name, dataset in recipes.DATASETS.items():
     of_datasets.setdefault(', '.join(dataset.protocols), []).append(name)
   others = '; '.join(f'{dataset.two_stream_protocol} for the methods of chapters 3 and 4 on {name}, as in the '
@@ -59,9 +59,10 @@ def resolve(default_method: Optional[Callable[[str], str]] = None,
   Raises:
     UserError: if there is no such recipe.
   """
-  if not (FLAGS.method or default_method):
+  method = FLAGS.method or (default_method(FLAGS.dataset) if default_method else None)
+  if not method:
     raise errors.UserError(f'Pass --method: one of {", ".join(recipes.METHODS)}.')
-  recipe = recipes.recipe(FLAGS.method or default_method(FLAGS.dataset), FLAGS.dataset, FLAGS.protocol,
+  recipe = recipes.recipe(method, FLAGS.dataset, FLAGS.protocol,
                           FLAGS.preset or recipes.default_preset(FLAGS.dataset), FLAGS.variant, FLAGS.seed)
   protocol = FLAGS.protocol or recipes.default_protocol(recipe.method, recipe.dataset)
   recipe = dataclasses.replace(recipe, protocol=registry.resolve_protocol(recipe.dataset, protocol))

@@ -75,7 +75,8 @@ def default_preset(dataset: str) -> str:
 
 def default_protocol(method: str, dataset: str) -> Optional[str]:
   """The protocol of the authors' code where a method has another one than its dataset; otherwise None."""
-  is_of_chapter_5 = METHODS[method].videos and METHODS[method].videos.method
+  videos = METHODS[method].videos
+  is_of_chapter_5 = videos is not None and bool(videos.method)
   return None if is_of_chapter_5 else DATASETS[dataset].two_stream_protocol
 
 

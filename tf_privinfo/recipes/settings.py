@@ -13,7 +13,10 @@ _FLAGS = ('method', 'dataset', 'protocol', 'preset', 'variant')
 # Fields that are paths.
 _PATHS = ('init_from', 'network.pretrained')
 
-_type_hints = functools.cache(typing.get_type_hints)
+@functools.cache
+def _type_hints(cls: Any) -> Dict[str, Any]:
+  return typing.get_type_hints(cls)
+
 
 
 def override(base, values: Mapping[str, Any]):

@@ -75,10 +75,10 @@ def paper_beside_measured(names: Sequence[str], paper: Mapping[str, Sequence[Opt
   picture = figure.Figure(figsize=(9, 1.2 + 0.28 * len(names)), layout='constrained')
   axes = picture.add_subplot()
   for (place, figures), marker in zip(paper.items(), itertools.cycle('DsP^vX')):
-    at = [row for row, value in enumerate(figures) if value is not None]
-    axes.plot([figures[row] for row in at], at, marker, color='#0072b2', markerfacecolor='none', label=place)
-  at = [row for row, value in enumerate(measured) if value is not None]
-  axes.errorbar([measured[row] for row in at], at, xerr=[deviations[row] or 0 for row in at], fmt='o',
+    values = {row: value for row, value in enumerate(figures) if value is not None}
+    axes.plot([*values.values()], [*values], marker, color='#0072b2', markerfacecolor='none', label=place)
+  values = {row: value for row, value in enumerate(measured) if value is not None}
+  axes.errorbar([*values.values()], [*values], xerr=[deviations[row] or 0 for row in values], fmt='o',
                 color='#d55e00', capsize=3, label='measured')
   axes.set_yticks(range(len(names)), names, fontsize=8)
   axes.invert_yaxis()

@@ -20,8 +20,8 @@ def deviation(values: Collection[float]) -> Optional[float]:
 
 def spread(shares: Collection[float], sign: str = '') -> str:
   """Mean and, of several values, sample standard deviation of shares, as text in percent; `sign` '+' shows the sign."""
-  of_runs = f' ± {100 * deviation(shares):.2f}' if len(shares) > 1 else ''
-  return f'{100 * mean(shares):{sign}.2f}{of_runs}'
+  of_runs = deviation(shares)
+  return f'{100 * mean(shares):{sign}.2f}' + ('' if of_runs is None else f' ± {100 * of_runs:.2f}')
 
 
 def accuracy_interval(right: np.ndarray) -> Tuple[float, float]:

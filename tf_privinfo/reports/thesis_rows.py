@@ -58,4 +58,4 @@ class ThesisCurve:
   dataset: str
   protocol: str
   axis: str
-  paper: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  paper: Mapping[str, Optional[float]] = dataclasses.field(default_factory=dict)

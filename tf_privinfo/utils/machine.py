@@ -3,11 +3,12 @@
 import os
 import pathlib
 import platform
+from typing import Dict
 
 
 def cpu_cores() -> int:
   """How many cores this process may use; on a system that does not say so (macOS), how many there are."""
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def has_nvidia_gpu() -> bool:
@@ -18,7 +19,7 @@ def has_nvidia_gpu() -> bool:
 def processor() -> str:
   """The processor's name with its widest vector instructions, as in 'AMD EPYC (AVX-512)'."""
   info = pathlib.Path('/proc/cpuinfo')
-  fields = {}
+  fields: Dict[str, str] = {}
   for line in info.read_text(encoding='utf-8', errors='replace').splitlines() if info.exists() else ():
     key, _, value = line.partition(':')
     fields.setdefault(key.strip(), value.strip())

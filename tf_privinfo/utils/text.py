@@ -1,8 +1,8 @@
 """Parts of messages."""
 
-from typing import Iterable
+from typing import Collection
 
 
-def first(items: Iterable[str], count: int = 5) -> str:
+def first(items: Collection[str], count: int = 5) -> str:
   """The first items of a list that may be long, for a line of text."""
   return '; '.join(list(items)[:count]) + ('; ...' if len(items) > count else '')
