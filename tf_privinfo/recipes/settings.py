@@ -61,7 +61,7 @@ def _fields(node) -> Dict[str, Tuple[Any, Any]]:
   if isinstance(node, Mapping):
     return {key: (value, type(value)) for key, value in node.items()}
   if dataclasses.is_dataclass(node):
-    hints = _type_hints(type(node))
+    hints = _type_hints(type(node))  # type: ignore[arg-type]  # classes are hashable
     values = {field.name: getattr(node, field.name) for field in dataclasses.fields(node)}
     return {name: (value, hints[name]) for name, value in values.items() if value is not None}
   return {}

@@ -221,7 +221,8 @@ def _figure(number: str, measured_values: Sequence[results.MeasuredValue]):
                   for i, key in enumerate(x)]
     if curve.paper:
       place = f'{curve.dataset}, {curve.protocol}'
-      lines.append(plots.Curve(f'thesis, {label} on {place}', [*curve.paper], [*curve.paper.values()], dashed=True))
+      paper = {x: y for x, y in curve.paper.items() if y is not None}
+      lines.append(plots.Curve(f'thesis, {label} on {place}', [*paper], [*paper.values()], dashed=True))
     rows.append((measured.wanted.name, cells.method(measured.wanted), axis, first, last, *cells.where(measured)))
   records = records or [{
       **cells.origin(measured), 'quantity': None, 'x': None, 'mean': None, 'standard_deviation': None, 'thesis': None}
