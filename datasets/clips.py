@@ -106,6 +106,12 @@ def centre_window(config: ClipConfig) -> Window:
   return Window(start, start, tf.constant(False))
 
 
+def crop(frame: tf.Tensor, window: Window, config: ClipConfig) -> tf.Tensor:
+  """The window [S, S, 3] of a decoded frame [H, W, 3], not flipped."""
+  side = config.crop_size
+  return tf.ensure_shape(frame[window.top:window.top + side, window.left:window.left + side], [side, side, 3])
+
+
 def random_window(config: ClipConfig, seed) -> Window:
   """The window of a training clip: half of them are shifted and, with `config.flip`, half flipped (METHODS 3)."""
   margin = config.frame_size - config.crop_size

@@ -22,6 +22,10 @@ class DatasetSpec:
     hold_out: fraction of the training set that validates in chapters 3 and 4 (docs/fidelity.md, B 6).
     switch_hold_out: the same for ADMD, whose switch is chosen on validation samples; None: `hold_out`.
     hold_outs: the only values that `data.hold_out` can have, where the validation set is a published one.
+    resize: name in `preparation.frames.RESIZE` of the resize to the stored size.
+    dct_method: that decodes JPEG files of RGB, as of `tf.io.decode_jpeg`.
+    least_rgb_width: in pixels; RGB frames are shrunk by the largest whole factor that leaves so many, before anything
+      else. 0: not at all.
   """
   help: str
   builder: str
@@ -34,3 +38,6 @@ class DatasetSpec:
   hold_out: float = 0.05
   switch_hold_out: Optional[float] = 0.1
   hold_outs: Tuple[float, ...] = ()
+  resize: str = 'bilinear'
+  dct_method: str = 'INTEGER_ACCURATE'
+  least_rgb_width: int = 0

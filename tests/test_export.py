@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import native_files
 from tf_privinfo import recipes, runs
-from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.datasets import catalog, clips
+from tf_privinfo.datasets.preparation import frames, video
 from tf_privinfo.methods import fusion
 from tf_privinfo.recipes import settings
 from tf_privinfo.runs import restore
@@ -74,11 +76,11 @@ def exported(tmp_path_factory):
   (directory / 'served' / '1' / 'stale').write_text('')
   saved = export.export(run, method, directory / 'served')
   rng = np.random.default_rng(0)
-  clips = recipe.clips
-  inputs = {m: rng.integers(0, 256, (2, clips.frames, clips.crop_size, clips.crop_size, 3)).astype(np.uint8)
+  config = recipe.clips
+  inputs = {m: rng.integers(0, 256, (2, config.frames, config.crop_size, config.crop_size, 3)).astype(np.uint8)
             for m in recipe.modalities}
-  pictures = cv2.blur(rng.integers(0, 256, (48, 64, 3 * 2 * clips.frames)).astype(np.uint8), (5, 5))
-  pictures = np.moveaxis(pictures.reshape(48, 64, 2, clips.frames, 3), (2, 3), (0, 1))
+  pictures = cv2.blur(rng.integers(0, 256, (48, 64, 3 * 2 * config.frames)).astype(np.uint8), (5, 5))
+  pictures = np.moveaxis(pictures.reshape(48, 64, 2, config.frames, 3), (2, 3), (0, 1))
   inputs['rgb_jpeg'] = np.array(
       [[tf.io.encode_jpeg(picture).numpy() for picture in video] for video in pictures], dtype=object)
   np.savez(directory / 'inputs.npz', **inputs)
@@ -116,15 +118,76 @@ def test_every_signature_refuses_other_shapes(exported):
                            name, request, message)
 
 
-def test_jpeg_signature_resizes_and_crops_as_evaluation_does(exported):
+def test_jpeg_signature_prepares_and_crops_as_for_evaluation(exported):
+  """Bit by bit, through the JPEG files that preparation stores."""
   recipe, method, _, inputs, answers = exported
-  config = recipe.clips
-  start = (config.frame_size - config.crop_size) // 2
-  window = slice(start, start + config.crop_size)
-  clips = np.stack([
-      frames.resize_bilinear(np.stack([tf.io.decode_jpeg(data, dct_method='INTEGER_ACCURATE') for data in video]),
-                             config.frame_size).numpy()[:, window, window] for video in inputs['rgb_jpeg']])
-  np.testing.assert_allclose(answers['rgb_jpeg']['logits'], method({'rgb': tf.constant(clips)})['rgb'], atol=1e-5)
+  window = clips.centre_window(recipe.clips)
+  served = np.stack([clips.decode_frames(tf.constant([
+      frames.encode_jpeg(frames.resize_bilinear(tf.io.decode_jpeg(data, dct_method='INTEGER_ACCURATE')[None],
+                                                recipe.clips.frame_size))[0] for data in video]), window, recipe.clips)
+                     for video in inputs['rgb_jpeg']])
+  np.testing.assert_array_equal(answers['rgb_jpeg']['logits'], method({'rgb': tf.constant(served)})['rgb'])
+
+
+@pytest.mark.parametrize('width, height', [(96, 54), (97, 55), (64, 48), (40, 30)])
+def test_shrinking_in_the_graph_is_that_of_videos(width, height):
+  image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+  expected = video._shrink(image, 32)
+  np.testing.assert_array_equal(tf.function(frames.shrink)(tf.constant(image), 32), expected)
+  assert expected.shape[1] == width // (width // 32)
+
+
+@pytest.mark.parametrize('dataset', ['nwucla', 'nyud', 'ntu60'])
+def test_original_frames_give_what_evaluation_predicts(dataset, tmp_path, monkeypatch):
+  """Native files through preparation and clips, and as JPEG files through the signature: the same logits."""
+  data_dir = tmp_path / 'data'
+  if dataset == 'nwucla':
+    native_files.write_nwucla(data_dir, actions=(1,), subjects=1, views=(1,), episodes=1)
+  elif dataset == 'nyud':
+    native_files.write_nyud(data_dir, train=1, test=1)
+  else:
+    native_files.write_ntu(data_dir, ['S001C001P001R001A001'], rgb_shape=(576, 1024))
+  method_name = 'single_stream' if dataset == 'nyud' else 'dmcl'
+  recipe = recipes.override(recipes.recipe(method_name, dataset, 'any', 'tiny'), {'modalities': 'rgb'})
+  source = catalog.open_dataset(dataset, str(data_dir), recipe.data, recipe.clips.frame_size)
+  method = restore.build_method(recipe, next(iter(recipe.stages)), 3)
+  names = source.names[:1]
+  [(encoded, _, _)] = source.videos(names, ('rgb',))
+  count = recipe.clips.frames
+  window = clips.centre_window(recipe.clips)
+  prepared = clips.decode_frames(encoded['rgb'][:count], window, recipe.clips)[None]
+  served = export.ServedMethod(method, recipe, ['a', 'b', 'c']).signatures(('rgb',))['rgb_jpeg']
+  answer = served(rgb_jpeg=tf.constant([_original_frames(dataset, data_dir, names[0], count)]))
+  expected = method({'rgb': prepared})['rgb']
+  if dataset == 'ntu60':  # frames of a video have no JPEG files of their own
+    monkeypatch.setattr(frames, 'shrink', lambda image, width: image)
+    served = export.ServedMethod(method, recipe, ['a', 'b', 'c']).signatures(('rgb',))['rgb_jpeg']
+    unlike = served(rgb_jpeg=tf.constant([_original_frames(dataset, data_dir, names[0], count)]))
+    error, error_without = (np.abs(x['logits'] - expected).max() for x in (answer, unlike))
+    assert error < 0.1 * error_without
+  else:
+    np.testing.assert_allclose(answer['logits'], expected, rtol=1e-6, atol=1e-6)
+
+
+def _original_frames(dataset, data_dir, name, count):
+  """The first JPEG files of a sample."""
+  if dataset == 'ntu60':
+    images = video.read_video(str(next(data_dir.rglob('*.avi'))), 10**6)[:count]
+    return [tf.io.encode_jpeg(image, quality=100, chroma_downsampling=False).numpy() for image in images]
+  if dataset == 'nyud':
+    part, label, number = name.split('/')
+    return [next((data_dir / part / 'images' / label).glob(f'{number}.*')).read_bytes()]
+  folder = next(data_dir.rglob(name.rpartition('/')[2]))
+  paths = sorted(folder.glob('*_rgb.jpg'), key=lambda path: int(path.name.split('_')[1]))
+  return [path.read_bytes() for path in paths[:count]]
+
+
+def test_the_export_says_what_frames_must_show(exported, tmp_path):
+  """Where RGB and depth are aligned, which a server cannot do, the frames are of the aligned region."""
+  assert 'the whole field of view' in (exported[2].parent / 'preprocessing.txt').read_text()
+  aligned = recipes.recipe('modality_distillation', 'ntu60', 'any', 'paper')
+  text = export.describe_preprocessing(aligned)
+  assert 'the region that RGB and depth share' in text and 'at least 512 pixels' in text and '224 x 224' in text
 
 
 def test_labels_travel_with_the_model(exported):
@@ -146,7 +209,7 @@ def test_export_does_not_replace_what_is_none(exported):
 def test_export_replaces_an_older_one_as_a_whole(exported):
   saved = exported[2]
   assert not (saved / 'stale').exists() and export.is_complete(saved.parent)
-  assert sorted(path.name for path in saved.parent.glob('[!.]*')) == ['1', 'labels.txt']
+  assert sorted(path.name for path in saved.parent.glob('[!.]*')) == ['1', 'labels.txt', 'preprocessing.txt']
   assert not list(saved.parents[1].rglob('*.tmp'))
 
 
@@ -195,7 +258,8 @@ def test_export_into_a_mount_point(model, mounted):
   after = mounted.stat()
   assert all(getattr(before, field) == getattr(after, field) for field in ('st_ino', 'st_mode', 'st_uid', 'st_gid'))
   assert (mounted / 'labels.txt').read_text().split() == LABELS
-  assert {path.name for path in mounted.iterdir()} == {'1', 'labels.txt', 'lost+found', '.export.lock'}
+  assert {path.name for path in mounted.iterdir()} == {
+      '1', 'labels.txt', 'preprocessing.txt', 'lost+found', '.export.lock'}
   assert [path.name for path in mounted.parent.iterdir()] == ['models']
 
 
@@ -216,7 +280,7 @@ def test_export_that_fails(model, tmp_path, monkeypatch, error):
       export.export(*model, tmp_path / name)
   assert served(tmp_path / 'served') == '0' and not export.is_complete(tmp_path / 'new')
   assert {path.name for path in tmp_path.rglob('*')} == {
-      'served', 'new', '1', 'saved_model.pb', 'labels.txt', '.export.lock'}
+      'served', 'new', '1', 'saved_model.pb', 'labels.txt', 'preprocessing.txt', '.export.lock'}
 
 
 def test_the_version_is_renamed_last_and_put_back_if_that_fails(model, tmp_path, monkeypatch):
@@ -231,7 +295,8 @@ def test_the_version_is_renamed_last_and_put_back_if_that_fails(model, tmp_path,
   monkeypatch.setattr(pathlib.Path, 'rename', fail)
   with pytest.raises(errors.UserError, match='Input/output error'):
     export.export(*model, tmp_path)
-  assert served(tmp_path) == '0' and {path.name for path in tmp_path.iterdir()} == {'1', 'labels.txt', '.export.lock'}
+  assert served(tmp_path) == '0' and {path.name for path in tmp_path.iterdir()} == {
+      '1', 'labels.txt', 'preprocessing.txt', '.export.lock'}
 
 
 def test_export_over_what_a_killed_one_left(model, tmp_path):
@@ -242,4 +307,5 @@ def test_export_over_what_a_killed_one_left(model, tmp_path):
   (tmp_path / 'switch.json').write_text('{}')
   assert not export.is_complete(tmp_path)
   export.export(*model, tmp_path)
-  assert served(tmp_path) == '0' and {path.name for path in tmp_path.iterdir()} == {'1', 'labels.txt', '.export.lock'}
+  assert served(tmp_path) == '0' and {path.name for path in tmp_path.iterdir()} == {
+      '1', 'labels.txt', 'preprocessing.txt', '.export.lock'}

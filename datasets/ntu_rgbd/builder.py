@@ -10,10 +10,6 @@ from tf_privinfo.datasets.ntu_rgbd import native, protocols, skeletons, spec
 from tf_privinfo.datasets.preparation import depth, frames, video
 from tf_privinfo.utils import text
 
-# RGB frames of 1920 x 1080 are read as 640 x 360: an integer factor, after which a pixel of RGB shows about as much of
-# the scene as one of the 512 depth pixels in a row. They are stored with 256 pixels or fewer, so nothing is lost.
-LEAST_RGB_WIDTH = 512
-
 
 class Ntu120(video_builder.VideoBuilder):
   """120 actions of 106 performers in 32 setups, seen by three cameras; see `native`.
@@ -43,7 +39,7 @@ class Ntu120(video_builder.VideoBuilder):
     return samples, problems
 
   def read(self, sample: native.Video) -> video_builder.RawVideo:
-    rgb = video.read_video(sample.rgb, LEAST_RGB_WIDTH)
+    rgb = video.read_video(sample.rgb, spec.NTU120.least_rgb_width)
     paths = native.depth_frames(sample.depth, self.builder_config.depth_variant)
     length = min(len(rgb), len(paths))
     images = video_builder.stack([depth.jet(frames.read_depth(path)) for path in paths[:length]], paths)

@@ -10,7 +10,10 @@ NTU120 = DatasetSpec(
     builder='tf_privinfo.datasets.ntu_rgbd.builder:Ntu120',
     protocols={'cross_subject': protocols.ntu120_cross_subject, 'cross_setup': protocols.ntu120_cross_setup},
     depth_variants=('depth', 'depth_full'),
-    switch_hold_out=None)
+    switch_hold_out=None,
+    # RGB frames of 1920 x 1080 are read as 640 x 360: a pixel of RGB then shows about as much of the scene as one of
+    # the 512 depth pixels in a row. They are stored with 256 pixels or fewer, so nothing is lost.
+    least_rgb_width=512)
 NTU120_MINI = dataclasses.replace(NTU120, help='half of its training set', protocols={
     'cross_subject': protocols.half(protocols.ntu120_cross_subject, 1),
     'cross_subject_2': protocols.half(protocols.ntu120_cross_subject, 2),

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 
 from tf_privinfo.datasets import base_builder
 from tf_privinfo.datasets.config import DataConfig
-from tf_privinfo.datasets.nyud import native
+from tf_privinfo.datasets.nyud import native, spec
 from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.utils import errors
 
@@ -108,6 +108,6 @@ class Nyud(base_builder.NativeBuilder):
       raise frames.UnreadableFileError('RGB is {1}x{0}, depth {3}x{2}: the crops must have equal sizes'.format(
           *rgb.shape[:2], *depth.shape[:2]))
     size = self.builder_config.frame_size
-    encoded = {modality: frames.encode_jpeg(frames.resize_lanczos(image[None], size))
+    encoded = {modality: frames.encode_jpeg(frames.RESIZE[spec.NYUD.resize](image[None], size))
                for modality, image in (('rgb', rgb), ('depth', depth))}
     return base_builder.Prepared({**encoded, 'label': sample.label, 'sample_id': sample.name}, {})

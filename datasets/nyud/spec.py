@@ -10,4 +10,6 @@ NYUD = DatasetSpec(
     help='NYU Depth v2 objects, or other RGB and depth crops in their folders',
     builder='tf_privinfo.datasets.nyud.builder:Nyud',
     protocols={'given': protocols.given},
-    objects=True)
+    objects=True,
+    resize='lanczos',
+    dct_method='')  # of `tf.io.decode_image`

@@ -138,12 +138,47 @@ def resize_lanczos(images, size: int) -> tf.Tensor:
   return tf.image.resize(images, [size, size], tf.image.ResizeMethod.LANCZOS3, antialias=True)
 
 
+# By the values of `DatasetSpec.resize`.
+RESIZE = {'bilinear': resize_bilinear, 'lanczos': resize_lanczos}
+
+
+def shrink(image: tf.Tensor, least_width: int) -> tf.Tensor:
+  """Shrinks [H, W, 3] uint8 inside a graph, by areas, as `video.read_video` does: same arguments, same pixels."""
+  factor = tf.maximum(1, tf.shape(image)[1] // least_width)
+  height, width = tf.shape(image)[0] // factor, tf.shape(image)[1] // factor
+  parts = tf.reshape(image[:height * factor, :width * factor], [height, factor, width, factor, 3])
+  sums = tf.reduce_sum(tf.cast(parts, tf.int32), axis=[1, 3])
+  # OpenCV rounds halves up for a factor of two, and to even numbers for others.
+  means = tf.round(tf.cast(sums, tf.float32) * tf.cast(1 / tf.cast(factor * factor, tf.float64), tf.float32))
+  return tf.cast(tf.where(factor == 2, tf.cast((sums + 2) // 4, tf.float32), means), tf.uint8)
+
+
+def as_stored(image: tf.Tensor, size: int, resize: str) -> tf.Tensor:
+  """What preparation stores of a frame, inside a graph: [H, W, 3] uint8 -> [S, S, 3] uint8.
+
+  Args:
+    image: the frame, cropped where RGB and depth are aligned.
+    size: S.
+    resize: name in `RESIZE`.
+  """
+  data = _encode_jpeg(_whole_numbers(RESIZE[resize](image[tf.newaxis], size)[0]))
+  return tf.ensure_shape(tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE'), [size, size, 3])
+
+
+def _whole_numbers(images):
+  return tf.cast(tf.round(tf.clip_by_value(images, 0, 255)), tf.uint8)
+
+
+def _encode_jpeg(image):
+  return tf.io.encode_jpeg(image, quality=JPEG_QUALITY, chroma_downsampling=False)
+
+
 def encode_jpeg(images) -> List[bytes]:
   """Rounds [T, H, W, 3] float images of range 0..255 and encodes each as a JPEG without chroma subsampling.
 
   Grey ones are stored with one channel: decoded to three they are the same to
   the last bit, in less time.
   """
-  images = tf.cast(tf.round(tf.clip_by_value(images, 0, 255)), tf.uint8)
+  images = _whole_numbers(images)
   images = [image[..., :1] if tf.reduce_all(image == image[..., :1]) else image for image in images]
-  return [tf.io.encode_jpeg(image, quality=JPEG_QUALITY, chroma_downsampling=False).numpy() for image in images]
+  return [_encode_jpeg(image).numpy() for image in images]

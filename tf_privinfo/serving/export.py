@@ -7,8 +7,8 @@ from typing import Dict, Sequence
 
 import tensorflow as tf
 
-from tf_privinfo import runs
-from tf_privinfo.datasets.config import ClipConfig
+from tf_privinfo import recipes, runs
+from tf_privinfo.datasets import clips
 from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.methods import adversarial, fusion
 from tf_privinfo.serving import jpeg
@@ -21,7 +21,7 @@ _DECODED_AT_ONCE = 2
 # In the model's folder, where servers look for numbers only.
 _TEMPORARY, _LOCK = '.export.tmp', '.export.lock'
 # What may lie in a folder that is exported into beside hidden files: an earlier export, and the root of a volume.
-_OF_AN_EXPORT = {VERSION, f'{VERSION}.old', 'labels.txt', 'switch.json', 'lost+found'}
+_OF_AN_EXPORT = {VERSION, f'{VERSION}.old', 'labels.txt', 'preprocessing.txt', 'switch.json', 'lost+found'}
 
 
 def _refuse_no_samples(inputs):
@@ -39,17 +39,18 @@ class ServedMethod(tf.Module):
 
   Args:
     method: maps {modality: clips} to {stream: logits}.
-    config: the clips that it was trained with.
+    recipe: of its run: its clips, and how its dataset is prepared.
     label_names: C class names.
   """
 
-  def __init__(self, method: tf.keras.Model, config: ClipConfig, label_names: Sequence[str]):
+  def __init__(self, method: tf.keras.Model, recipe: recipes.Recipe, label_names: Sequence[str]):
     super().__init__()
     # The variables, and the method only inside a function: as a Keras model each of its layers would be traced and
     # saved with functions of its own, which takes most of the time and which no signature needs.
     self._variables = method.variables
     self._logits = self._logits_of(method)
-    self._config = config
+    self._config = recipe.clips
+    self._dataset = recipes.DATASETS[recipe.dataset]
     self._labels = tf.constant(list(label_names))
 
   def _logits_of(self, method):
@@ -89,24 +90,28 @@ class ServedMethod(tf.Module):
     return clips
 
   def _jpeg_signature(self):
-    """Takes `rgb_jpeg`, a string tensor [B, T] of JPEG frames; resizes and crops as in evaluation.
+    """Takes `rgb_jpeg`, a string tensor [B, T] of JPEG frames; prepares and crops them as for evaluation.
 
     They may be of any size up to `frames.MAX_PIXELS` pixels, and are turned as
-    their EXIF orientation says.
+    their EXIF orientation says. Each becomes, bit by bit, what preparation
+    stores of it. Where the recipe aligns RGB and depth, they must show the
+    aligned region: alignment needs joints, which a server does not have.
     """
-    config = self._config
+    config, dataset = self._config, self._dataset
 
     def decode(data):
-      start = (config.frame_size - config.crop_size) // 2
-      resized = frames.resize_bilinear(jpeg.decode(data)[tf.newaxis], config.frame_size)[0]
-      return resized[start:start + config.crop_size, start:start + config.crop_size]
+      image = jpeg.decode(data, dataset.dct_method)
+      if dataset.least_rgb_width:
+        image = frames.shrink(image, dataset.least_rgb_width)
+      stored = frames.as_stored(image, config.frame_size, dataset.resize)
+      return clips.crop(stored, clips.centre_window(config), config)
 
     def serve(rgb_jpeg):
       rgb_jpeg = tf.ensure_shape(rgb_jpeg, [None, config.frames])
       _refuse_no_samples(rgb_jpeg)
       images = tf.map_fn(
           decode, tf.reshape(rgb_jpeg, [-1]), parallel_iterations=_DECODED_AT_ONCE,
-          fn_output_signature=tf.TensorSpec([config.crop_size, config.crop_size, 3], tf.float32))
+          fn_output_signature=tf.TensorSpec([config.crop_size, config.crop_size, 3], tf.uint8))
       return self._predict({'rgb': tf.reshape(images, [-1, config.frames, *images.shape[1:]])})
 
     return tf.function(serve).get_concrete_function(tf.TensorSpec([None, config.frames], tf.string, 'rgb_jpeg'))
@@ -125,13 +130,13 @@ class ServedSwitch(ServedMethod):
   Args:
     switch: the networks.
     threshold: fake probability above which depth is hallucinated.
-    config: the clips that they were trained with.
+    recipe: of their run.
     label_names: C class names.
   """
 
-  def __init__(self, switch: adversarial.SensorSwitch, threshold: float, config: ClipConfig,
+  def __init__(self, switch: adversarial.SensorSwitch, threshold: float, recipe: recipes.Recipe,
                label_names: Sequence[str]):
-    super().__init__(switch, config, label_names)
+    super().__init__(switch, recipe, label_names)
     self._decide = lambda clips: switch(clips)
     self._threshold = threshold
 
@@ -161,6 +166,17 @@ class ServedSwitch(ServedMethod):
     return tf.function(serve).get_concrete_function(self._spec('rgb'), self._spec('depth', tf.float32))
 
 
+def describe_preprocessing(recipe: recipes.Recipe) -> str:
+  """What the JPEG frames of the signature `rgb_jpeg` must show, and what the model does with them."""
+  config, dataset = recipe.clips, recipes.DATASETS[recipe.dataset]
+  region = ('the region that RGB and depth share (the recipe has data.aligned=true, and the model cannot align them)'
+            if recipe.data.aligned else 'the whole field of view of the RGB camera')
+  shrunk = f'shrunk by areas to at least {dataset.least_rgb_width} pixels of width, ' if dataset.least_rgb_width else ''
+  return (f'rgb_jpeg: {config.frames} frames of a sample as JPEG files, each showing {region}. Each frame is {shrunk}'
+          f'resized to {config.frame_size} x {config.frame_size} pixels ({dataset.resize}), and the centre of '
+          f'{config.crop_size} x {config.crop_size} pixels is classified.\n')
+
+
 def is_complete(directory: pathlib.Path) -> bool:
   """Whether a model's folder holds a whole export: its version comes last."""
   return (directory / VERSION / 'saved_model.pb').exists()
@@ -170,7 +186,7 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.SensorSwitch', di
   """Writes a trained method as a SavedModel that needs none of this project's code.
 
   The labels travel in the signatures' `label` output, and in `labels.txt`
-  beside the model; the threshold of a switch in its graph, and in
+  beside the model; what its frames must show, in `preprocessing.txt`; the threshold of a switch in its graph, and in
   `switch.json`.
 
   Everything is written inside the folder, which can be a mount point and keeps
@@ -193,11 +209,12 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.SensorSwitch', di
   _refuse_what_is_no_export(directory)
   label_names, switch = run.manifest()['label_names'], run.read('switch.json')
   if isinstance(model, adversarial.SensorSwitch):
-    served = ServedSwitch(model, switch['threshold'], run.recipe.clips, label_names)
+    served = ServedSwitch(model, switch['threshold'], run.recipe, label_names)
   else:
-    served = ServedMethod(model, run.recipe.clips, label_names)
+    served = ServedMethod(model, run.recipe, label_names)
   signatures = served.signatures(model.modalities)
-  texts = {'labels.txt': '\n'.join(label_names) + '\n', 'switch.json': json.dumps(switch, indent=1) if switch else None}
+  texts = {'labels.txt': '\n'.join(label_names) + '\n', 'preprocessing.txt': describe_preprocessing(run.recipe),
+           'switch.json': json.dumps(switch, indent=1) if switch else None}
   try:
     with atomic.only_process(directory / _LOCK, f'Another process is exporting into {directory}'):
       _write(directory, served, signatures, texts)

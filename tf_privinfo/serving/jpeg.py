@@ -9,11 +9,12 @@ _START, _EXIF_SEGMENT, _EXIF, _SCAN, _LITTLE_ENDIAN = 0xffd8, 0xffe1, 0x45786966
 _ORIENTATION_TAG = 0x0112
 
 
-def decode(data: tf.Tensor) -> tf.Tensor:
+def decode(data: tf.Tensor, dct_method: str = 'INTEGER_ACCURATE') -> tf.Tensor:
   """Decodes a JPEG file to [H, W, 3] uint8, upright as its EXIF orientation says, grey ones replicated.
 
   Args:
     data: string [], the bytes of the file.
+    dct_method: as of `tf.io.decode_jpeg`.
 
   Raises:
     InvalidArgumentError: when it runs, if they are no JPEG file or a damaged
@@ -29,7 +30,7 @@ def decode(data: tf.Tensor) -> tf.Tensor:
       f'A JPEG file of rgb_jpeg has more than {frames.MAX_PIXELS} pixels: make it smaller. Height, width, channels:',
       shape], summarize=3)
   with tf.control_dependencies([is_small]):
-    image = tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE')
+    image = tf.io.decode_jpeg(data, channels=3, dct_method=dct_method)
   return _upright(image, orientation(content))
 
 
