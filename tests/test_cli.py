@@ -4,13 +4,16 @@ import ast
 import io
 import os
 import pathlib
+import random
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import command_line
+from tests import command_line, tiny_stream
 from tf_privinfo import recipes
+from tf_privinfo.recipes import settings
 from tf_privinfo.runs import restore
 from tf_privinfo.training import callbacks
 from tf_privinfo.utils import cli, progress_bars
@@ -120,3 +123,16 @@ def test_a_terminal_has_a_line_that_moves(monkeypatch):
 def test_bars_are_made_in_one_place():
   found = [path for path in SOURCES if 'import tqdm' in path.read_text(encoding='utf-8')]
   assert [path.name for path in found] == ['progress_bars.py']
+
+
+def test_restoring_a_model_leaves_precision_and_seeds_of_the_process(tmp_path):
+  """A user's own script goes on with its policy and its random numbers."""
+  recipe = settings.override(
+      recipes.recipe('single_stream', 'synthetic', 'cross_view_1', 'tiny'), {'mixed_precision': True})
+  with tiny_stream.in_place_of_resnet50():
+    tf.keras.utils.set_random_seed(4)
+    expected = np.random.random(), random.random()
+    tf.keras.utils.set_random_seed(4)
+    restore.build_method(recipe, 'stream', 3)
+    assert tf.keras.mixed_precision.global_policy().name == 'float32'
+    assert (np.random.random(), random.random()) == expected

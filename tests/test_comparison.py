@@ -72,6 +72,8 @@ def test_page_of_two_runs(tmp_path):
   assert classes.rows[1][:3] == ('box', '100.0', '0.0') and winners.rows[2] == ('chair', '100.0', '0.0')
   assert set(page.plots) == {'classes_rgb', 'classes_sum', 'classes_hall', 'confusion_rgb_2'}
   compare.write([one, other], tmp_path)
+  folder = tmp_path / 'reports/nyud/compare-dmcl_one-dmcl_other'
+  assert 'nan' not in (folder / 'report.md').read_text()
   assert (tmp_path / 'reports/nyud/compare-dmcl_one-dmcl_other/report.html').read_text().count('<img ') == 4
 
 

@@ -164,7 +164,7 @@ def test_original_frames_give_what_evaluation_predicts(dataset, tmp_path, monkey
     served = export.ServedMethod(method, recipe, ['a', 'b', 'c']).signatures(('rgb',))['rgb_jpeg']
     unlike = served(rgb_jpeg=tf.constant([_original_frames(dataset, data_dir, names[0], count)]))
     error, error_without = (np.abs(x['logits'] - expected).max() for x in (answer, unlike))
-    assert error < 0.1 * error_without
+    assert error < 0.25 * error_without
   else:
     np.testing.assert_allclose(answer['logits'], expected, rtol=1e-6, atol=1e-6)
 

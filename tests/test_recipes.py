@@ -1,14 +1,22 @@
 """Recipes as data: overrides, checks, round trips."""
 
+import dataclasses
+import pkgutil
+
 import pytest
 
 from tf_privinfo import recipes
-from tf_privinfo.datasets import registry
+from tf_privinfo.datasets import clips, registry
+from tf_privinfo.datasets.config import SAMPLINGS
 from tf_privinfo.datasets.nwucla import native
 from tf_privinfo.datasets.synthetic import builder as synthetic
 from tf_privinfo.datasets.synthetic_objects import builder as synthetic_objects
 from tf_privinfo.datasets.synthetic_objects import models
-from tf_privinfo.recipes import settings, validation
+from tf_privinfo.methods.config import CONNECTION_FORMS
+from tf_privinfo.networks import resnet50
+from tf_privinfo.networks.config import ResNet50Config
+from tf_privinfo.recipes import objects, settings, two_stream, validation
+from tf_privinfo.recipes.stage import LOSSES
 from tf_privinfo.utils import errors
 
 
@@ -247,3 +255,50 @@ def test_seeds_have_bounds(seed, fits):
   else:
     with pytest.raises(errors.UserError, match='seed must be from 0 to 2147483647'):
       validation.check(recipe)
+
+
+def test_stages_are_shared_only_between_recipes_that_agree_on_everything_before_them():
+  """A field or section that is added to recipes later counts, too, unless it is listed as one of other losses."""
+  base = recipes.recipe('two_stream', 'nwucla', 'cross_view_3')
+  names_only = {'preset', 'variant', 'method', 'modalities', 'stages'}
+  of_other_losses = {'loser', 'hallucination', 'discriminator', 'moddrop', 'connections'}
+  for field in dataclasses.fields(recipes.Recipe):
+    if field.name not in names_only | of_other_losses:
+      other = dataclasses.replace(base, **{field.name: object()})
+      assert recipes.shared_stages(base, other) == [], field.name
+  assert recipes.shared_stages(base, dataclasses.replace(base, preset='tiny')) == ['rgb', 'depth', 'joint']
+
+
+def test_a_published_validation_set_is_there_or_not():
+  """Of NTU RGB+D 60 another fraction would silently be the same samples."""
+  recipe = recipes.recipe('dmcl', 'ntu60', 'cross_subject')
+  for fraction in (0.0, 0.05):
+    validation.check(recipes.override(recipe, {'data.hold_out': fraction}))
+  with pytest.raises(errors.UserError, match='data.hold_out must be one of 0.0, 0.05.*ntu60'):
+    validation.check(recipes.override(recipe, {'data.hold_out': 0.2}))
+  validation.check(recipes.override(recipes.recipe('dmcl', 'ntu120', 'cross_subject'), {'data.hold_out': 0.2}))
+
+
+def test_an_object_stage_of_a_new_name_has_its_own_schedule(monkeypatch):
+  form = objects.SINGLE_STREAM._replace(stages={'again': two_stream.step('rgb', epochs=7)})
+  monkeypatch.setitem(recipes.METHODS, 'longer', recipes.METHODS['single_stream']._replace(objects=form))
+  assert recipes.recipe('longer', 'nyud', 'given').stages['again'].epochs == 7
+
+
+def test_another_architecture_has_its_own_fields():
+  recipe = recipes.override(make(), {'network.width': '8', 'network.architecture': 'resnet50'})
+  assert recipe.network == ResNet50Config(width=8)
+  assert recipes.from_yaml(recipes.to_yaml(recipe)) == recipe and 'architecture=resnet50' in recipes.run_name(recipe)
+  with pytest.raises(errors.UserError, match='network.architecture=vgg: choose one of r2plus1d, resnet50'):
+    recipes.override(make(), {'network.architecture': 'vgg'})
+
+
+def test_legal_values_are_those_that_are_implemented():
+  assert set(SAMPLINGS) == set(clips._TRAINING_SAMPLERS) == set(clips._TEST_SAMPLERS)
+  assert set(CONNECTION_FORMS) == set(resnet50.CONNECTIONS)
+  for loss in LOSSES.values():
+    assert not loss.method or pkgutil.resolve_name(loss.method).from_recipe
+  for method in recipes.METHODS.values():
+    assert not (method.videos and method.videos.method) or pkgutil.resolve_name(method.videos.method).from_recipe
+  for name, dataset in recipes.DATASETS.items():
+    assert pkgutil.resolve_name(dataset.builder).UNIT, name

@@ -8,9 +8,11 @@ import tensorflow as tf
 
 from tests import parity, tiny_stream
 from tests.networks import authors_discriminator, authors_resnet50
-from tf_privinfo.methods import adversarial, losses
+from tf_privinfo import recipes
+from tf_privinfo.methods import adversarial, base, losses
 from tf_privinfo.networks import discriminator, resnet50
 from tf_privinfo.networks.config import DiscriminatorConfig, ResNet50Config
+from tf_privinfo.runs import restore
 
 NETWORK = ResNet50Config(width=4, units=(2, 2, 2, 2), bottleneck='pool_then_conv', bottleneck_width=8)
 BATCH_NORM = DiscriminatorConfig(hidden=(8, 6))
@@ -231,3 +233,32 @@ def test_watch_trains_the_discriminator_alone_to_see_noise():
   assert all(unchanged(game.streams['depth'], depth))
   for before, after in zip(averages, game.discriminator.non_trainable_variables, strict=True):
     np.testing.assert_array_equal(before, after)
+
+
+def test_weight_decay_is_a_penalty_on_both_networks():
+  """The kernels of `hall` and of the discriminator shrink, and the penalty is reported."""
+  norms = {}
+  for rate in (0.0, 1e3):
+    game = make_game(PLAIN, optimizer=lambda factor: tf.keras.optimizers.SGD(factor * 1e-6))
+    game.weight_decay = rate
+    game.epoch_means['loss_l2'] = tf.keras.metrics.Mean('loss_l2')
+    logs = game.train_step(make_batch())
+    kernels = (game.streams['hall'].stem.conv.kernel, game.discriminator.hidden[0].kernel)
+    norms[rate] = [float(tf.norm(kernel)) for kernel in kernels]
+    assert (float(logs['loss_l2']) > 0) == bool(rate)
+  assert all(shrunk < plain for shrunk, plain in zip(norms[1e3], norms[0.0]))
+
+
+@pytest.mark.parametrize('method, stage', [('admd', 'game'), ('admd', 'watch'), ('autoencoder', 'autoencoder')])
+def test_every_method_has_the_weight_decay_of_its_recipe(method, stage):
+  recipe = recipes.override(recipes.recipe(method, 'nyud', 'given', 'tiny'), {f'stages.{stage}.weight_decay': 0.25})
+  with tiny_stream.in_place_of_resnet50():
+    built = restore.build_method(recipe, stage, CLASSES)
+  assert built.weight_decay == 0.25 and 'loss_l2' in built.epoch_means
+
+
+def test_undeclared_terms_are_named():
+  game = make_game()
+  with pytest.raises(ValueError, match='NoisyDepthDetector.objective.*wrong.*loss_terms'):
+    detector = adversarial.NoisyDepthDetector({'depth': game.streams['depth']}, game.discriminator, frozen=('depth',))
+    detector._record(tf.constant([0]), base.Objective(tf.constant(0.0), {}, {'wrong': tf.constant(0.0)}), [])
