@@ -101,6 +101,7 @@ def test_on_two_devices(saved, two_devices):
       np.testing.assert_array_equal(replica, original)
 
 
+@pytest.mark.usefixtures('bfloat16')
 def test_between_precisions(saved):
   """bfloat16 is for computation: the weights are float32 under both policies, and fit."""
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')

@@ -125,6 +125,7 @@ def test_bars_are_made_in_one_place():
   assert [path.name for path in found] == ['progress_bars.py']
 
 
+@pytest.mark.usefixtures('bfloat16')
 def test_restoring_a_model_leaves_precision_and_seeds_of_the_process(tmp_path):
   """A user's own script goes on with its policy and its random numbers."""
   recipe = settings.override(

@@ -45,6 +45,29 @@ def test_evaluation_gives_the_stored_results(stored, data_dirs):
       np.testing.assert_allclose(file[key], values, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize('stored', [f'tf2.15/{family}' for family in FAMILIES], indirect=True)
+def test_data_prepared_by_an_earlier_version_are_read(stored, tmp_path, capsys):
+  """Made by the same commit as the runs, without what later versions note; the native files are gone."""
+  data_dir = tmp_path / 'data'
+  shutil.copytree(STORED / 'prepared' / stored.name, data_dir / 'prepared')
+  before = json.loads((stored / 'results.json').read_text(encoding='utf-8'))
+  with in_process.one_device(), in_process.quick():
+    workflow.evaluate(str(stored), str(data_dir), None)
+  after = json.loads((stored / 'results.json').read_text(encoding='utf-8'))
+  assert after['predictions'] == before['predictions'] and 'Preparing' not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('stored', [f'tf2.15/{family}' for family in FAMILIES], indirect=True)
+def test_a_run_of_an_earlier_version_is_exported(stored, tmp_path):
+  workflow.export(str(stored), tmp_path / 'model')
+  served, earlier = (tf.saved_model.load(str(path / '1')).signatures['rgb']
+                     for path in (tmp_path / 'model', stored / 'saved_model'))
+  shape = served.structured_input_signature[1]['rgb'].shape[1:]
+  clips = np.random.default_rng(0).integers(0, 256, (1, *shape), np.uint8)
+  np.testing.assert_allclose(
+      served(rgb=tf.constant(clips))['logits'], earlier(rgb=tf.constant(clips))['logits'], rtol=1e-3, atol=1e-4)
+
+
 def test_the_export_answers_as_the_run(stored):
   method = restore.restore_method(runs.Run.open(str(stored)))
   serve = tf.saved_model.load(str(stored / 'saved_model' / '1')).signatures['rgb']
@@ -53,7 +76,7 @@ def test_the_export_answers_as_the_run(stored):
   np.testing.assert_allclose(serve(rgb=tf.constant(clips[np.newaxis]))['logits'], expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize('stored', [f'{OTHER_STACK}/{family}' for family in FAMILIES], indirect=True)
+@pytest.mark.parametrize('stored', [f'{OTHER_STACK}/nyud_single_stream', 'tf2.15/nwucla_dmcl'], indirect=True)
 def test_training_goes_on(stored, data_dirs, tmp_path, capsys):
   """For another epoch, from weights and optimizer of the last one."""
   run = runs.Run.open(str(stored))

@@ -86,6 +86,7 @@ def test_config_round_trip():
   assert [v.shape for v in rebuilt.variables] == [v.shape for v in network.variables]
 
 
+@pytest.mark.usefixtures('bfloat16')
 def test_float32_logits_under_mixed_precision():
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
   try:

@@ -448,6 +448,7 @@ def test_frozen_network_runs_in_inference_mode():
     np.testing.assert_array_equal(variable, before)
 
 
+@pytest.mark.usefixtures('bfloat16')
 @pytest.mark.parametrize('bottleneck', ['none', 'pool_then_conv'])
 def test_mixed_precision(bottleneck):
   """Logits are float32, and the mean goes before the cast: bfloat16 has steps of 1 between 128 and 256."""
