@@ -16,6 +16,7 @@ from tests import command_line, in_process, native_files, test_readme, tiny_stre
 from tests.in_process import same, stream, train
 from tf_privinfo import recipes, runs, workflow
 from tf_privinfo.datasets import catalog, clips, depth_noise, registry
+from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.networks import discriminator
 from tf_privinfo.recipes import settings
 from tf_privinfo.runs import checkpoints, restore
@@ -453,8 +454,8 @@ def served(torn_run, networks, clips_of_test, tmp_path_factory):
   np.savez(directory / 'inputs.npz', rgb=rgb, depth=depth, jpeg=jpeg)
   subprocess.run([sys.executable, '-c', CLIENT, str(directory / 'admd' / '1'), str(directory / 'inputs.npz'),
                   str(directory / 'answers.npz')], check=True, cwd=directory)
-  decoded = np.stack([[tf.io.decode_jpeg(data, dct_method='INTEGER_ACCURATE').numpy() for data in clip]
-                      for clip in jpeg]).astype(np.float32)
+  decoded = np.stack([[frames.as_stored(tf.io.decode_jpeg(data), rgb.shape[2], 'lanczos').numpy() for data in clip]
+                      for clip in jpeg])
   clean = {'rgb': tf.constant(rgb, tf.float32), 'depth': tf.constant(np.nan_to_num(depth, nan=0.0, neginf=0.0))}
   expected, scores = branches(networks, clean)
   scores[ONE_PIXEL:] = 1
