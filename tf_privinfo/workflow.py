@@ -98,8 +98,8 @@ def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> N
     if taken:
       print(f'Taken over from {other.directory}: stage {", ".join(taken)}', flush=True)
   elif stages_from != 'auto':
-    raise errors.UserError(f'{stages_from} has finished no stage that this recipe has, too: leave --stages_from out, '
-                           'or compare the recipe.yaml and the manifest.json of both runs.')
+    raise errors.UserError(f'{stages_from} shares no finished stage with this recipe: omit --stages_from, or compare '
+                           'recipe.yaml and manifest.json of both runs.')
 
 
 def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str],
@@ -121,7 +121,7 @@ def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir
     source, split = _reopen(run, data_dir, prepared_dir)
     result = noise_sweep.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
-  print(f'\n{tables.noise_table(result)}\n\nWritten to {run.directory / NOISE}; pictures: {pictures}')
+  print(f'\n{tables.noise_table(result)}\n\nWritten to {run.directory / NOISE}; plots: {pictures}')
 
 
 def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], output_dir: pathlib.Path,
@@ -151,7 +151,7 @@ def _deployed(run: runs.Run):
   switch = restore.restore_switch(run)
   if not run.read(SWITCH):
     raise errors.UserError(
-        f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
+        f'{run.directory} has no threshold for its switch yet: run the training command again to choose it.')
   return switch
 
 
@@ -169,8 +169,8 @@ def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str],
   source, split = _open(settings.override(run.recipe, changes), *run.find_data(data_dir, prepared_dir))
   manifest = run.manifest()
   if source.label_names != manifest['label_names'] or source.names != sorted(manifest['samples']):
-    raise errors.UserError(f'{run.directory} was made with other classes or samples than these data have: pass the '
-                           '--data_dir of then.')
+    raise errors.UserError(f'{run.directory} was trained on different classes or samples: pass the original '
+                           '--data_dir.')
   return source, split
 
 
@@ -187,6 +187,6 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optiona
     name, sizes = min(unlike.items())
     raise errors.UserError(
         f'RGB and depth differ in size (of {name}: {sizes}), but cross-stream connections multiply their maps pixel '
-        'by pixel: align them with --set data.aligned=true, or switch the connections off with --set '
+        'by pixel: align them with --set data.aligned=true, or disable the connections with --set '
         'connections.direction=none.')
   return source, registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)

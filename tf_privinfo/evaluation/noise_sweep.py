@@ -45,7 +45,7 @@ def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
   methods = {stage: restore.restore_method(run, stage) for stage in run.recipe.stages}
   methods = {stage: method for stage, method in methods.items() if method.classifies}
   if not any('depth' in method.modalities for method in methods.values()):
-    raise errors.UserError(f'--noise needs a run that reads depth; that of {run.directory} reads '
+    raise errors.UserError(f'--noise needs a run that reads depth; {run.directory} reads '
                            f'{", ".join(run.recipe.modalities)}.')
   accuracies, index = {}, source.index(names)
   result = {**provenance.describe(run), 'split': 'test', 'samples': len(names), 'stages': accuracies}

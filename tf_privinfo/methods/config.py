@@ -12,7 +12,7 @@ HALLUCINATION_LAYERS = ('block1', 'block2', 'block3', 'block4', 'features')
 
 @dataclasses.dataclass(frozen=True)
 class ModDropConfig:
-  """What training takes away from the streams of ModDrop (Neverova et al.; FIDELITY row 18).
+  """What training takes away from the streams of ModDrop (Neverova et al.; docs/fidelity.md, row 18).
 
   Attributes:
     keep_pixel: probability that a value of an image is kept; those that are are
@@ -32,7 +32,7 @@ class ConnectionConfig:
       hallucination stream stands in depth's place.
     form: what the residual branch of the receiving stream reads. 'additive':
       r + p ⊙ d, as the authors' code; 'multiplicative': r ⊙ d, as eq. 3.2
-      (FIDELITY row 3).
+      (docs/fidelity.md, row 3).
   """
   direction: str = 'depth_to_rgb'
   form: str = 'additive'
@@ -44,7 +44,7 @@ class HallucinationConfig:
 
   The loss is (1 - α) · [(1 - λ) · CE(y, σ(f)) + λ · CE(σ(f_depth/τ), σ(f/τ))]
   + α · L_hall; on objects, as the authors' code has it, it is
-  CE(y, σ(f)) + τ² · CE(σ(f_depth/τ), σ(f/τ)) + L_hall (FIDELITY row 17).
+  CE(y, σ(f)) + τ² · CE(σ(f_depth/τ), σ(f/τ)) + L_hall (docs/fidelity.md, row 17).
 
   Attributes:
     form: 'shares' or 'sum', the first or the second of these losses. The second
@@ -53,8 +53,8 @@ class HallucinationConfig:
     soft_share: λ, the share of imitation in the generalized distillation loss.
     temperature: τ, which softens the teacher's prediction.
     student_at_temperature: soften the student's as well; eq. 3.5 does not
-      (FIDELITY row 8).
-    map_weight: λ_l of eq. 3.3 (FIDELITY row 9).
+      (docs/fidelity.md, row 8).
+    map_weight: λ_l of eq. 3.3 (docs/fidelity.md, row 9).
     layer: l, the end point whose maps are compared: a block, or 'features',
       what the classifier reads.
   """
@@ -72,7 +72,7 @@ class LoserConfig:
   """How a network learns from a sample that another network won (thesis eq. 5.3).
 
   The loss is `hard_weight · CE(y, σ(f)) + soft_weight · CE(σ(f_winner/τ), σ(f/τ))`.
-  The defaults are what the authors' code computes (FIDELITY row 20).
+  The defaults are what the authors' code computes (docs/fidelity.md, row 20).
 
   Attributes:
     hard_weight: weight of the cross entropy with the label (1 - λ in eq. 5.3).

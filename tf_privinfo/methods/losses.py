@@ -12,7 +12,7 @@ import tensorflow as tf
 from tf_privinfo.methods.config import HallucinationConfig, LoserConfig
 from tf_privinfo.networks.config import DiscriminatorConfig
 
-# Among the C + 1 outputs of a discriminator: the last (FIDELITY row 13).
+# Among the C + 1 outputs of a discriminator: the last (docs/fidelity.md, row 13).
 FAKE_CLASS = -1
 
 
@@ -77,7 +77,7 @@ def modality_distillation(hard: tf.Tensor, soft: tf.Tensor, maps: tf.Tensor, con
 
 def object_distillation(hard: tf.Tensor, soft: tf.Tensor, distances: tf.Tensor,
                         config: HallucinationConfig) -> tf.Tensor:
-  """The loss of chapter 3 on objects as the authors' code has it (FIDELITY row 17): a scalar.
+  """The loss of chapter 3 on objects as the authors' code has it (docs/fidelity.md, row 17): a scalar.
 
   mean(hard + τ² · soft) + λ_l · sum(distances).
 
@@ -140,7 +140,7 @@ def distillation_terms(labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor,
 def weight_decay(variables, rate: float) -> tf.Tensor:
   """L2 penalty rate · Σ w² / 2 over the convolution and dense kernels among `variables`: a scalar.
 
-  Batch norm and biases are left out (FIDELITY B 4.2).
+  Batch norm and biases are left out (docs/fidelity.md, B 4.2).
   """
   return rate * tf.add_n([tf.nn.l2_loss(v) for v in variables if 'kernel' in v.name])
 

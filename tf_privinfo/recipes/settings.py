@@ -92,7 +92,7 @@ def parse_settings(settings: List[str]) -> Dict[str, str]:
     if not equals:
       raise errors.UserError(f'--set {setting!r} is not of the form key=value, as in --set loser.temperature=5.')
     if key in _FLAGS:
-      raise errors.UserError(f'--set {setting!r} would give a recipe another name than its own: pass --{key}.')
+      raise errors.UserError(f'--set {setting!r} is set by a flag: pass --{key}.')
     parsed[key] = os.path.expanduser(value) if key in _PATHS else value
   return parsed
 

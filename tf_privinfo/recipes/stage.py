@@ -80,7 +80,7 @@ class StageConfig:
     weight_decay: rate of the L2 penalty on kernels.
     validate_every: epochs between validations.
     criterion: the validation accuracy that chooses the best weights: 'oracle'
-      (FIDELITY row 23) or 'sum'.
+      (docs/fidelity.md, row 23) or 'sum'.
     selection: which weights a stage ends with: 'best_validation' or, where the
       validation set is too small to choose by, 'last'.
     early_stopping_patience: stop after so many validations without a new best;

@@ -110,8 +110,8 @@ class Run:
     before = self.read(MANIFEST)
     if before not in (None, manifest):
       raise errors.UserError(
-          f'{self.directory} was trained on a dataset that was prepared differently: pass the --data_dir of then, '
-          'or --noresume to start anew beside it.')
+          f'{self.directory} was trained on a dataset that was prepared differently: pass the original '
+          '--data_dir, or --noresume to keep this run under another name and start from scratch.')
     self.write(MANIFEST, manifest)
 
   def remember_data(self, data_dir: Optional[str], prepared_dir: Optional[str]) -> None:
@@ -132,7 +132,7 @@ class Run:
     if not prepared_dir and place and not os.path.isdir(place):
       flag = '--prepared_dir' if places['prepared_dir'] else '--data_dir'
       raise errors.UserError(f'{self.directory} was trained with the data in {place}, which is no longer there: pass '
-                             f'{flag} with where they are now.')
+                             f'{flag} with their present folder.')
     return data_dir or places['data_dir'], prepared_dir or places['prepared_dir']
 
   def finished_stages_of(self, other: 'Run') -> List[str]:
@@ -151,7 +151,7 @@ class Run:
         shutil.copytree(other.stage_directory(stage), temporary)
       except FileNotFoundError:  # --noresume of another process
         raise errors.UserError(f'{other.directory} was moved while its stage {stage} was copied: run the same command '
-                               'again, or leave --stages_from out.') from None
+                               'again, or omit --stages_from.') from None
       atomic.replace_directory(temporary, self.stage_directory(stage))
     return taken
 
@@ -168,7 +168,7 @@ class Run:
     finished = self.finished(stage)
     if finished is None:
       raise errors.UserError(
-          f'Stage {stage} of {self.directory} has not finished: run train_main.py for it, or again to resume it.')
+          f'Stage {stage} of {self.directory} has not finished: run its training command again to resume.')
     return str(self.directory / stage / finished['weights'])
 
 
@@ -205,4 +205,4 @@ def _refuse_other_recipe(directory, saved: recipes.Recipe, wanted: recipes.Recip
   if changed:
     raise errors.UserError(
         f'{directory} holds a run of another recipe ({"; ".join(changed)}): '
-        'choose another --output_dir, or --noresume to start anew beside it.')
+        'choose another --output_dir, or --noresume to keep this run under another name and start from scratch.')

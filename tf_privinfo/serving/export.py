@@ -26,7 +26,7 @@ _OF_AN_EXPORT = {VERSION, f'{VERSION}.old', 'labels.txt', 'preprocessing.txt', '
 
 def _refuse_no_samples(inputs):
   """Kernels of convolutions differ in what they do with an empty batch, and some fail."""
-  tf.debugging.assert_positive(tf.shape(inputs)[0], 'A request must be of at least one sample.')
+  tf.debugging.assert_positive(tf.shape(inputs)[0], 'A request must contain at least one sample.')
 
 
 class ServedMethod(tf.Module):
@@ -86,7 +86,7 @@ class ServedMethod(tf.Module):
     for other in others:
       tf.debugging.assert_equal(
           tf.shape(clips[first])[0], tf.shape(clips[other])[0],
-          f'{first} and {other} of a request must be of the same number of samples.')
+          f'{first} and {other} of a request must contain the same number of samples.')
     return clips
 
   def _jpeg_signature(self):
@@ -220,18 +220,19 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.SensorSwitch', di
       _write(directory, served, signatures, texts)
   except (OSError, tf.errors.OpError) as error:
     reason = error.strerror if isinstance(error, OSError) else error.message.split('; ')[-1]
-    raise errors.UserError(f'Cannot write the SavedModel into {directory} ({reason}): pass a folder that can be '
-                           'written and has room for it.') from None
+    raise errors.UserError(f'Cannot write the SavedModel into {directory} ({reason}): pass a folder that is '
+                           'writable and has enough space.') from None
   return directory / VERSION
 
 
 def _refuse_what_is_no_export(directory):
   if directory.exists() and not directory.is_dir():
-    raise errors.UserError(f'{directory} is a file and no earlier export that could be replaced: pass a new folder.')
+    raise errors.UserError(f'{directory} is a file and not an earlier export that could be replaced: pass a new '
+                           'folder.')
   others = {path.name for path in directory.glob('[!.]*')} - _OF_AN_EXPORT
   if others:
-    raise errors.UserError(f'{directory} holds {min(others)} and is no earlier export that could be replaced: pass a '
-                           'new folder.')
+    raise errors.UserError(f'{directory} contains {min(others)} and is not an earlier export that could be replaced: '
+                           'pass a new folder.')
 
 
 def _write(directory, served, signatures, texts):

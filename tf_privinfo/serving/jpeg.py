@@ -27,7 +27,7 @@ def decode(data: tf.Tensor, dct_method: str = 'INTEGER_ACCURATE') -> tf.Tensor:
   with tf.control_dependencies([is_jpeg]):
     shape = tf.io.extract_jpeg_shape(data, output_type=tf.int32)
   is_small = tf.debugging.Assert(tf.cast(shape[0], tf.int64) * tf.cast(shape[1], tf.int64) <= frames.MAX_PIXELS, [
-      f'A JPEG file of rgb_jpeg has more than {frames.MAX_PIXELS} pixels: make it smaller. Height, width, channels:',
+      f'A JPEG file of rgb_jpeg has more than {frames.MAX_PIXELS} pixels: reduce its size. Height, width, channels:',
       shape], summarize=3)
   with tf.control_dependencies([is_small]):
     image = tf.io.decode_jpeg(data, channels=3, dct_method=dct_method)

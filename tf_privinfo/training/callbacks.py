@@ -70,7 +70,7 @@ class TrainingState(tf.Module):
 class Validation(tf.keras.callbacks.Callback):
   """Validates every few epochs and keeps the best weights.
 
-  Of equal accuracies the latest wins, as in the authors' code (FIDELITY B 4.3).
+  Of equal accuracies the latest wins, as in the authors' code (docs/fidelity.md, B 4.3).
 
   Args:
     evaluate: the validation accuracies by name.

@@ -24,7 +24,7 @@ def select_stages(recipe: recipes.Recipe, selection: Optional[str]) -> List[str]
   name = selection.removesuffix(':')
   if name not in stages:
     raise errors.UserError(f'Unknown --stage={selection}: {recipe.method} has the stages {", ".join(stages)}; '
-                           f'{stages[0]}: (with a colon) also runs all that follow.')
+                           f'{stages[0]}: (with a colon) also runs all later stages.')
   first = stages.index(name)
   return stages[first:] if selection.endswith(':') else [name]
 
@@ -111,8 +111,8 @@ def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: i
     if stream in starts:
       _, stage, source = starts[stream]
       if run.finished(stage) is None:
-        raise errors.UserError(f'Stage {name} starts from stage {stage}, which was never run to its end in '
-                               f'{run.directory}: run --stage={stage} first, or leave --stage out.')
+        raise errors.UserError(f'Stage {name} starts from stage {stage}, which has not finished in '
+                               f'{run.directory}: run --stage={stage} first, or omit --stage.')
       checkpoints.load_networks({source: network}, run.weights(stage))
       print(f'Stage {name}: {stream} starts as {source} of stage {stage}')
     elif stream not in method.streams:
@@ -144,7 +144,7 @@ def _optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.opti
   schedule = optimizers.stepwise_schedule(
       factor * stage.learning_rate, samples / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
   if stage.optimizer == 'adam':
-    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8)  # TensorFlow 1's (FIDELITY row 33)
+    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8)  # TensorFlow 1's (docs/fidelity.md, row 33)
   return optimizers.Momentum(schedule, stage.momentum)
 
 

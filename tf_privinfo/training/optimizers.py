@@ -9,7 +9,7 @@ class Momentum(tf.keras.optimizers.Optimizer):
   a <- momentum · a + g;  w <- w - learning_rate · a
 
   Keras' SGD keeps the learning rate inside the accumulator; the two differ
-  whenever the rate changes, so in every step of a warm-up (FIDELITY row 21).
+  whenever the rate changes, so in every step of a warm-up (docs/fidelity.md, row 21).
 
   Args:
     learning_rate: a number or a schedule.
@@ -40,7 +40,7 @@ class Momentum(tf.keras.optimizers.Optimizer):
 
 
 def stepwise_schedule(base: float, steps_per_epoch: float, warmup_epochs: float, decay_epochs, decay: float = 0.1):
-  """Linear warm-up from 0, then a step down by `decay` at each of `decay_epochs` (FIDELITY B 4.3).
+  """Linear warm-up from 0, then a step down by `decay` at each of `decay_epochs` (docs/fidelity.md, B 4.3).
 
   Args:
     base: the rate after the warm-up.
