@@ -45,5 +45,5 @@ def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:
 
 
 def regret(trusted: np.ndarray, hallucinated: np.ndarray, switch: np.ndarray) -> np.ndarray:
-  """The deficit [L] of the switch relative to its better branch on each level; arguments are accuracies or hits, [L]."""
+  """The deficit [L] of the switch relative to its better branch; arguments are accuracies or hits, [L]."""
   return np.maximum(trusted, hallucinated) - switch
