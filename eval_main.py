@@ -1,4 +1,4 @@
-"""Evaluates a trained run, exports it for serving, or reports what runs have measured beside the thesis.
+"""Evaluates a trained run, exports it for serving, or compares the results of runs with the thesis.
 
   python eval_main.py --run_dir=checkpoints/synthetic/dmcl/small-cross_view_1-code-seed0
   python eval_main.py --run_dir=... --export_dir=/models/dmcl
@@ -18,48 +18,51 @@ from tf_privinfo.reports import compare, results, thesis_report, thesis_tables
 from tf_privinfo.utils import cli, errors, paths
 
 FLAGS = flags.FLAGS
-paths.DEFINE_path('run_dir', None, 'The run directory, as train_main.py printed it.')
-paths.DEFINE_path('data_dir', None, 'Folder of the native files. Default: of --run_dir the folder that it was trained '
-                  'with, otherwise data/<dataset>.')
-paths.DEFINE_path('prepared_dir', None, 'Folder of the prepared form. Default: of --run_dir the folder that it was '
-                  'trained with, otherwise the subfolder "prepared" of --data_dir.')
+paths.DEFINE_path('run_dir', None, 'Run directory, as printed by train_main.py.')
+paths.DEFINE_path('data_dir', None, 'Folder of the native files. Default: the folder that --run_dir was trained with; '
+                  'without --run_dir, data/<dataset>.')
+paths.DEFINE_path('prepared_dir', None, 'Folder of the prepared data. Default: the folder that --run_dir was trained '
+                  'with; without --run_dir, the subfolder "prepared" of --data_dir.')
 paths.DEFINE_path(
-    'export_dir', None, 'Write the SavedModel for TF Serving into this folder, as version 1, instead of evaluating.')
+    'export_dir', None, 'Folder of the SavedModel for TF Serving, written as its version 1. Nothing is evaluated.')
 flags.DEFINE_string(
-    'depth_variant', None, 'Evaluate with depth of another variant, such as a folder of images that an estimator made '
-    'of RGB; the results go to a folder of their own in the run directory.')
+    'depth_variant', None, 'Variant of depth to evaluate with, such as a folder of depth images estimated from RGB. '
+    'Results are written to a separate folder of the run directory.')
 flags.DEFINE_string(
-    'noise', None, 'Evaluate under noise on depth instead; levels are separated by commas. A number is the variance of '
-    'multiplicative speckle: tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: that part '
-    'of the pixels is missing; levels:8: so many values are left; shift:0.1: displaced by that part of the side; '
-    'frozen: the first frame stays.')
+    'noise', None, 'Levels of noise on depth to evaluate under, separated by commas. A number is the variance of '
+    'multiplicative speckle; tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: share of '
+    'missing pixels; levels:8: number of distinct values; shift:0.1: displacement as a share of the side; frozen: the '
+    'first frame in place of all frames.')
 
 flags.DEFINE_string(
-    'report', None, 'Set the figures of the thesis beside those of the runs under --output_dir, and write the page '
-    'into a folder of its own in <output_dir>/reports/<dataset>, reports/thesis without one: '
-    f'{", ".join(thesis_tables.TITLES)}, or all, with a page that leads to them; or methods, for --methods beside each '
-    'other. It reads results only, and shows how to run what is missing.')
-flags.DEFINE_list('methods', [], 'Methods of --report=methods; the first is what the others are compared with.')
-flags.DEFINE_bool('run_missing', False, 'Run what a report misses first, each run in a process of its own. Killed, the '
-                  'same command goes on.')
+    'report', None, 'Report that compares the results of the runs under --output_dir with the thesis: '
+    f'{", ".join(thesis_tables.TITLES)}; all: all of these, and an index page; methods: --methods compared with each '
+    'other. Only result files are read; the page lists the commands for missing results. It is written to a separate '
+    'folder in <output_dir>/reports/<dataset>, without --dataset in <output_dir>/reports/thesis.')
+flags.DEFINE_list('methods', [], 'Methods of --report=methods; the others are compared with the first.')
+flags.DEFINE_bool('run_missing', False, 'Run the commands for missing results of a report first, each in a separate '
+                  'process. If interrupted, run the same command again to resume.')
 paths.DEFINE_paths(
-    'compare', None, 'Run directories, separated by commas: a page with their accuracies, confidence intervals and a '
-    'paired test of every one against the first, class by class; into <output_dir>/reports/<dataset>.')
+    'compare', None, 'Run directories to compare, separated by commas. The page, written to '
+    '<output_dir>/reports/<dataset>, has accuracies with confidence intervals, paired tests of every run against the '
+    'first one, and accuracies of each class.')
 flags.DEFINE_bool(
-    'random_features', False, 'Classify features of the networks of chapter 5 as they are before training by their '
-    'nearest neighbours (table 5.3), of --dataset, and keep the accuracies in the run directory of independent.')
+    'random_features', False, 'Classify the samples of --dataset by nearest neighbours, in the features of the '
+    'untrained networks of chapter 5 (table 5.3). The accuracies are written to the run directory of the method '
+    'independent.')
 flags.DEFINE_string(
-    'dataset', None, 'Dataset that a report is of. Default: those of the thesis. Where the thesis has no figures on '
-    'it, every row is requested of it, by its default protocol.')
-paths.DEFINE_path('output_dir', 'checkpoints', 'Root of the run directories that a report reads.')
-flags.DEFINE_string('preset', None, 'Of the runs of a report. Default: small for synthetic data, otherwise paper.')
-flags.DEFINE_string('variant', 'code', f'Of the runs of a report: {" or ".join(recipes.VARIANTS)}.')
-flags.DEFINE_list('seeds', ['0'], 'Of the runs of a report: it has mean and standard deviation of several.')
+    'dataset', None, 'Dataset of a report. Default: the datasets of the thesis. If the thesis has no figures on this '
+    'dataset, every row is measured on it by its default protocol.')
+paths.DEFINE_path('output_dir', 'checkpoints', 'Root of the run directories of a report.')
+flags.DEFINE_string(
+    'preset', None, 'Preset of the runs of a report. Default: small for synthetic data, otherwise paper.')
+flags.DEFINE_string('variant', 'code', f'Variant of the runs of a report: {" or ".join(recipes.VARIANTS)}.')
+flags.DEFINE_list('seeds', ['0'], 'Seeds of the runs of a report; of several, it has mean and standard deviation.')
 flags.DEFINE_multi_string('set', [], 'Overrides of all recipes of a report, as in train_main.py.')
 
 
 _OF_RUNS = ('dataset', 'data_dir', 'prepared_dir', 'output_dir', 'preset', 'variant', 'seeds', 'set')
-# Flag that asks for something -> the other flags that this reads. Of several the first one asks.
+# Flag that selects an action -> the further flags that the action reads. Of several such flags the first one counts.
 _READS = {
     'report': ('methods', 'run_missing', *_OF_RUNS),
     'compare': ('output_dir',),
@@ -71,11 +74,11 @@ _READS = {
 
 
 def _requested() -> str:
-  """The flag that asks for something; raises `UserError` if none does, and for flags that this does not read."""
+  """The flag that selects the action; raises `UserError` if there is none, and for flags that it does not read."""
   requested = next((flag for flag in _READS if FLAGS[flag].value), None)
   if not requested or ('run_dir' in _READS[requested] and not FLAGS.run_dir):
     raise errors.UserError('Pass --run_dir to evaluate a run, --report for a table or a figure of the thesis, or '
-                           '--compare to set runs beside each other.')
+                           '--compare to compare runs.')
   others = {flag for asking, read in _READS.items() for flag in (asking, *read)} - {requested, *_READS[requested]}
   unread = [f'--{flag}' for flag in sorted(others) if FLAGS[flag].present]
   if unread:
@@ -86,7 +89,7 @@ def _requested() -> str:
 def _selection() -> results.RunSelection:
   for flag in ('data_dir', 'prepared_dir'):
     if FLAGS[flag].value and not FLAGS.dataset:
-      raise errors.UserError(f'--{flag} is of one dataset: pass --dataset, too.')
+      raise errors.UserError(f'--{flag} applies to one dataset: pass --dataset as well.')
   if not FLAGS.seeds or not all(seed.isdecimal() for seed in FLAGS.seeds):
     raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be numbers separated by commas, as in --seeds=0,1,2.')
   seeds = tuple(dict.fromkeys(map(int, FLAGS.seeds)))
@@ -94,7 +97,7 @@ def _selection() -> results.RunSelection:
     raise errors.UserError(f'--seeds={",".join(FLAGS.seeds)} must be from 0 to {validation.SEEDS[-1]}.')
   values = settings.parse_settings(FLAGS.set)
   if 'seed' in values:
-    raise errors.UserError('--set seed would make all runs of a report the same: pass --seeds.')
+    raise errors.UserError('--set seed would give all runs of a report the same seed: pass --seeds.')
   return results.RunSelection(
       pathlib.Path(FLAGS.output_dir), FLAGS.dataset or '', FLAGS.preset or '', FLAGS.variant,
       seeds, values, FLAGS.data_dir or '', tuple(FLAGS.methods), FLAGS.prepared_dir or '')
@@ -123,6 +126,7 @@ def _of_one_run(requested: str) -> None:
 
 
 def main() -> None:
+  """Evaluates, exports, reports or compares runs, as the flags select."""
   requested = _requested()
   if requested == 'report':
     thesis_report.write(FLAGS.report, _selection(), FLAGS.run_missing)

@@ -2,7 +2,7 @@
 
   python train_main.py --method=dmcl --dataset=synthetic
 
-A killed run is resumed by the same command.
+If a run is interrupted, run the same command again to resume.
 """
 
 import pathlib
@@ -17,26 +17,28 @@ from tf_privinfo.utils import cli, paths
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
 paths.DEFINE_path(
-    'output_dir', 'checkpoints', 'Root of run directories: the run goes to <output_dir>/<dataset>/<method>/<run name>.')
+    'output_dir', 'checkpoints',
+    'Root of the run directories; the run is written to <output_dir>/<dataset>/<method>/<run name>.')
 flags.DEFINE_integer('epochs', None, "Epochs of every stage. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer('batch_size', None, "Videos per step, all devices together. Default: the preset's.", lower_bound=1)
 flags.DEFINE_string(
-    'stage', None, 'Run this stage of the recipe only, as in --stage=joint; with a colon, as in --stage=joint:, also '
-    'those that follow. Default: all stages. Finished stages are never run again.')
+    'stage', None, 'Stage of the recipe to run, as in --stage=joint; with a colon, as in --stage=joint:, also all '
+    'later stages. Default: all stages. Finished stages are not run again.')
 paths.DEFINE_path(
-    'init_from', None, 'Run directory whose streams the first stages start from, such as a run on a larger dataset.')
+    'init_from', None, 'Run directory with the initial weights of the first stages, such as a run on a larger dataset.')
 paths.DEFINE_path(
-    'stages_from', None, 'Run directory whose finished stages are taken over where this recipe has the same, such as '
-    'the single streams of another method on the same data with the same seed. auto: of any run under --output_dir.')
+    'stages_from', None, 'Run directory whose finished stages are reused if both recipes share them, such as the '
+    'single streams of another method on the same data with the same seed. auto: search all runs under --output_dir.')
 flags.DEFINE_bool(
-    'new_classifier', False, 'Start from --init_from without its classifiers: for another set of classes.')
-flags.DEFINE_bool('resume', True, 'Continue the run if it was interrupted. --noresume keeps the old one aside.')
+    'new_classifier', False, 'Omit the classifiers of --init_from, for a different set of classes.')
+flags.DEFINE_bool('resume', True, 'Resume the run if it was interrupted. --noresume renames the old run and starts '
+                  'from scratch.')
 flags.DEFINE_bool('mixed_precision', False, 'Compute in bfloat16, with weights in float32.')
-flags.DEFINE_integer('num_gpus', -1, 'How many GPUs to use; -1: all, 0: none.', lower_bound=-1)
+flags.DEFINE_integer('num_gpus', -1, 'Number of GPUs to use; -1: all, 0: none.', lower_bound=-1)
 
 
 def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
-  """What the flags of training change in a recipe."""
+  """The overrides of a recipe by the flags of training, {dotted path: value}."""
   values = {'mixed_precision': FLAGS.mixed_precision, 'init_from': FLAGS.init_from or '',
             'new_classifier': FLAGS.new_classifier}
   for field in ('epochs', 'batch_size'):
@@ -46,11 +48,12 @@ def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
 
 
 def resolve_recipe() -> recipes.Recipe:
-  """The recipe that the flags ask for."""
+  """The recipe that the flags select; raises `UserError` if there is none."""
   return recipe_flags.resolve(values=_overrides)
 
 
 def main() -> None:
+  """Trains, evaluates and exports the recipe that the flags select."""
   recipe = resolve_recipe()
   from tf_privinfo import workflow  # TensorFlow takes seconds to import: flags are checked first
 

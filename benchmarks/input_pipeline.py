@@ -7,7 +7,7 @@ Both make batches of training clips, eight frames of 224 x 224 of each of three 
   tf_privinfo   frames are stored once, as JPEG of 256 x 256, in the files of TensorFlow Datasets; of those that a clip
                 has, the part that is in the crop is decoded
   authors       a record holds the paths of a video's frames, in the size of the sensors; those that a clip has are
-                read, decoded, resized to 256 x 256 and cropped, every modality frame by frame (FIDELITY B 5)
+                read, decoded, resized to 256 x 256 and cropped, every modality frame by frame (docs/fidelity.md, B 5)
 
 The second is rebuilt here after their `codebase/parsers.py` and `dmcl.py`, operation by operation: `map_fn` over
 reading, decoding and mirroring, eight videos at once, ten batches ahead. Colour distortion is the project's, which

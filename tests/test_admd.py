@@ -269,7 +269,7 @@ def test_stages_taken_over_are_what_training_gives(nyud_run, nyud_dir, tmp_path,
 @pytest.mark.parametrize('values', [{'seed': 1}, {'clips.flip': True}, {'stages.rgb.epochs': 2}])
 def test_run_of_another_recipe_gives_no_stages(values, nyud_run, nyud_dir, tmp_path):
   """With another seed, other clips or another schedule; nothing was trained when it is refused."""
-  with pytest.raises(errors.UserError, match='has finished no stage that this recipe has, too') as error:
+  with pytest.raises(errors.UserError, match='shares no finished stage with this recipe') as error:
     train(make_recipe(**values), nyud_dir, tmp_path, stages_from=str(nyud_run.directory))
   assert str(nyud_run.directory) in str(error.value) and not list(tmp_path.glob('*/*/*/*/'))
 
@@ -277,7 +277,7 @@ def test_run_of_another_recipe_gives_no_stages(values, nyud_run, nyud_dir, tmp_p
 def test_run_on_other_data_gives_no_stages(nyud_run, tmp_path):
   """The same recipe on files of which there are more."""
   data_dir = native_files.write_nyud(tmp_path / 'data', train=5)
-  with pytest.raises(errors.UserError, match='has finished no stage.*manifest.json'):
+  with pytest.raises(errors.UserError, match='shares no finished stage.*manifest.json'):
     train(make_recipe(), data_dir, tmp_path / 'runs', stages_from=str(nyud_run.directory))
   assert not list((tmp_path / 'runs').glob('*/*/*/*/'))
   with pytest.raises(errors.UserError, match='/nowhere is not a run directory'):

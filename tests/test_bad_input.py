@@ -154,7 +154,7 @@ def test_evaluation_on_other_samples(finished_run, data_dir):
   manifest = run.read('manifest.json')
   run.write('manifest.json', {**manifest, 'samples': {**manifest['samples'], 'view_1/a12_s01_e00': 9}})
   try:
-    with pytest.raises(errors.UserError, match='other classes or samples.*--data_dir'):
+    with pytest.raises(errors.UserError, match='different classes or samples.*original --data_dir'):
       workflow.evaluate(str(finished_run), str(data_dir), None)
   finally:
     run.write('manifest.json', manifest)

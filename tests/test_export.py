@@ -107,12 +107,12 @@ def test_every_signature_refuses_other_shapes(exported):
   _, _, _, _, answers = exported
   assert [len(answers[name]['refusals']) for name in ('rgb_jpeg', 'rgb', 'rgb_depth')] == [4, 8, 18]
   for name, answer in answers.items():
-    assert 'must be of at least one sample' in answer['empty']
+    assert 'must contain at least one sample' in answer['empty']
     for request, message in answer['refusals'].items():
       key, shape = request.split(' ', 1)
       expected = r'\[\?,8\]' if name == 'rgb_jpeg' else r'\[\?,8,28,28,3\]'
       given = re.escape(shape.replace(' ', ''))
-      different = '(rgb and depth|depth and rgb) of a request must be of the same number of samples'
+      different = '(rgb and depth|depth and rgb) of a request must contain the same number of samples'
       assert re.search(different if shape == '[1, 8, 28, 28, 3]' else
                        fr'Shape of tensor {key} {given} is not compatible with expected shape {expected}', message), (
                            name, request, message)
@@ -201,7 +201,7 @@ def test_export_does_not_replace_what_is_none(exported):
   directory = saved.parents[1]
   before = sorted(directory.iterdir())
   for taken in (directory, directory / 'inputs.npz'):
-    with pytest.raises(errors.UserError, match='no earlier export.*pass a new'):
+    with pytest.raises(errors.UserError, match='not an earlier export.*pass a new'):
       export.export(runs.Run.open(str(directory / 'run')), method, taken)
   assert sorted(directory.iterdir()) == before
 

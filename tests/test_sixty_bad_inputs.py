@@ -225,7 +225,7 @@ TABLE = [
      f'{RUN}/results.json', 'another version'),
     (text(f'{RUN}/predictions.npz', b'PK\x03\x04'), EVAL, [f'--compare={RUN},runs/nwucla/dmcl/other'],
      'predictions.npz', '--run_dir'),
-    (nothing, EVAL, [f'--compare={RUN},runs/nwucla/dmcl/fewer'], 'fewer', 'other samples'),
+    (nothing, EVAL, [f'--compare={RUN},runs/nwucla/dmcl/fewer'], 'fewer', 'different samples'),
     # The conversion of crops.
     (nothing, CONVERT, ['--output=out', '--encoding=jet'], '--pairs'),
     (nothing, CONVERT, [*PAIRS, '--encoding=grey'], '--encoding', 'grey'),

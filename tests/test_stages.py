@@ -157,7 +157,7 @@ def test_another_run_with_other_classes(run, data_dir, tmp_path):
 
 
 def test_stage_without_its_predecessor(data_dir, tmp_path):
-  with pytest.raises(errors.UserError, match='joint starts from stage rgb, which was never run.*--stage=rgb'):
+  with pytest.raises(errors.UserError, match='joint starts from stage rgb, which has not finished.*--stage=rgb'):
     train(make_recipe(), data_dir, tmp_path, stage='joint')
   with pytest.raises(errors.UserError, match='Unknown --stage=fusion.*rgb, depth, joint'):
     train(make_recipe(), data_dir, tmp_path, stage='fusion')

@@ -1,4 +1,4 @@
-"""What the two mains do: recipe or run directory in, trained, evaluated and exported run out."""
+"""The actions of the two programs: training, evaluation and export of runs."""
 
 import pathlib
 from typing import Optional
@@ -19,27 +19,27 @@ from tf_privinfo.utils import errors
 def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathlib.Path, resume: bool,
           num_gpus: int, stage: Optional[str] = None, stages_from: Optional[str] = None,
           prepared_dir: Optional[str] = None) -> runs.Run:
-  """Trains, evaluates and exports a recipe, doing only what an earlier process has not finished.
+  """Trains, evaluates and exports a recipe; finished work of earlier processes is not repeated.
 
-  Evaluation and export wait until the last stage has finished.
+  Evaluation and export follow when the last stage has finished.
 
   Args:
-    recipe: what to run.
-    data_dir: of the native files; None for the default.
+    recipe: recipe of the run.
+    data_dir: folder of the native files; None for the default.
     output_dir: root of run directories.
-    resume: continue an interrupted run.
-    num_gpus: -1 for all, 0 for none.
-    stage: which stages to run, as in `loop.select_stages`.
-    stages_from: run directory whose finished stages are taken over where they
-      are the same in this recipe; 'auto': of the run under `output_dir` that
-      has most of them.
-    prepared_dir: of the prepared form; None for the default.
+    resume: whether an interrupted run is resumed; otherwise it is renamed.
+    num_gpus: number of GPUs; -1: all, 0: none.
+    stage: selection of stages, as in `loop.select_stages`; None: all.
+    stages_from: run directory whose finished stages are reused if both recipes
+      share them; 'auto': the run under `output_dir` that shares most of them.
+    prepared_dir: folder of the prepared data; None for the default.
 
   Returns:
     The run.
 
   Raises:
-    UserError: among others, if another process is writing to the run.
+    UserError: if the recipe, the data, the devices or other runs do not fit, or
+      if another process writes to the run.
   """
   stages = loop.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
@@ -98,13 +98,23 @@ def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> N
     if taken:
       print(f'Taken over from {other.directory}: stage {", ".join(taken)}', flush=True)
   elif stages_from != 'auto':
-    raise errors.UserError(f'{stages_from} has finished no stage that this recipe has, too: leave --stages_from out, '
-                           'or compare the recipe.yaml and the manifest.json of both runs.')
+    raise errors.UserError(f'{stages_from} shares no finished stage with this recipe: omit --stages_from, or compare '
+                           'recipe.yaml and manifest.json of both runs.')
 
 
 def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str],
              prepared_dir: Optional[str] = None) -> None:
-  """Evaluates a finished run on its test set, with depth of another variant if one is given, and prints the table."""
+  """Evaluates a finished run on its test set and prints the table.
+
+  Args:
+    run_dir: run directory.
+    data_dir: folder of the native files; None for the folder of the training.
+    depth_variant: variant of depth to evaluate with; None for the variant of the training.
+    prepared_dir: folder of the prepared data; None for the folder of the training.
+
+  Raises:
+    UserError: if there is no finished run, or the data do not fit.
+  """
   run = _open_finished(run_dir)
   folder = f'depth_{depth_variant}' if depth_variant else ''
   with runs.only_process(run.directory, wait=True):
@@ -114,19 +124,39 @@ def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]
 
 
 def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir: Optional[str] = None) -> None:
-  """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table."""
+  """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table.
+
+  Args:
+    run_dir: run directory.
+    data_dir: folder of the native files; None for the folder of the training.
+    levels: noise levels, separated by commas, as in `noise_sweep.parse_levels`.
+    prepared_dir: folder of the prepared data; None for the folder of the training.
+
+  Raises:
+    UserError: if there is no finished run that reads depth, if a level is unknown, or the data do not fit.
+  """
   noise = noise_sweep.parse_levels(levels)
   run = _open_finished(run_dir)
   with runs.only_process(run.directory, wait=True):
     source, split = _reopen(run, data_dir, prepared_dir)
     result = noise_sweep.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
-  print(f'\n{tables.noise_table(result)}\n\nWritten to {run.directory / NOISE}; pictures: {pictures}')
+  print(f'\n{tables.noise_table(result)}\n\nWritten to {run.directory / NOISE}; plots: {pictures}')
 
 
 def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], output_dir: pathlib.Path,
                              prepared_dir: Optional[str] = None) -> None:
-  """Makes the figures of table 5.3 for the run of a recipe, which needs not be trained, and prints them."""
+  """Measures table 5.3 for the run of a recipe, which need not be trained, and prints the table.
+
+  Args:
+    recipe: recipe of a method of chapter 5.
+    data_dir: folder of the native files; None for the default.
+    output_dir: root of run directories.
+    prepared_dir: folder of the prepared data; None for the default.
+
+  Raises:
+    UserError: if the data do not fit.
+  """
   directory = recipes.run_directory(recipe, output_dir)
   with runs.only_process(directory, wait=True):
     run = runs.Run.create_or_resume(directory, recipe)
@@ -138,20 +168,20 @@ def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], ou
 
 
 def export(run_dir: str, directory: pathlib.Path) -> None:
-  """Exports a finished run as a SavedModel."""
+  """Exports a finished run as a SavedModel into a folder; raises `UserError` as `serving.export`."""
   run = runs.Run.open(run_dir)
   saved = serving.export(run, _deployed(run), directory.resolve())
   print(f'SavedModel written to {saved}')
 
 
 def _deployed(run: runs.Run):
-  """What a run is exported as."""
+  """The exported model of a run: its switch, or the method of its last stage."""
   if not run.recipe.has_switch:
     return restore.restore_method(run)
   switch = restore.restore_switch(run)
   if not run.read(SWITCH):
     raise errors.UserError(
-        f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
+        f'{run.directory} has no threshold for its switch yet: run the training command again to choose it.')
   return switch
 
 
@@ -164,13 +194,16 @@ def _open_finished(run_dir: str) -> runs.Run:
 
 
 def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str], depth_variant: Optional[str] = None):
-  """Opens the data of a finished run, with its depth or another; raises `UserError` for other classes or samples."""
+  """Opens the data of a finished run, also with a different variant of depth.
+
+  Raises `UserError` if classes or samples differ from the training.
+  """
   changes = {'data.depth_variant': depth_variant} if depth_variant else {}
   source, split = _open(settings.override(run.recipe, changes), *run.find_data(data_dir, prepared_dir))
   manifest = run.manifest()
   if source.label_names != manifest['label_names'] or source.names != sorted(manifest['samples']):
-    raise errors.UserError(f'{run.directory} was made with other classes or samples than these data have: pass the '
-                           '--data_dir of then.')
+    raise errors.UserError(f'{run.directory} was trained on different classes or samples: pass the original '
+                           '--data_dir.')
   return source, split
 
 
@@ -187,6 +220,6 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optiona
     name, sizes = min(unlike.items())
     raise errors.UserError(
         f'RGB and depth differ in size (of {name}: {sizes}), but cross-stream connections multiply their maps pixel '
-        'by pixel: align them with --set data.aligned=true, or switch the connections off with --set '
+        'by pixel: align them with --set data.aligned=true, or disable the connections with --set '
         'connections.direction=none.')
   return source, registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)

@@ -1,4 +1,4 @@
-"""Final evaluation: several clips per video, every stage, every stream, every subset of the streams."""
+"""Final evaluation, with several clips per video, of all stages, streams and subsets of the streams."""
 
 import io
 import os
@@ -20,18 +20,22 @@ def evaluate(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str
 
   Writes `results.json`, `predictions.npz` (`names` and `labels` [N], and the
   logits [N, C] of each stream under `logits/<stream>`, in float32),
-  `confusion_<stream>.png` and the confusion matrices' TensorBoard images. The
-  results are those of the last stage; the accuracies of every stage are in
-  `stages`.
+  `confusion_<stream>.png` and images of the confusion matrices for TensorBoard.
+  The results belong to the last stage; `stages` has the accuracies of all
+  stages.
 
   Args:
-    run: the run.
-    source: the dataset.
-    names: the test samples.
-    folder: of the run directory where they are written, if not into itself.
+    run: finished run.
+    source: prepared dataset.
+    names: ids of the test samples.
+    folder: subfolder of the run directory for the results; empty: the run
+      directory itself.
 
   Returns:
-    What `results.json` holds.
+    The content of `results.json`.
+
+  Raises:
+    UserError: if a stage has not finished or its checkpoint does not fit.
   """
   stages, index = {}, source.index(names)
   for stage in run.recipe.stages:
@@ -79,7 +83,7 @@ def _accuracies(predictions):
 
 
 def summarise(predictions: prediction.Predictions, label_names: Sequence[str]) -> Dict[str, Any]:
-  """Accuracies of predictions: streams, Σ, Φ, subsets, classes; plain numbers, ready for JSON."""
+  """Accuracies of predictions (streams, Σ, Φ, subsets, classes), confusions and predicted classes, as plain values."""
   labels, logits = predictions.labels, predictions.logits
   fused = {**logits, 'sum': fusion.fuse(logits)}
   confusion = {name: metrics.confusion_matrix(labels, z) for name, z in fused.items()}

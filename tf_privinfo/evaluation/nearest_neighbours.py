@@ -1,4 +1,4 @@
-"""Nearest neighbours on features of networks that were never trained (table 5.3)."""
+"""Nearest neighbours on features of untrained networks (table 5.3)."""
 
 from typing import Any, Dict, Sequence
 
@@ -14,20 +14,20 @@ from tf_privinfo.runs.run import RANDOM_FEATURES
 
 def evaluate(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split,
              neighbours: Sequence[int]) -> Dict[str, Any]:
-  """Classifies the test samples by their nearest training samples, in the features that the classifiers read.
+  """Classifies test samples by their nearest training samples, in the features that the classifiers read.
 
-  The features of a video are the mean over its test clips; the networks have
-  the weights that training would start from. Writes `random_features.json`.
+  The features of a video are averaged over its test clips. The networks have the
+  initial weights of training. Writes `random_features.json`.
 
   Args:
-    run: of a method of chapter 5; nothing of it needs to be trained.
-    source: the dataset.
-    split: its samples; those held out for validation count as training samples.
+    run: run of a method of chapter 5, which need not be trained.
+    source: prepared dataset.
+    split: sample ids of the dataset; validation samples count as training samples.
     neighbours: values of k.
 
   Returns:
-    What `random_features.json` holds: `accuracy`, modality -> {k: accuracy},
-    for every k up to the number of training samples.
+    The content of `random_features.json`, with `accuracy`: modality ->
+    {k: accuracy}, for all k up to the number of training samples.
   """
   [stage] = run.recipe.stages
   features = _Features(restore.initial_method(run.recipe, stage, len(source.label_names)).streams)
@@ -48,8 +48,16 @@ def evaluate(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Sp
 
 def accuracy(train_features: np.ndarray, train_labels: np.ndarray, test_features: np.ndarray, test_labels: np.ndarray,
              neighbours: int) -> float:
-  """The share of test samples [N, D] that most of their nearest training samples [M, D] have the label of."""
-  from sklearn import neighbors  # heavy
+  """The accuracy of classification by the majority of the nearest training samples.
+
+  Args:
+    train_features: [M, D].
+    train_labels: [M].
+    test_features: [N, D].
+    test_labels: [N].
+    neighbours: number of nearest training samples, at most M.
+  """
+  from sklearn import neighbors  # slow import
 
   classifier = neighbors.KNeighborsClassifier(neighbours).fit(train_features, train_labels)
   return float(np.mean(classifier.predict(test_features) == test_labels))

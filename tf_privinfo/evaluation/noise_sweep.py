@@ -1,4 +1,4 @@
-"""Evaluation under noisy depth: every stage, and the switch to hallucinated depth where a run has one."""
+"""Evaluation under noisy depth, of all stages and of the switch to hallucinated depth if a run has one."""
 
 from typing import Any, Dict, Mapping, Sequence
 
@@ -12,31 +12,31 @@ from tf_privinfo.runs import provenance, restore
 from tf_privinfo.runs.run import NOISE, SWITCH
 from tf_privinfo.utils import atomic, errors
 
-# Stages that are branches of the switch, by the names that results have for these.
+# Stage -> name of the branch of the switch in results.
 _BRANCHES = {recipes.SWITCH.with_depth: 'trusted', recipes.SWITCH.hallucinated: 'hallucinated'}
 
 
 def parse_levels(text: str) -> Dict[str, DepthNoise]:
-  """Noise levels separated by commas, by their own texts; raises `UserError` for unknown ones."""
+  """Parses noise levels separated by commas to {text: noise}; raises `UserError` for unknown ones."""
   return {level: DepthNoise.parse(level) for level in text.split(',')}
 
 
 def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
           levels: Mapping[str, DepthNoise]) -> Dict[str, Any]:
-  """Accuracy on the test samples under noisy depth (tables 3.3 and 4.6, figure 4.5).
+  """Evaluates a run on the test samples under noisy depth (tables 3.3 and 4.6, figure 4.5).
 
   Writes `noise.json` and `noise.png`, for a run with a switch also `switch.png`
-  and `switch_roc.png`. A stage that reads no depth is evaluated once: noise
-  does not reach it.
+  and `switch_roc.png`. Stages that do not read depth are evaluated once, since
+  noise does not affect them.
 
   Args:
-    run: a finished run.
-    source: the dataset.
-    names: the test samples.
+    run: finished run.
+    source: prepared dataset.
+    names: ids of the test samples.
     levels: text -> noise, in the order of the table.
 
   Returns:
-    What `noise.json` holds: `stages`, stage -> {level: Σ accuracy}, and
+    The content of `noise.json`: `stages`, stage -> {level: Σ accuracy}, and
     `switch`, see `_switch_sweep`.
 
   Raises:
@@ -45,7 +45,7 @@ def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
   methods = {stage: restore.restore_method(run, stage) for stage in run.recipe.stages}
   methods = {stage: method for stage, method in methods.items() if method.classifies}
   if not any('depth' in method.modalities for method in methods.values()):
-    raise errors.UserError(f'--noise needs a run that reads depth; that of {run.directory} reads '
+    raise errors.UserError(f'--noise needs a run that reads depth; {run.directory} reads '
                            f'{", ".join(run.recipe.modalities)}.')
   accuracies, index = {}, source.index(names)
   result = {**provenance.describe(run), 'split': 'test', 'samples': len(names), 'stages': accuracies}
@@ -68,7 +68,7 @@ def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
 
 
 def _switch_sweep(run, source, index, levels, threshold):
-  """Accuracy of both branches and of the switch at every level, and how well its score tells noisy from clean depth."""
+  """Accuracies of both branches and of the switch at all levels, and ROC curves of the score as a detector of noise."""
   predictions = switch_threshold.predict(run, source, index, {'0': DepthNoise.parse('0'), **levels})
   scores = {level: switch_threshold.scores_of(p) for level, p in predictions.items()}
   accuracies = {level: switch_threshold.accuracies(predictions[level], threshold) for level in levels}

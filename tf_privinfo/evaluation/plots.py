@@ -6,11 +6,11 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-# Accuracy that the switched model may lack to the better of its branches, in points.
+# Tolerated deficit in accuracy of the switched model relative to its better branch, in points.
 REGRET_LIMIT = 1
 
-# Of the palette of Okabe and Ito, which the colour-blind can tell apart. The switched model follows one of its
-# branches nearly everywhere: it is broad and pale, and they lie on it.
+# Colours of the palette of Okabe and Ito, which colour-blind readers can distinguish. The switched model follows one of
+# its branches nearly everywhere, so its line is broad and pale, below the lines of the branches.
 _BRANCHES = {
     'switched': {'color': '#009e73', 'linewidth': 10, 'alpha': 0.35, 'marker': 'o', 'markersize': 16,
                  'markeredgewidth': 0},
@@ -22,8 +22,8 @@ _KINDS = ('#e69f00', '#d55e00', '#cc79a7', '#009e73', '#000000', '#8c564b')
 
 
 def confusion_matrix(confusion: np.ndarray, label_names: Sequence[str], title: str) -> bytes:
-  """A confusion matrix [C, C] of counts (row: label), coloured by its rows' shares."""
-  from matplotlib import figure  # heavy; no global state, unlike pyplot
+  """A confusion matrix [C, C] of counts (row: label), coloured by the shares in each row."""
+  from matplotlib import figure  # slow import; no global state, unlike pyplot
 
   classes = len(label_names)
   side = max(5, 0.5 * classes + 2)
@@ -42,7 +42,12 @@ def confusion_matrix(confusion: np.ndarray, label_names: Sequence[str], title: s
 
 
 def noise_sweep(levels: Sequence[str], accuracies: Dict[str, Sequence[float]]) -> bytes:
-  """Accuracy over noise on depth: one line per method, one value per level."""
+  """Accuracies over noise on depth.
+
+  Args:
+    levels: L texts.
+    accuracies: name of a line -> L accuracies in [0, 1].
+  """
   from matplotlib import figure
 
   picture = figure.Figure(figsize=(9, 4.5), layout='constrained')
@@ -59,15 +64,15 @@ def noise_sweep(levels: Sequence[str], accuracies: Dict[str, Sequence[float]]) -
 def switch_sweep(levels: Sequence[str], accuracies: Mapping[str, Sequence[float]], regret: Sequence[float],
                  fake_probability: Sequence[float], threshold: float,
                  quartiles: Optional[Tuple[Sequence[float], Sequence[float]]] = None) -> bytes:
-  """Figure 4.5 with the switch: accuracies and the discriminator over noise on depth; what the switch loses below.
+  """Figure 4.5 with the switch: accuracies and discriminator over noise on depth; below, the deficit of the switch.
 
   Args:
-    levels: L texts: variances of speckle such as '1e-2', 'kind:amount' or 'kind'. Neighbours of one kind are joined.
+    levels: L texts: variances of speckle such as '1e-2', 'kind:amount' or 'kind'. Adjacent levels of a kind are joined.
     accuracies: 'trusted', 'hallucinated' and 'switched' -> L accuracies.
-    regret: L accuracies that the switched model lacks to the better branch.
-    fake_probability: the discriminator's, L means over the samples.
-    threshold: of the switch.
-    quartiles: the lower and the upper quartiles of the fake probability, L each.
+    regret: L deficits of the switched model relative to the better branch, in [0, 1].
+    fake_probability: L fake probabilities of the discriminator, averaged over the samples.
+    threshold: threshold of the switch.
+    quartiles: lower and upper quartiles of the fake probability, L each.
   """
   from matplotlib import figure
 
@@ -109,7 +114,7 @@ def switch_sweep(levels: Sequence[str], accuracies: Mapping[str, Sequence[float]
 
 
 def roc_curves(rocs: Mapping[str, Mapping[str, Any]]) -> bytes:
-  """The discriminator as a detector of noise: one curve per level, from what `switch_threshold.roc` returns."""
+  """ROC curves of the discriminator as a detector of noise: level -> result of `switch_threshold.roc`."""
   import matplotlib
   from matplotlib import figure
 

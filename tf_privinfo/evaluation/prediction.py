@@ -1,4 +1,4 @@
-"""Multi-clip prediction: one way for validation, evaluation and reports."""
+"""Multi-clip prediction, shared by validation and evaluation."""
 
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
@@ -36,19 +36,19 @@ class _Progress(tf.keras.callbacks.Callback):
 
 def predict_videos(method: tf.keras.Model, batches: tf.data.Dataset, names, labels, clips_per_video: int,
                    progress: Optional[str] = None) -> Predictions:
-  """Predicts every video from the mean of its clips' logits.
+  """Predicts videos by the mean of the logits of their clips.
 
-  Only logits are kept, so memory does not grow with the clips, and a
-  micro-batch may cut through a video without changing the result.
+  Only logits are kept, so memory does not grow with the clips. Micro-batches may
+  split a video without an effect on the result.
 
   Args:
-    method: maps {modality: [b, T, S, S, 3]} to {stream: [b, C]}.
-    batches: micro-batches ({modality: clips}, ...), the clips of a video one
-      after the other; what follows the clips is not read.
-    names: [N] sample ids in the order of the clips.
-    labels: [N], likewise.
-    clips_per_video: K.
-    progress: show a progress bar with this text.
+    method: model that maps {modality: [b, T, S, S, 3]} to {stream: [b, C]}.
+    batches: micro-batches ({modality: clips}, ...), the clips of a video in
+      succession; further elements are ignored.
+    names: N sample ids in the order of the clips.
+    labels: [N] int, in the same order.
+    clips_per_video: number of clips of each video.
+    progress: text of a progress bar; None: no bar.
   """
   with progress_bars.bar(total=len(names) * clips_per_video, desc=progress, unit='clip', disable=not progress) as bar:
     outputs = method.predict(
@@ -65,13 +65,13 @@ def predict(run: runs.Run, name: str, model, source: catalog.PreparedDataset,
   """Predictions of a method or a switch of a run for the samples of `index`.
 
   Args:
-    run: whose clips are used.
-    name: of the model, for the progress bar.
-    model: maps {modality: clips} to {name: [B, ...]}.
-    source: the dataset.
-    index: from `PreparedDataset.index`.
-    modalities: what is read, if not what the model reads.
-    depth_noise: spoils depth.
+    run: run whose recipe determines the clips.
+    name: name of the model, for the progress bar.
+    model: model that maps {modality: clips} to {name: [B, ...]}.
+    source: prepared dataset.
+    index: sample ids and labels, from `PreparedDataset.index`.
+    modalities: modalities to read; by default the modalities of the model.
+    depth_noise: noise that corrupts depth, or None.
   """
   config, (ids, labels) = run.recipe.clips, index
   batches = clips.evaluation_clips(source.videos(ids, modalities or model.modalities), config, depth_noise=depth_noise)

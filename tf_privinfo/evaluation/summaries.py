@@ -1,4 +1,4 @@
-"""TensorBoard: what an evaluation logs."""
+"""TensorBoard logs of an evaluation."""
 
 import pathlib
 from typing import Dict, Sequence
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def write_confusion_matrices(directory: pathlib.Path, plots: Dict[str, bytes], step: int) -> None:
-  """Logs plots of confusion matrices, PNG bytes, one per stream."""
+  """Logs plots of confusion matrices, stream -> PNG bytes, at a step."""
   writer = tf.summary.create_file_writer(str(directory))
   with writer.as_default(step=step):
     for name, plot in plots.items():
@@ -17,11 +17,11 @@ def write_confusion_matrices(directory: pathlib.Path, plots: Dict[str, bytes], s
 
 
 def write_projection(directory: pathlib.Path, features: Dict[str, np.ndarray], labels: Sequence[str]) -> None:
-  """Writes features for TensorBoard's projector, which shows them in two or three dimensions.
+  """Writes features for TensorBoard's projector, which plots them in two or three dimensions.
 
   Args:
-    directory: of the log.
-    features: kind -> [N, D], of the same samples.
+    directory: folder of the log.
+    features: kind -> [N, D], for the same samples.
     labels: N class names.
   """
   from tensorboard.plugins import projector

@@ -1,8 +1,8 @@
-"""The switch of section 4.3.5: when hallucinated depth replaces the depth that arrives.
+"""The threshold of the switch from depth to hallucinated depth (section 4.3.5).
 
-A sample's score is the probability that the discriminator gives to the class 'fake' for its depth features: in [0, 1],
-and 1 if the sample has no depth. A sample whose score is above the threshold is switched: classified from rgb and hall
-('hallucinated') in place of rgb and depth ('trusted'). L is the number of noise levels, N of samples, C of classes.
+The score of a sample is the discriminator's probability of the class 'fake' for its depth features, in [0, 1]; it is 1
+if the sample has no depth. If the score is above the threshold, the sample is switched: it is classified from rgb and
+hall ('hallucinated') instead of rgb and depth ('trusted'). L is the number of noise levels, N of samples, C of classes.
 """
 
 from typing import Any, Dict, Mapping, Sequence
@@ -16,12 +16,12 @@ from tf_privinfo.evaluation import prediction, summaries
 from tf_privinfo.runs import restore
 from tf_privinfo.runs.run import SWITCH, TENSORBOARD
 
-# By which the threshold is chosen: the levels of table 4.6, and others between them, since it is between two of these
-# that the better branch changes.
+# Levels of noise by which the threshold is chosen: the levels of table 4.6, and levels in between, since the better
+# branch changes between two levels of the table.
 LEVELS = ('0', '1e-3', '3e-3', '1e-2', '3e-2', '1e-1', '3e-1', '1', '3', '10', 'void')
-# How far the score of a new sample may be from that of a validation sample, in log-odds.
+# Scale of the difference between the scores of a new sample and of a validation sample, in log-odds.
 _BLUR = 0.4
-# Of the samples without noise, how many are trusted at least.
+# Minimum share of trusted samples among the samples without noise.
 _CLEAN_SHARE = 0.9
 _LARGEST_BELOW_1 = np.nextafter(np.float32(1), np.float32(0))
 
@@ -33,12 +33,12 @@ def choose(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str])
   projector.
 
   Args:
-    run: a finished run of ADMD.
-    source: the dataset.
-    names: the validation samples.
+    run: finished run of ADMD.
+    source: prepared dataset.
+    names: ids of the validation samples.
 
   Returns:
-    What `switch.json` holds: `threshold`, and the sweep that it was chosen by.
+    The content of `switch.json`: `threshold`, and the sweep by which it was chosen.
   """
   levels = {level: DepthNoise.parse(level) for level in LEVELS}
   predictions = predict(run, source, source.index(names), levels)
@@ -53,20 +53,20 @@ def choose(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str])
       run.directory / TENSORBOARD / 'features',
       {kind: clean.logits[f'{kind}_features'] for kind in ('depth', 'hall')},
       [source.label_names[label] for label in clean.labels])
-  run.write(SWITCH, result)  # last: what is there is not written again
+  run.write(SWITCH, result)  # last: a complete file is not written again
   return result
 
 
 def predict(run: runs.Run, source: catalog.PreparedDataset, index, levels: Mapping[str, DepthNoise]
             ) -> Dict[str, prediction.Predictions]:
-  """Predictions of the switch of a run on every level of noise; `index` is from `PreparedDataset.index`."""
+  """Level -> predictions of the switch of a run under noise; `index` is from `PreparedDataset.index`."""
   switch = restore.restore_switch(run)
   return {level: prediction.predict(run, f'the switch, noise {level}', switch, source, index, depth_noise=noise)
           for level, noise in levels.items()}
 
 
 def accuracies(predictions: prediction.Predictions, threshold: float) -> Dict[str, float]:
-  """Accuracy of both branches and of the switch, the share of switched samples, and the mean score."""
+  """The accuracies of both branches and of the switch, the share of switched samples, and the mean score."""
   logits = predictions.logits
   branches = {branch: logits[branch] for branch in ('trusted', 'hallucinated')}
   scores = scores_of(predictions)
@@ -81,31 +81,29 @@ def scores_of(predictions: prediction.Predictions) -> np.ndarray:
 
 
 def right(predictions: prediction.Predictions, logits: np.ndarray) -> np.ndarray:
-  """Whether each sample is classified correctly by logits [N, C]: [N] bool."""
+  """Whether logits [N, C] classify each sample correctly, [N] bool."""
   return np.argmax(logits, axis=-1) == predictions.labels
 
 
 def choose_threshold(scores: np.ndarray, trusted: np.ndarray, hallucinated: np.ndarray) -> float:
-  """The threshold with which most samples of a sweep of noise are right (section 4.3.5).
+  """The threshold that classifies most samples of a sweep of noise correctly (section 4.3.5).
 
-  That is where hallucination becomes better. Which threshold is best on a small
-  validation set is a matter of chance, so every sample is counted as if its
-  score were spread around it, by a logistic distribution in log-odds. And nine
-  of ten samples without noise are trusted, unless hallucination is right on
-  more of them than chance explains: by two standard deviations of McNemar's
-  test.
+  On a small validation set, the best threshold depends on chance. Therefore each
+  score is smoothed by a logistic distribution in log-odds. At least nine of ten
+  samples without noise are trusted, unless hallucination is significantly better
+  on them: by two standard deviations of McNemar's test.
 
   Args:
-    scores: [L, N], of the same samples on every level; the first has no noise.
-    trusted: [L, N] bool, whether rgb + depth is right.
-    hallucinated: [N] or [L, N] bool, whether rgb + hall is right.
+    scores: scores of the same samples on all levels, [L, N]; the first level has no noise.
+    trusted: hits of rgb + depth, [L, N] bool.
+    hallucinated: hits of rgb + hall, [N] or [L, N] bool.
 
   Returns:
     The threshold, in [0, 1); exact in float32, the precision of the scores.
   """
   scores = np.clip(np.asarray(scores, np.float64), 1e-7, _LARGEST_BELOW_1)
   log_odds = np.log(scores) - np.log1p(-scores)
-  gains = trusted.astype(int) - hallucinated  # of trusting each sample
+  gains = trusted.astype(int) - hallucinated  # gain of trusting each sample
   lowest = log_odds.min() - 10 * _BLUR
   if gains[0].sum() >= -2 * np.sqrt(np.abs(gains[0]).sum()):
     lowest = np.quantile(log_odds[0], _CLEAN_SHARE)
@@ -117,20 +115,20 @@ def choose_threshold(scores: np.ndarray, trusted: np.ndarray, hallucinated: np.n
 
 def switched(scores: np.ndarray, threshold: float, trusted_logits: np.ndarray,
              hallucinated_logits: np.ndarray) -> np.ndarray:
-  """Logits [N, C] of the switched model: hallucinated where a score [N] is above the threshold, else trusted."""
+  """The logits [N, C] of the switched model: hallucinated if a score [N] is above the threshold, otherwise trusted."""
   return np.where((scores > threshold)[:, np.newaxis], hallucinated_logits, trusted_logits)
 
 
 def roc(clean_scores: np.ndarray, noisy_scores: np.ndarray) -> Dict[str, Any]:
-  """The discriminator as a detector of noise: its ROC curve on clean [N] against noisy [N] scores (section 4.3.5).
+  """The ROC curve of the discriminator as a detector of noise, from clean and noisy scores [N] (section 4.3.5).
 
   Returns:
-    `false_positive_rate` (clean samples called noisy), `true_positive_rate`
-    and `thresholds` as lists, and `auc`, ready for JSON. A sample is called
-    noisy if its score is not below the threshold; the first threshold, above
-    every score, is None.
+    `false_positive_rate` (clean samples classified as noisy),
+    `true_positive_rate` and `thresholds` as lists, and `auc`, as plain values.
+    Samples are classified as noisy if their score is not below the threshold;
+    the first threshold, above all scores, is None.
   """
-  from sklearn import metrics  # heavy
+  from sklearn import metrics  # slow import
 
   noisy = np.repeat([False, True], [len(clean_scores), len(noisy_scores)])
   scores = np.concatenate([clean_scores, noisy_scores])

@@ -8,11 +8,11 @@ from tf_privinfo.utils import markdown
 
 def stages_table(runs: Sequence[Mapping[str, Any]], show: Callable[[List[float]], str]
                  ) -> Tuple[Sequence[str], List[Sequence[str]]]:
-  """Header and rows of the accuracies after each stage of runs of one recipe.
+  """Header and rows of a table of the accuracies after each stage, for runs of one recipe.
 
   Args:
-    runs: what `stages` is in `results.json`, for each run.
-    show: the text of one result of all runs.
+    runs: value of `stages` in `results.json`, for each run.
+    show: function from the values of all runs to the text of a cell.
   """
   rows = []
   for stage, result in runs[0].items():
@@ -27,7 +27,7 @@ def stages_table(runs: Sequence[Mapping[str, Any]], show: Callable[[List[float]]
 
 
 def results_table(results: Dict[str, Any]) -> str:
-  """The content of `results.json`."""
+  """The content of `results.json` as text."""
   accuracy, subsets = results['accuracy'], results['subset_accuracy']
   clips_each = f'{results["clips_per_video"]} clip{"s" if results["clips_per_video"] > 1 else ""} each'
   lines = [
@@ -49,7 +49,7 @@ def results_table(results: Dict[str, Any]) -> str:
 
 
 def noise_table(result: Dict[str, Any]) -> str:
-  """The content of `noise.json`, in the form of tables 3.3 and 4.6."""
+  """The content of `noise.json` as text, in the form of tables 3.3 and 4.6."""
   stages = result['stages']
   levels = list(next(iter(stages.values())))
   lines = markdown.table(('noise on depth', *levels), [
@@ -63,7 +63,7 @@ def noise_table(result: Dict[str, Any]) -> str:
 
 
 def switch_lines(switch: Dict[str, Any]) -> List[str]:
-  """The content of `switch.json`: the switch over the levels of noise."""
+  """The content of `switch.json` as lines of text: the switch over the levels of noise."""
   levels = switch['levels']
   names = {'trusted': 'depth trusted', 'hallucinated': 'depth hallucinated', 'switched': 'switched',
            'hallucinated_share': 'share of samples switched', 'fake_probability': 'mean fake probability'}
@@ -79,7 +79,7 @@ def switch_lines(switch: Dict[str, Any]) -> List[str]:
 
 
 def neighbours_table(result: Dict[str, Any]) -> str:
-  """The content of `random_features.json`, in the form of table 5.3."""
+  """The content of `random_features.json` as text, in the form of table 5.3."""
   rows = result['accuracy']
   levels = list(next(iter(rows.values())))
   return '\n'.join([

@@ -1,1 +1,1 @@
-"""Methods: how streams are trained together and fused; one file per family."""
+"""Methods: joint training and fusion of streams; one file per family."""

@@ -3,8 +3,8 @@
 | class                     | purpose                                                                                |
 |---------------------------|----------------------------------------------------------------------------------------|
 | `AdversarialDistillation` | trains `hall` and the discriminator, each with its own optimizer                       |
-| `NoisyDepthDetector`      | continues to train the discriminator, to separate clean depth from noisy depth         |
-| `SensorSwitch`            | classifies with depth and with hallucinated depth, and scores how unreliable depth is  |
+| `NoisyDepthDetector`      | trains the discriminator further, to separate clean depth from noisy depth             |
+| `SensorSwitch`            | classifies with depth and with hallucinated depth, and scores the reliability of depth |
 """
 
 from typing import Dict
@@ -16,16 +16,16 @@ from tf_privinfo.networks import discriminator as discriminators
 
 
 class _Discriminating(base.Method):
-  """A method with a discriminator, whose outputs for real depth features and for fakes are reported.
+  """A method with a discriminator that reports its outputs for real depth features and for fake features.
 
   Args:
-    streams: with `depth`.
-    discriminator: reads features, frame by frame.
-    loss_terms: further ones.
-    **kwargs: of the method.
+    streams: name -> network, including `depth`.
+    discriminator: discriminator of features, frame by frame.
+    loss_terms: names of further loss terms.
+    **kwargs: further arguments of the method.
 
   Attributes:
-    FAKES: name of the fakes.
+    FAKES: name of the fake features.
   """
 
   FAKES: str
@@ -48,24 +48,25 @@ class _Discriminating(base.Method):
     return {**self.streams, 'discriminator': self.discriminator}
 
   def _scores(self, labels, real, fake):
-    """Reported quantities of the discriminator's outputs [N, C + 1] or [N, 1], and labels [N]."""
+    """Reported quantities, from outputs of the discriminator [N, C + 1] or [N, 1] and labels [N]."""
     return {**_score('depth', real, labels, False), **_score(self.FAKES, fake, labels, True)}
 
 
 class AdversarialDistillation(_Discriminating, two_stream.FusedStreams):
-  """The stream `hall` is trained on RGB until the discriminator takes its features for those of the stream `depth`.
+  """Adversarial training of the stream `hall` on RGB, so that its features resemble the features of the stream `depth`.
 
   The discriminator minimises eq. 4.1 on the features of the frozen depth
-  stream and of `hall`; `hall` minimises eq. 4.2, the same on its features with
-  the label flipped to that of the video. Both take a step from the same batch,
-  computed before either step (docs/methods.md, section 2). No loss trains the
-  classifier of `hall`: it stays the one it started with, the depth stream's.
-  The L2 penalty, if there is one, is on the kernels of both.
+  stream and of `hall`. `hall` minimises eq. 4.2, the same loss on its own
+  features with the label of the video instead of 'fake'. The gradients of both
+  come from the same batch and are computed before either step
+  (docs/methods.md, section 2). No loss trains the classifier of `hall`, which
+  remains the initial one, from the depth stream. The L2 penalty, if there is
+  one, applies to the kernels of both.
 
   Args:
-    streams: with `hall` and `depth`; depth is frozen.
-    discriminator: reads the features of both, frame by frame.
-    **kwargs: of `FusedStreams`.
+    streams: name -> network, including `hall` and `depth`; depth is frozen.
+    discriminator: discriminator of the features of both, frame by frame.
+    **kwargs: further arguments of `FusedStreams`.
   """
 
   FAKES = 'hall'
@@ -100,7 +101,7 @@ class AdversarialDistillation(_Discriminating, two_stream.FusedStreams):
       scaled = (d_loss + penalties[0]) / replicas, (g_loss + penalties[1]) / replicas
     of_discriminator = base.gradients(tape, scaled[0], self.discriminator.trainable_variables)
     of_hall = base.gradients(tape, scaled[1], self.learned_variables)
-    del tape  # a persistent one keeps every activation
+    del tape  # a persistent tape keeps all activations
     of_discriminator = base.apply_gradients(self.discriminator_optimizer, of_discriminator)
     of_hall = base.apply_gradients(self.optimizer, of_hall)
     shown = {'d_loss': d_loss, 'g_loss': g_loss,
@@ -114,18 +115,19 @@ class AdversarialDistillation(_Discriminating, two_stream.FusedStreams):
 
 
 class NoisyDepthDetector(_Discriminating):
-  """The discriminator is trained further: noisy depth takes the place of hallucinated features in eq. 4.1.
+  """Further training of the discriminator: noisy depth replaces hallucinated features in eq. 4.1.
 
-  This is not in the thesis, which uses the discriminator as adversarial
-  training left it (section 4.3.5). If that training ended in an equilibrium, the
-  discriminator's output is uninformative, with or without noise.
+  This stage is not in the thesis, which uses the discriminator directly after
+  adversarial training (section 4.3.5). If adversarial training ends in an
+  equilibrium, the output of the discriminator is uninformative, with or
+  without noise.
 
   Batch norm uses the moving averages of depth features, as at test time.
 
   Args:
-    streams: `depth`, which is frozen.
-    discriminator: of the adversarial stage.
-    **kwargs: of `Method`.
+    streams: name -> network, only `depth`, which is frozen.
+    discriminator: discriminator of the adversarial stage.
+    **kwargs: further arguments of `Method`.
   """
 
   FAKES = 'noise'
@@ -137,7 +139,7 @@ class NoisyDepthDetector(_Discriminating):
     return self.discriminator.trainable_variables
 
   def call(self, clips, training=False):
-    """The discriminator's outputs [B*T, C + 1] for depth."""
+    """The outputs of the discriminator for depth, {'discriminator': [B*T, C + 1]}."""
     features = self.streams['depth'].end_points(clips['depth'])['features']
     return {'discriminator': self.discriminator(features, clips['depth'].shape[1])}
 
@@ -149,9 +151,9 @@ class NoisyDepthDetector(_Discriminating):
 
 
 def _score(features: str, outputs, labels, is_fake: bool):
-  """Accuracy and fake probability of a discriminator's outputs: [N] each.
+  """Accuracy and fake probability, [N] each, of outputs of a discriminator.
 
-  For fakes the accuracy counts those that it recognises; for real features, those whose class it predicts.
+  Fake features are right if they are classified as fake, real features if their class is predicted.
   """
   if outputs.shape[-1] == 1:
     right = (outputs[:, 0] < 0.5) == is_fake
@@ -165,18 +167,18 @@ def _score(features: str, outputs, labels, is_fake: bool):
 class SensorSwitch(tf.keras.Model):
   """Chooses between depth and hallucinated depth, sample by sample (section 4.3.5).
 
-  `switch({'rgb': [B, T, H, W, 3], 'depth': the same})` returns
+  `switch({'rgb': [B, T, H, W, 3], 'depth': [B, T, H, W, 3]})` returns
     'trusted' [B, C]: logits of RGB and depth;
     'hallucinated' [B, C]: logits of RGB and `hall`, which do not depend on depth;
     'fake_probability' [B, 1]: the discriminator's probability of the class
-    'fake' for the depth features, the mean over the frames; 1 where depth is
-    missing: it has a value that is not finite, or one colour all over, such as
-    zeros;
-    'depth_features', 'hall_features' [B, D]: their means over the frames.
+    'fake' for the depth features, averaged over the frames; 1 if depth is
+    missing, that is, if a value is not finite or the clip has a uniform colour,
+    such as zeros;
+    'depth_features', 'hall_features' [B, D]: features, averaged over the frames.
 
   Args:
-    streams: `rgb`, `depth` and `hall`.
-    discriminator: scores the features of depth.
+    streams: name -> network, for `rgb`, `depth` and `hall`.
+    discriminator: discriminator that scores the depth features.
   """
 
   modalities = ('rgb', 'depth')

@@ -1,4 +1,4 @@
-"""What all methods share: streams, the training step, its bookkeeping."""
+"""The base class of all methods: streams, training step, reported means."""
 
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -10,11 +10,11 @@ from tf_privinfo.networks import registry
 
 
 class Objective(NamedTuple):
-  """What a method minimises on one batch, and what is reported of it.
+  """The loss of a method on one batch, and the reported quantities.
 
   Attributes:
-    loss: a scalar whose mean over the replicas is the loss of the global batch.
-    logits: stream -> [B, C], of the streams whose accuracy is reported.
+    loss: scalar whose mean over the replicas is the loss of the global batch.
+    logits: stream -> [B, C], for the streams whose accuracy is reported.
     loss_terms: name -> values whose mean over the epoch is reported.
   """
   loss: tf.Tensor
@@ -27,23 +27,23 @@ class Method(tf.keras.Model):
 
   `method(clips, training=False)` maps {modality: [B, T, H, W, 3]}, pixels
   0..255 as bytes or floats, to {stream: logits [B, C]}, for the streams that
-  learn and whose modality is in `clips`.
+  are trained and whose modality is in `clips`.
 
   Args:
     streams: name -> `backbone.Backbone`, in the order that breaks ties.
-    input_modality: stream -> the modality that it reads; those that are not in
-      it read the modality of their own name.
-    frozen: streams that do not learn: weights and batch statistics stay.
+    input_modality: stream -> its input modality; by default the name of the
+      stream.
+    frozen: streams that are not trained; weights and batch statistics stay.
     weight_decay: rate of the L2 penalty on kernels.
     loss_terms: names of the terms that `objective` returns.
 
   Attributes:
-    classifies: whether the trainable streams give logits; if not, `call` and
-      `modalities` mean nothing, and there is no accuracy.
-    learns_from_noisy_depth: whether training clips have 'noisy_depth', too.
-    test_conditions: name -> noise on depth under which it is tested, too.
-    trainable_streams: those that are not frozen.
-    epoch_means: name -> mean over the epoch, of everything that is reported.
+    classifies: whether the trainable streams output logits; if not, `call` and
+      `modalities` are not used, and there is no accuracy.
+    learns_from_noisy_depth: whether training clips also contain 'noisy_depth'.
+    test_conditions: name -> noise on depth of additional tests.
+    trainable_streams: names of the streams that are not frozen.
+    epoch_means: name -> mean over the epoch, for all reported quantities.
   """
 
   classifies = True
@@ -66,7 +66,7 @@ class Method(tf.keras.Model):
 
   @classmethod
   def build_stream(cls, name: str, recipe, num_classes: int) -> tf.keras.Model:
-    """The network of a stream of a `recipes.Recipe`, without variables yet."""
+    """The network of a stream, as in a `recipes.Recipe`, without variables yet."""
     return registry.build(num_classes, recipe.network, name)
 
   @classmethod
@@ -74,8 +74,8 @@ class Method(tf.keras.Model):
     """The method of a stage of a `recipes.Recipe`.
 
     Args:
-      recipe: with the hyperparameters.
-      stage: its name.
+      recipe: recipe with the hyperparameters.
+      stage: name of the stage.
       streams: name -> network from `build_stream`, with its variables.
       num_classes: C.
     """
@@ -91,27 +91,27 @@ class Method(tf.keras.Model):
 
   @property
   def modalities(self):
-    """What a prediction reads, in the order of the streams."""
+    """The input modalities of a prediction, in the order of the streams."""
     return tuple(dict.fromkeys(self.input_modality[stream] for stream in self.trainable_streams))
 
   @property
   def training_modalities(self):
-    """What a training step reads."""
+    """The input modalities of a training step."""
     return tuple(dict.fromkeys(self.input_modality.values()))
 
   @property
   def privileged(self):
-    """Further modalities from which a learning stream receives, if they are there."""
+    """Further modalities that feed a trainable stream through connections, if they are present."""
     return ()
 
   @property
   def networks(self) -> Dict[str, tf.keras.Model]:
-    """All that has weights, by name: what a checkpoint holds."""
+    """Name -> network, for everything with weights; the content of a checkpoint."""
     return self.streams
 
   @property
   def optimizers(self) -> Dict[str, tf.keras.optimizers.Optimizer]:
-    """The optimizers of a compiled method, by name."""
+    """Name -> optimizer of a compiled method."""
     return {'optimizer': self.optimizer}
 
   @property
@@ -119,33 +119,33 @@ class Method(tf.keras.Model):
     return list(self.epoch_means.values())
 
   def compile_with(self, new_optimizer: Callable[[float], tf.keras.optimizers.Optimizer]) -> None:
-    """Compiles the method with optimizers whose variables are created at once.
+    """Compiles the method with optimizers and creates the variables of the optimizers.
 
     Args:
-      new_optimizer: gives one whose rate is the stage's, times the argument.
+      new_optimizer: function from a factor to an optimizer with the learning rate of the stage times this factor.
     """
     self.compile(optimizer=new_optimizer(1.0))
     self.optimizer.build(self.learned_variables)
 
   @property
   def learned_variables(self) -> List[tf.Variable]:
-    """What the loss of `objective` trains: the learning streams' variables."""
+    """The variables trained by the loss of `objective`: the variables of the trainable streams."""
     return [variable for stream in self.trainable_streams for variable in self.streams[stream].trainable_variables]
 
   def objective(self, clips: Dict[str, tf.Tensor], labels: tf.Tensor) -> Objective:
-    """The loss on a batch ({modality: [B, T, H, W, 3]}, labels [B]), run in training mode."""
+    """The objective on a batch ({modality: [B, T, H, W, 3]}, labels [B]), in training mode."""
     raise NotImplementedError
 
   def scalars(self, label_names: Sequence[str]) -> Dict[str, float]:
-    """More scalars for TensorBoard, at the end of an epoch."""
+    """Name -> additional scalar for TensorBoard at the end of an epoch; `label_names` are C class names."""
     return {}
 
   def images(self, clips: Dict[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
-    """Images [N, H, W, 1 or 3] uint8 for TensorBoard, from example clips, at the end of an epoch."""
+    """Name -> images [N, H, W, 1 or 3] uint8 of example clips, for TensorBoard at the end of an epoch."""
     return {}
 
   def train_step(self, data):
-    """One step on ({modality: [B, T, H, W, 3]}, labels [B]); the loss is `objective`'s plus the L2 penalty."""
+    """One step on ({modality: [B, T, H, W, 3]}, labels [B]); the loss is the objective plus the L2 penalty."""
     clips, labels = data
     with tf.GradientTape() as tape:
       objective = self.objective(clips, labels)
@@ -176,18 +176,18 @@ class Method(tf.keras.Model):
     return {name: mean.result() for name, mean in self.epoch_means.items()}
 
 
-# Of one replica or summed over all of them, each with its variable.
+# Gradients with their variables, of one replica or summed over all replicas.
 Gradients = List[Tuple[tf.Tensor, tf.Variable]]
 
 
 def gradients(tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[tf.Variable]) -> Gradients:
-  """The gradients of a loss, without the variables that it does not depend on."""
+  """The gradients of a loss, for the variables that it depends on."""
   # A loss on feature maps alone has no gradient for the classifier above them.
   return [(g, v) for g, v in zip(tape.gradient(loss, variables), variables) if g is not None]
 
 
 def apply_gradients(optimizer: tf.keras.optimizers.Optimizer, of_replica: Gradients) -> Gradients:
-  """Sums gradients over the replicas, takes a step with them, and returns the sums."""
+  """Sums gradients over the replicas, applies them, and returns the sums."""
   summed = optimizer.aggregate_gradients(of_replica)
   optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
   return summed

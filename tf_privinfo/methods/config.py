@@ -1,4 +1,4 @@
-"""The hyperparameters of losses and connections, as sections of a recipe; nothing heavy is imported here."""
+"""The hyperparameters of losses and connections, as sections of a recipe. Nothing here imports TensorFlow."""
 
 import dataclasses
 
@@ -12,10 +12,10 @@ HALLUCINATION_LAYERS = ('block1', 'block2', 'block3', 'block4', 'features')
 
 @dataclasses.dataclass(frozen=True)
 class ModDropConfig:
-  """What training takes away from the streams of ModDrop (Neverova et al.; FIDELITY row 18).
+  """Dropout of pixels and modalities in ModDrop (Neverova et al.; docs/fidelity.md, row 18).
 
   Attributes:
-    keep_pixel: probability that a value of an image is kept; those that are are
+    keep_pixel: probability that a value of an image is kept; kept values are
       divided by it.
     keep_modality: probability that a sample keeps a modality.
   """
@@ -29,10 +29,10 @@ class ConnectionConfig:
 
   Attributes:
     direction: 'depth_to_rgb', 'rgb_to_depth' (table 3.4) or 'none'. The
-      hallucination stream stands in depth's place.
-    form: what the residual branch of the receiving stream reads. 'additive':
-      r + p ⊙ d, as the authors' code; 'multiplicative': r ⊙ d, as eq. 3.2
-      (FIDELITY row 3).
+      hallucination stream takes the place of depth.
+    form: input of the residual branch in the receiving stream. 'additive':
+      r + p ⊙ d, as in the authors' code; 'multiplicative': r ⊙ d, as eq. 3.2
+      (docs/fidelity.md, row 3).
   """
   direction: str = 'depth_to_rgb'
   form: str = 'additive'
@@ -40,23 +40,23 @@ class ConnectionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class HallucinationConfig:
-  """How the hallucination stream learns from the depth stream (eqs. 3.3 - 3.7).
+  """The loss that trains the hallucination stream to imitate the depth stream (eqs. 3.3 - 3.7).
 
   The loss is (1 - α) · [(1 - λ) · CE(y, σ(f)) + λ · CE(σ(f_depth/τ), σ(f/τ))]
-  + α · L_hall; on objects, as the authors' code has it, it is
-  CE(y, σ(f)) + τ² · CE(σ(f_depth/τ), σ(f/τ)) + L_hall (FIDELITY row 17).
+  + α · L_hall; on objects, as in the authors' code, it is
+  CE(y, σ(f)) + τ² · CE(σ(f_depth/τ), σ(f/τ)) + L_hall (docs/fidelity.md, row 17).
 
   Attributes:
-    form: 'shares' or 'sum', the first or the second of these losses. The second
+    form: form of the loss, 'shares' for the first or 'sum' for the second, which
       has neither α nor λ.
     map_share: α, the share of L_hall: 1 is eq. 3.3 alone, 0 eq. 3.5 alone.
     soft_share: λ, the share of imitation in the generalized distillation loss.
-    temperature: τ, which softens the teacher's prediction.
-    student_at_temperature: soften the student's as well; eq. 3.5 does not
-      (FIDELITY row 8).
-    map_weight: λ_l of eq. 3.3 (FIDELITY row 9).
+    temperature: τ, temperature of the teacher's prediction.
+    student_at_temperature: whether τ applies to the student's prediction as well,
+      unlike in eq. 3.5 (docs/fidelity.md, row 8).
+    map_weight: weight λ_l of eq. 3.3 (docs/fidelity.md, row 9).
     layer: l, the end point whose maps are compared: a block, or 'features',
-      what the classifier reads.
+      the input of the classifier.
   """
   form: str = 'shares'
   map_share: float = 0.5
@@ -69,17 +69,17 @@ class HallucinationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LoserConfig:
-  """How a network learns from a sample that another network won (thesis eq. 5.3).
+  """The loss of a network on a sample that another network wins (thesis eq. 5.3).
 
   The loss is `hard_weight · CE(y, σ(f)) + soft_weight · CE(σ(f_winner/τ), σ(f/τ))`.
-  The defaults are what the authors' code computes (FIDELITY row 20).
+  The defaults follow the authors' code (docs/fidelity.md, row 20).
 
   Attributes:
     hard_weight: weight of the cross entropy with the label (1 - λ in eq. 5.3).
     soft_weight: weight of the imitation of the winner (λ in eq. 5.3).
-    temperature: τ, which softens the winner's prediction.
-    squared_temperature: multiply the imitation by τ².
-    student_at_temperature: soften the loser's prediction as well; eq. 5.3 does not.
+    temperature: τ, temperature of the winner's prediction.
+    squared_temperature: whether the imitation is multiplied by τ².
+    student_at_temperature: whether τ applies to the loser's prediction as well, unlike in eq. 5.3.
   """
   hard_weight: float = 1.0
   soft_weight: float = 1.0

@@ -1,9 +1,9 @@
 """Depth images from RGB, a baseline of table 4.5.
 
-| class            | what it does                                                     |
+| class            | purpose                                                          |
 |------------------|------------------------------------------------------------------|
-| `Reconstruction` | trains an autoencoder to give the depth images of RGB            |
-| `EstimatedDepth` | streams whose depth is what the autoencoder makes of RGB         |
+| `Reconstruction` | trains an autoencoder to reconstruct depth images from RGB       |
+| `EstimatedDepth` | streams whose depth is the autoencoder's estimate from RGB       |
 """
 
 import tensorflow as tf
@@ -13,9 +13,9 @@ from tf_privinfo.networks import autoencoder
 
 
 class Reconstruction(base.Method):
-  """The stream `autoencoder` reads RGB and minimises the mean squared error to the depth image.
+  """Training of the stream `autoencoder`, which reads RGB, by the mean squared error to the depth image.
 
-  docs/methods.md, section 1.4.
+  Source: docs/methods.md, section 1.4.
   """
 
   classifies = False
@@ -37,14 +37,14 @@ class Reconstruction(base.Method):
     return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, depth)), {}, {})
 
   def images(self, clips):
-    """Depth above its reconstruction: [B, 2H, W, 3], of the first frame."""
+    """The first depth frame above its reconstruction, [B, 2H, W, 3] uint8."""
     images = self.streams['autoencoder'](clips['rgb'])
     both = tf.concat([tf.cast(clips['depth'][:, 0], tf.float32), images[:, 0]], axis=1)
     return {'depth_above_reconstruction': tf.cast(tf.clip_by_value(both, 0.0, 255.0), tf.uint8)}
 
 
 class EstimatedDepth(two_stream.FusedStreams):
-  """`FusedStreams` that see RGB only: the stream `depth` reads what the frozen stream `autoencoder` makes of it."""
+  """`FusedStreams` on RGB only: the stream `depth` reads the output of the frozen stream `autoencoder`."""
 
   @classmethod
   def build_stream(cls, name, recipe, num_classes):

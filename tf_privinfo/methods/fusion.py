@@ -5,10 +5,13 @@ from typing import Any, Iterable, List, Mapping, Tuple
 
 
 def fuse(logits: Mapping[str, Any]):
-  """The mean of the streams' logits [..., C] (Σ of the thesis has the same argmax).
+  """The mean of the streams' logits [..., C] (Σ in the thesis has the same argmax).
 
   Args:
-    logits: stream name -> [..., C], tensors or arrays, at least one.
+    logits: stream -> [..., C], tensors or arrays, at least one.
+
+  Raises:
+    ValueError: if there are no logits.
   """
   if not logits:
     raise ValueError('fuse needs the logits of at least one stream')

@@ -1,8 +1,8 @@
 """The losses of the thesis, as pure functions.
 
 B is the number of samples in a batch, C of classes, M of modalities. Logits of
-several modalities are stacked to [M, B, C]. All losses are float32 and per
-sample: who calls them decides how a batch is averaged.
+several modalities are stacked to [M, B, C]. Unless stated otherwise, losses are
+float32 and per sample; the caller averages them over the batch.
 """
 
 from typing import Dict
@@ -12,12 +12,12 @@ import tensorflow as tf
 from tf_privinfo.methods.config import HallucinationConfig, LoserConfig
 from tf_privinfo.networks.config import DiscriminatorConfig
 
-# Among the C + 1 outputs of a discriminator: the last (FIDELITY row 13).
+# Index of the class 'fake' among the C + 1 outputs of a discriminator: the last (docs/fidelity.md, row 13).
 FAKE_CLASS = -1
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-  """Cross entropy of labels [B] with σ(logits), for logits [..., B, C]: [..., B]."""
+  """Cross entropy [..., B] of labels [B] with σ(logits), for logits [..., B, C]."""
   labels = tf.broadcast_to(labels, tf.shape(logits)[:-1])
   return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
@@ -29,13 +29,13 @@ def imitation(teacher_logits: tf.Tensor, logits: tf.Tensor, temperature: float,
   No gradient reaches the teacher.
 
   Args:
-    teacher_logits: [..., B, C].
-    logits: [..., B, C], the student's.
+    teacher_logits: logits of the teacher, [..., B, C].
+    logits: logits of the student, [..., B, C].
     temperature: τ.
     student_temperature: τ_student.
 
   Returns:
-    [..., B].
+    The loss, [..., B].
   """
   targets = tf.stop_gradient(tf.nn.softmax(teacher_logits / temperature))
   return tf.nn.softmax_cross_entropy_with_logits(targets, logits / student_temperature)
@@ -48,10 +48,10 @@ def hallucination(depth_maps: tf.Tensor, hall_maps: tf.Tensor) -> tf.Tensor:
 
   Args:
     depth_maps: activations of the depth stream, [N, ...].
-    hall_maps: those of the hallucination stream, [N, ...].
+    hall_maps: activations of the hallucination stream, [N, ...].
 
   Returns:
-    [N] float32: the sum over all but the first axis.
+    The distances, [N] float32: the sum over all but the first axis.
   """
   target = tf.stop_gradient(tf.sigmoid(tf.cast(depth_maps, tf.float32)))
   distances = tf.math.squared_difference(target, tf.sigmoid(tf.cast(hall_maps, tf.float32)))
@@ -61,14 +61,14 @@ def hallucination(depth_maps: tf.Tensor, hall_maps: tf.Tensor) -> tf.Tensor:
 def modality_distillation(hard: tf.Tensor, soft: tf.Tensor, maps: tf.Tensor, config: HallucinationConfig) -> tf.Tensor:
   """The loss of training step 3, eqs. 3.4 - 3.7: a scalar.
 
-  (1 - α) · mean((1 - λ) · hard + λ · soft) + α · λ_l · sum(maps): as in the
-  authors' code L_hall is not a mean, so it grows with batch and resolution.
+  (1 - α) · mean((1 - λ) · hard + λ · soft) + α · λ_l · sum(maps). As in the
+  authors' code, L_hall is a sum, so it grows with batch size and resolution.
 
   Args:
     hard: cross entropy of the student with the label, [B].
     soft: imitation of the teacher, [B].
-    maps: from `hallucination`, [N].
-    config: α, λ and λ_l.
+    maps: distances from `hallucination`, [N].
+    config: hyperparameters α, λ and λ_l.
   """
   distillation = (1 - config.soft_share) * hard + config.soft_share * soft
   return ((1 - config.map_share) * tf.reduce_mean(distillation)
@@ -77,30 +77,30 @@ def modality_distillation(hard: tf.Tensor, soft: tf.Tensor, maps: tf.Tensor, con
 
 def object_distillation(hard: tf.Tensor, soft: tf.Tensor, distances: tf.Tensor,
                         config: HallucinationConfig) -> tf.Tensor:
-  """The loss of chapter 3 on objects as the authors' code has it (FIDELITY row 17): a scalar.
+  """The loss of chapter 3 on objects, as in the authors' code (docs/fidelity.md, row 17): a scalar.
 
   mean(hard + τ² · soft) + λ_l · sum(distances).
 
   Args:
     hard: cross entropy of the student with the label, [B].
     soft: imitation of the teacher, both at temperature τ, [B].
-    distances: from `hallucination`, of the bottleneck's features, [B].
-    config: τ and λ_l.
+    distances: distances from `hallucination` of the bottleneck's features, [B].
+    config: hyperparameters τ and λ_l.
   """
   return tf.reduce_mean(hard + config.temperature**2 * soft) + config.map_weight * tf.reduce_sum(distances)
 
 
 def uniform_divergence(logits: tf.Tensor) -> tf.Tensor:
-  """KL(uniform || σ(logits)), the "be unsure" loss of confident multiple choice learning: [..., B]."""
+  """KL(uniform || σ(logits)), [..., B], for logits [..., B, C]: the loss of losers in CMCL (Lee et al. 2017)."""
   classes = tf.cast(tf.shape(logits)[-1], logits.dtype)
   return -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1) - tf.math.log(classes)
 
 
 def confident_criterion(hard: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-  """What CMCL compares to choose the winner (Lee et al. 2017): [M, B].
+  """The criterion [M, B] by which CMCL chooses the winner, the lowest (Lee et al. 2017).
 
-  Entry m is the ensemble's loss if modality m won: its cross entropy, plus the
-  divergence from uniform of all the others.
+  Entry m is the loss of the ensemble if modality m wins: its cross entropy plus
+  the divergence of all others from uniform.
 
   Args:
     hard: cross entropy with the label, [M, B].
@@ -118,10 +118,10 @@ def distillation_terms(labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor,
   """The two terms of DMCL for each modality and sample (algorithm 1, eqs. 5.1 - 5.3).
 
   Args:
-    labels: [B].
-    logits: [M, B, C].
-    winners: [B], the index of the modality that teaches.
-    loser: the losers' loss.
+    labels: classes, [B].
+    logits: logits of the modalities, [M, B, C].
+    winners: index of the teaching modality, [B].
+    loser: hyperparameters of the loss of losers.
 
   Returns:
     {'hard': [M, B], 'soft': [M, B]}: the weighted cross entropy with the label
@@ -140,30 +140,30 @@ def distillation_terms(labels: tf.Tensor, logits: tf.Tensor, winners: tf.Tensor,
 def weight_decay(variables, rate: float) -> tf.Tensor:
   """L2 penalty rate · Σ w² / 2 over the convolution and dense kernels among `variables`: a scalar.
 
-  Batch norm and biases are left out (FIDELITY B 4.2).
+  Batch norm and biases are omitted (docs/fidelity.md, B 4.2).
   """
   return rate * tf.add_n([tf.nn.l2_loss(v) for v in variables if 'kernel' in v.name])
 
 
 def adversarial(labels: tf.Tensor, real: tf.Tensor, fake: tf.Tensor,
                 config: DiscriminatorConfig) -> Dict[str, tf.Tensor]:
-  """Both sides of the game between discriminator and hallucination stream, per frame.
+  """The adversarial losses of discriminator and hallucination stream, per frame.
 
-  With C + 1 classes the discriminator learns the targets of eq. 4.1, and the
-  hallucination stream minimises eq. 4.2 with its label flipped to that of its
-  video; with one output both have the least-squares loss of the authors' code.
+  With C + 1 classes, the discriminator minimises eq. 4.1, and the hallucination
+  stream eq. 4.2, with the label of its video instead of 'fake'. With one output,
+  both have the least-squares loss of the authors' code.
 
   Args:
-    labels: [N], the class of each frame's video.
-    real: the discriminator's outputs for depth features, [N, C + 1], or
+    labels: class of each frame's video, [N].
+    real: outputs of the discriminator for depth features: logits [N, C + 1] or
       probabilities [N, 1].
-    fake: the same for hallucinated features.
-    config: of the discriminator: its task, and the weight of its two terms.
+    fake: outputs of the discriminator for hallucinated features, of the same shape.
+    config: task of the discriminator, and the weight of its two terms.
 
   Returns:
     [N] each: 'real' and 'fake', the two terms of the discriminator;
-    'discriminator', what it minimises, their weighted sum; 'generator', what
-    the hallucination stream minimises.
+    'discriminator', the loss of the discriminator, their weighted sum; 'generator',
+    the loss of the hallucination stream.
   """
   if config.task == 'classes':
     fakes = tf.fill(tf.shape(labels), tf.cast(tf.shape(fake)[-1] + FAKE_CLASS, labels.dtype))
@@ -176,7 +176,7 @@ def adversarial(labels: tf.Tensor, real: tf.Tensor, fake: tf.Tensor,
 
 
 def fake_probability(outputs: tf.Tensor) -> tf.Tensor:
-  """The belief that features are hallucinated, [N], from the discriminator's logits [N, C + 1] or outputs [N, 1]."""
+  """The probability [N] of the class 'fake', from logits [N, C + 1] or outputs [N, 1] of a discriminator."""
   if outputs.shape[-1] == 1:
     return 1 - tf.squeeze(outputs, axis=-1)
   return tf.nn.softmax(outputs)[:, FAKE_CLASS]

@@ -1,16 +1,16 @@
 """Multiple choice learning over one network per modality (thesis chapter 5).
 
-Every method trains M networks together and looks, for each sample, for the
-network that should win it. They differ in how the winner is chosen and in what
-the losers learn:
+Every method trains M networks together and chooses, for each sample, one
+network as the winner. The methods differ in the choice of the winner and in the
+loss of the losers:
 
-| class           | winner                          | losers                                    |
-|-----------------|---------------------------------|-------------------------------------------|
-| `Independent`   | (only counted)                  | cross entropy with the label, as everyone |
-| `SMCL`          | lowest cross entropy            | nothing                                   |
-| `CMCL`          | lowest confident criterion      | be unsure: KL(uniform || σ(f))            |
-| `RandomTeacher` | drawn                           | imitate the winner (`LoserConfig`)          |
-| `DMCL`          | lowest cross entropy            | imitate the winner (`LoserConfig`)          |
+| class           | winner                     | loss of the losers                          |
+|-----------------|----------------------------|---------------------------------------------|
+| `Independent`   | (only counted)             | cross entropy with the label, as the winner |
+| `SMCL`          | lowest cross entropy       | none                                        |
+| `CMCL`          | lowest confident criterion | KL(uniform || σ(f))                         |
+| `RandomTeacher` | drawn at random            | imitation of the winner (`LoserConfig`)     |
+| `DMCL`          | lowest cross entropy       | imitation of the winner (`LoserConfig`)     |
 """
 
 from typing import Dict
@@ -31,7 +31,7 @@ class MultipleChoice(base.Method):
     weight_decay: rate of the L2 penalty on kernels.
   """
 
-  # Names of the loss terms that `loss_terms` returns.
+  # Names of the terms that `loss_terms` returns.
   LOSS_TERMS = ('hard',)
 
   @classmethod
@@ -52,7 +52,7 @@ class MultipleChoice(base.Method):
     return {m: self.streams[m](clips[m], training=training) for m in self.modalities if m in clips}
 
   def choose(self, hard: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """The winner [B] of each sample, from the cross entropies [M, B] and logits [M, B, C]."""
+    """The winner of each sample, [B] int32, from cross entropies `hard` [M, B] and logits [M, B, C]."""
     del logits
     return tf.argmin(hard, axis=0, output_type=tf.int32)
 
@@ -61,7 +61,7 @@ class MultipleChoice(base.Method):
     raise NotImplementedError
 
   def objective(self, clips, labels):
-    """The loss is the sum over modalities of the means over the batch."""
+    """The objective: the sum over modalities of the mean loss over the batch."""
     outputs = self(clips, training=True)
     logits = tf.stack([outputs[m] for m in self.modalities])
     hard = losses.cross_entropy(labels, logits)
@@ -76,7 +76,7 @@ class MultipleChoice(base.Method):
     return base.Objective(loss, outputs, shown)
 
   def scalars(self, label_names):
-    """The share of each class's samples that each modality won."""
+    """The share of samples of each class that each modality wins."""
     wins = self.wins_per_class.result().numpy()
     shares = wins / np.maximum(wins.sum(axis=0), 1)
     return {f'wins_per_class/{modality}/{label}': share
@@ -84,21 +84,21 @@ class MultipleChoice(base.Method):
 
 
 class Independent(MultipleChoice):
-  """Every network learns alone, with cross entropy; the baseline of table 5.1."""
+  """Networks trained separately, with cross entropy; the baseline of table 5.1."""
 
   def loss_terms(self, labels, logits, winners):
     return {'hard': losses.cross_entropy(labels, logits)}
 
 
 class SMCL(MultipleChoice):
-  """Stochastic multiple choice learning: only the winner learns (Lee et al. 2016)."""
+  """Stochastic multiple choice learning: only the winner is trained (Lee et al. 2016)."""
 
   def loss_terms(self, labels, logits, winners):
     return {'hard': _won(winners, self.modalities) * losses.cross_entropy(labels, logits)}
 
 
 class CMCL(MultipleChoice):
-  """Confident multiple choice learning: losers learn to be unsure (Lee et al. 2017)."""
+  """Confident multiple choice learning: losers are trained towards uniform predictions (Lee et al. 2017)."""
 
   LOSS_TERMS = ('hard', 'uniform')
 
@@ -116,7 +116,7 @@ class DMCL(MultipleChoice):
   """Distillation multiple choice learning: losers imitate the winner (algorithm 1).
 
   Args:
-    loser: the losers' loss; the two variants of the thesis are in `recipes`.
+    loser: hyperparameters of the loss of losers; for the two variants, see `recipes`.
   """
 
   LOSS_TERMS = ('hard', 'soft')
@@ -137,7 +137,7 @@ class RandomTeacher(DMCL):
   """DMCL with the teacher of each sample drawn at random (table 5.2).
 
   Args:
-    seed: with the step and the replica, what the draw is a function of.
+    seed: seed of the draws, together with step and replica.
   """
 
   @classmethod
@@ -156,7 +156,7 @@ class RandomTeacher(DMCL):
 
 
 class ClassCounts(tf.keras.metrics.Metric):
-  """How often each modality won a sample of each class: a matrix [M, C] of counts."""
+  """Counts [M, C] of the samples of each class that each modality wins."""
 
   def __init__(self, modalities: int, num_classes: int, **kwargs):
     super().__init__(**kwargs)

@@ -1,10 +1,10 @@
 """Streams with cross-stream connections, and the hallucination stream (thesis chapter 3).
 
-| class           | what it learns                                                              |
-|-----------------|-----------------------------------------------------------------------------|
-| `FusedStreams`  | cross entropy of the streams' mean logits: one (step 1) or two (steps 2, 4) |
-| `ModDrop`       | the same, without some pixels and at times without a modality               |
-| `Hallucination` | a stream that reads RGB imitates the depth stream (step 3, Hoffman et al.)  |
+| class           | loss                                                                                |
+|-----------------|-------------------------------------------------------------------------------------|
+| `FusedStreams`  | cross entropy of the mean logits of one stream (step 1) or two streams (steps 2, 4) |
+| `ModDrop`       | the same, with randomly dropped pixels and modalities                               |
+| `Hallucination` | imitation of the depth stream by a stream that reads RGB (step 3, Hoffman et al.)   |
 """
 
 from typing import Dict, Iterable
@@ -18,15 +18,15 @@ from tf_privinfo.utils import errors
 
 
 def connection_sources(direction: str, streams: Iterable[str]) -> Dict[str, str]:
-  """Receiving stream -> the stream that feeds it, for the streams that a method has.
+  """Receiving stream -> the stream that feeds it.
 
-  The hallucination stream stands in depth's place: it feeds RGB (step 4), or is
-  fed by RGB when the direction is inverted. While it learns with the connections
-  of `depth_to_rgb`, depth feeds it (step 3).
+  The hallucination stream takes the place of depth: it feeds RGB (step 4), or is
+  fed by RGB if the direction is inverted. While it is trained with connections
+  `depth_to_rgb`, depth feeds it (step 3).
 
   Args:
-    direction: 'depth_to_rgb', 'rgb_to_depth' or 'none'.
-    streams: names.
+    direction: direction of the connections, 'depth_to_rgb', 'rgb_to_depth' or 'none'.
+    streams: names of the streams of a method.
   """
   if direction == 'depth_to_rgb':
     pairs = {'hall': 'depth', 'rgb': 'hall' if 'hall' in streams else 'depth'}
@@ -40,12 +40,15 @@ def connection_sources(direction: str, streams: Iterable[str]) -> Dict[str, str]
 class FusedStreams(base.Method):
   """Streams whose predictions are fused by the mean of their logits.
 
-  A stream is fed by its connection source whenever the source's modality is in `clips`.
+  The source of a connection feeds its stream whenever the source's modality is in `clips`.
 
   Args:
     streams: name -> `ResNet50`.
-    connections: between them.
-    **kwargs: of `Method`.
+    connections: connections between the streams.
+    **kwargs: further arguments of `Method`.
+
+  Raises:
+    UserError: if the network of a connected stream has no connections.
   """
 
   def __init__(self, streams, connections: ConnectionConfig = ConnectionConfig('none'), *, frozen=(), loss_terms=(),
@@ -72,7 +75,7 @@ class FusedStreams(base.Method):
     return tuple(modality for modality in dict.fromkeys(read) if modality not in self.modalities)
 
   def end_points(self, clips, wanted: Iterable[str], training: bool = False) -> Dict[str, Dict[str, tf.Tensor]]:
-    """The end points of the streams `wanted` and of those that feed them: stream -> end point -> tensor."""
+    """The end points of the streams `wanted` and of their sources: stream -> end point -> tensor."""
     done = {}
 
     def run(stream):
@@ -98,25 +101,26 @@ class FusedStreams(base.Method):
     return base.Objective(loss, logits, terms)
 
   def _fused_loss(self, labels, logits):
-    """Mean cross entropy of the fused logits; that of each stream is only shown."""
+    """The mean cross entropy of the fused logits, and the reported cross entropies, also of each stream alone."""
     fused = losses.cross_entropy(labels, fusion.fuse(logits))
     alone = {f'loss_hard/{stream}': losses.cross_entropy(labels, z) for stream, z in logits.items()}
     return tf.reduce_mean(fused), {'loss_hard/sum': fused, **alone}
 
 
 class ModDrop(FusedStreams):
-  """Streams that learn to do without a modality (Neverova et al.; docs/methods.md, section 2).
+  """Streams trained with dropped modalities (Neverova et al.; docs/methods.md, section 2).
 
-  Values of the images are dropped after the mean was subtracted: what is
-  dropped has the mean colour. A modality is dropped sample by sample, as
-  Neverova et al. do: where a whole batch has one colour, as the authors' code
-  meant to have it, batch norm divides by no variance and gradients overflow.
+  Values of the images are dropped after subtraction of the mean, so dropped
+  values have the mean colour. Modalities are dropped for single samples, as by
+  Neverova et al. The authors' code intends to drop them for whole batches; then
+  all samples have one colour, the variance in batch norm is zero, and gradients
+  overflow.
 
   Args:
     streams: name -> `ResNet50`.
-    config: what is dropped.
-    seed: with step, replica and modality, what the draws are a function of.
-    **kwargs: of `FusedStreams`.
+    config: probabilities of keeping pixels and modalities.
+    seed: seed of the draws, together with step, replica and modality.
+    **kwargs: further arguments of `FusedStreams`.
   """
 
   test_conditions = {'void_depth': DepthNoise('void')}  # one of the settings of table 4.5
@@ -140,7 +144,13 @@ class ModDrop(FusedStreams):
         for index, (modality, clip) in enumerate(clips.items())}, labels)
 
   def drop(self, clip: tf.Tensor, mean, seed) -> tf.Tensor:
-    """A clip [B, T, H, W, 3] without some of its values, or without any."""
+    """A clip [B, T, H, W, 3] with dropped values, and samples dropped as a whole, as float32.
+
+    Args:
+      clip: [B, T, H, W, 3], pixels 0..255.
+      mean: colour of dropped values, 3 numbers.
+      seed: int32 [2].
+    """
     pixels, modality = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     config = self.config
     centred = tf.nn.experimental.stateless_dropout(
@@ -150,16 +160,16 @@ class ModDrop(FusedStreams):
 
 
 class Hallucination(FusedStreams):
-  """The stream `hall` learns from RGB what the frozen stream `depth` makes of depth (eq. 3.7).
+  """Training of the stream `hall`, which reads RGB, to imitate the frozen stream `depth` (eq. 3.7).
 
-  If further streams learn with it (Hoffman et al.), the cross entropy of all
-  their fused logits is added: there the hallucination and the task are learned
-  at once.
+  If further streams are trained at the same time (Hoffman et al.), the cross
+  entropy of all fused logits is added: hallucination and task are then learned
+  together.
 
   Args:
-    streams: with `hall` and `depth`.
-    config: of the loss.
-    **kwargs: of `FusedStreams`.
+    streams: name -> network, including `hall` and `depth`.
+    config: hyperparameters of the loss.
+    **kwargs: further arguments of `FusedStreams`.
   """
 
   @classmethod
@@ -175,7 +185,7 @@ class Hallucination(FusedStreams):
     logits = {stream: points[stream]['logits'] for stream in self.trainable_streams}
     hall, depth = points['hall'], points['depth']
     config = self.config
-    # The second form softens both, whatever the first does.
+    # The form 'sum' always applies the temperature to both.
     student_temperature = config.temperature if config.student_at_temperature or config.form == 'sum' else 1.0
     soft = losses.imitation(depth['logits'], hall['logits'], config.temperature, student_temperature)
     maps = losses.hallucination(depth[config.layer], hall[config.layer])
@@ -189,7 +199,7 @@ class Hallucination(FusedStreams):
     return base.Objective(loss, logits, {**terms, 'loss_soft/hall': soft, 'loss_maps/hall': maps})
 
   def images(self, clips):
-    """True above hallucinated maps, the mean over channels, frames side by side: [B, 2h, T*w, 1]."""
+    """True maps above hallucinated maps, averaged over channels, frames side by side: [B, 2h, T*w, 1] uint8."""
     if self.config.layer == 'features':
       return {}
     points = self.end_points(clips, ['depth', 'hall'])

@@ -1,4 +1,4 @@
-"""The cross-modal autoencoder of table 4.5 (METHODS 1.4): depth images from RGB."""
+"""The cross-modal autoencoder of table 4.5 (docs/methods.md, section 1.4), which estimates depth images from RGB."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ class Decoder(tf.keras.layers.Layer):
   (5 x 5).
 
   Args:
-    width: of the encoder; a 16th of the first layer's channels.
+    width: width of the encoder; the first layer has 16 times as many channels.
   """
 
   def __init__(self, width: int = 64, **kwargs):
@@ -35,23 +35,25 @@ class Decoder(tf.keras.layers.Layer):
 
 
 class Autoencoder(tf.keras.Model):
-  """RGB clips [B, T, H, W, 3] -> depth clips [B, T, H, W, 3], pixels 0..255 on both sides (FIDELITY row 19).
+  """RGB clips [B, T, H, W, 3] -> depth clips [B, T, H, W, 3], pixels 0..255 on both sides.
+
+  Source: docs/fidelity.md, row 19.
 
   H and W are multiples of 32. The encoder is a ResNet stream up to block 4.
 
   Args:
-    config: of the encoder, whose bottleneck is left out; its width is the decoder's too.
+    config: sizes of the encoder, without its bottleneck; the decoder has the same width.
   """
 
   def __init__(self, config: ResNet50Config = ResNet50Config(temporal=False), **kwargs):
     super().__init__(autocast=False, **kwargs)  # the mean is subtracted in float32
     self.config = config
     self.encoder = resnet50.ResNet50(1, dataclasses.replace(config, bottleneck='none'), name='encoder')
-    self.encoder.classifier.trainable = False  # nothing reads its output
+    self.encoder.classifier.trainable = False  # its output is not used
     self.decoder = Decoder(config.width, name='decoder')
 
   def load_pretrained(self, path: str) -> str:
-    """Loads weights of the encoder; as of `Backbone`."""
+    """Loads weights of the encoder; see `Backbone.load_pretrained`."""
     return self.encoder.load_pretrained(path)
 
   def call(self, clips, training=False):

@@ -1,4 +1,4 @@
-"""The interface of every network that a stream can have."""
+"""The interface of all networks for streams."""
 
 import dataclasses
 from typing import Dict, Optional
@@ -16,10 +16,10 @@ class Backbone(tf.keras.Model):
 
   Args:
     num_classes: C.
-    config: of the class that `registry.NETWORKS` has for the network.
+    config: sizes of the network, of the class in `registry.NETWORKS`.
 
   Attributes:
-    CONNECTS: whether it gives and receives cross-stream connections (eq. 3.2).
+    CONNECTS: whether the network supports cross-stream connections (eq. 3.2).
   """
 
   CONNECTS = False
@@ -40,13 +40,13 @@ class Backbone(tf.keras.Model):
 
     Args:
       clips: [B, T, H, W, 3], pixels 0..255.
-      injected: end points of the stream that feeds this one, or None; only networks that connect receive any.
-      form: of the connections, as in `ConnectionConfig`.
-      training: batch norm takes the moments of the batch.
+      injected: end points of the stream that feeds this one, or None; only for networks with CONNECTS.
+      form: form of the connections, as in `ConnectionConfig`.
+      training: whether batch norm uses the moments of the batch.
 
     Returns:
-      At least 'features' [N, D], what the classifier reads, of clips (N = B) or of frames (N = B·T, those of a clip one
-      after the other), and 'logits' [B, C]; both float32.
+      At least 'features' [N, D], the input of the classifier, of clips (N = B) or of frames (N = B·T, the frames of a
+      clip in succession), and 'logits' [B, C]; both float32.
     """
     raise NotImplementedError
 
@@ -54,12 +54,12 @@ class Backbone(tf.keras.Model):
     return self.end_points(clips, training=training)['logits']
 
   def represent(self, clips, training=False) -> tf.Tensor:
-    """The features of clips [B, D], float32: the mean over the frames where the network has features of frames."""
+    """The features of clips [B, D], float32; features of frames are averaged over the frames of a clip."""
     features = self.end_points(clips, training=training)['features']
     return tf.reduce_mean(tf.reshape(features, [tf.shape(clips)[0], -1, features.shape[-1]]), axis=1)
 
   def load_pretrained(self, path: str) -> str:
-    """Loads public weights, and returns in words what was loaded; raises `UserError` if it cannot."""
+    """Loads public weights from `path` and returns a text about them; raises `UserError` on failure."""
     raise errors.UserError(f'network.pretrained={path}: there is no reader of pretrained weights for the architecture '
                            f'{self.config.architecture}.')
 

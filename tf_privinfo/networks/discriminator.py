@@ -1,4 +1,7 @@
-"""The discriminator of ADMD (thesis 4.2, METHODS 1.3): it tells depth features from hallucinated ones."""
+"""The discriminator of ADMD, which separates depth features from hallucinated ones.
+
+Source: thesis, section 4.2; docs/methods.md, section 1.3.
+"""
 
 import dataclasses
 
@@ -7,16 +10,20 @@ import tensorflow as tf
 from tf_privinfo.networks import layers, resnet50
 from tf_privinfo.networks.config import DiscriminatorConfig
 
-# Of the leaky ReLUs in the form 'batch_norm'.
+# Slope of the leaky ReLUs in the form 'batch_norm'.
 SLOPE = 0.2
 
 
 class NormDense(tf.keras.layers.Layer):
-  """Dense layer without bias, and batch norm.
+  """Dense layer without bias, and batch norm, in float32: [N, D] -> [N, units].
 
-  In training it has the moments of the batch that it gets, so depth features
-  and hallucinated ones are normalised apart. The moving averages are those of
-  depth features alone: what a single sample is compared with at test time.
+  In training mode, the input is normalised with its own moments, so depth
+  features and hallucinated features are normalised separately. The moving
+  averages follow the depth features alone and normalise single samples at test
+  time.
+
+  Args:
+    units: number of outputs.
   """
 
   def __init__(self, units: int, **kwargs):
@@ -33,17 +40,17 @@ class NormDense(tf.keras.layers.Layer):
 class Discriminator(tf.keras.Model):
   """Features of frames [N, D], N = B*T -> C + 1 logits [N, C + 1], or the probability [N, 1] that they are real.
 
-  The last class is the fake one (`losses.FAKE_CLASS`). Everything is float32
-  under every precision policy.
+  The last class is the class 'fake' (`losses.FAKE_CLASS`). All computations are
+  in float32 under every precision policy.
 
   In the form 'batch_norm' a hidden layer is lrelu(lrelu(BN(xW))) and the logits
-  are lrelu(BN(xW)), as the authors' code is wired (FIDELITY B 2.2). A single
-  output has no batch norm: normalising real and fake outputs apart would give
-  them the same mean.
+  are lrelu(BN(xW)), as in the authors' code (docs/fidelity.md, B 2.2). A single
+  output has no batch norm, since separate normalisation of real and fake
+  outputs would give them the same mean.
 
   Args:
     num_classes: C.
-    config: layers, input and task; of a recipe, `checks` has seen to them.
+    config: layers, input and task; `recipes.validation` checks the values in recipes.
   """
 
   def __init__(self, num_classes: int, config: DiscriminatorConfig = DiscriminatorConfig(), **kwargs):
@@ -59,10 +66,10 @@ class Discriminator(tf.keras.Model):
     """Returns [N, C + 1] or [N, 1] for features [N, D].
 
     Args:
-      features: real ones or fake ones, the T frames of a clip side by side.
+      features: [N, D] real or fake features, the T frames of a clip in succession.
       frames: T.
-      training: batch norm, if there is any, takes the moments of the batch.
-      track: its moving averages follow them; so it should be for real features alone.
+      training: whether batch norm, if there is any, uses the moments of the batch.
+      track: whether its moving averages follow these moments; True for real features only.
     """
     norm = {'training': training, 'track': track} if self.config.form == 'batch_norm' else {}
     x = tf.cast(features, tf.float32)
@@ -81,7 +88,7 @@ class Discriminator(tf.keras.Model):
     if self.config.form == 'batch_norm':
       return tf.nn.leaky_relu(tf.nn.leaky_relu(outputs, SLOPE), SLOPE)
     if self.config.form == 'residual' and position in (1, 2):
-      # ReLU itself would be fused with the sum into an operation that TensorFlow 2.15 then finds broken, aloud.
+      # TensorFlow 2.15 fuses ReLU itself with the sum into an operation that it then reports as invalid.
       return tf.maximum(inputs + outputs, 0.0)
     return tf.nn.relu(outputs)
 

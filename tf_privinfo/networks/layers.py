@@ -1,4 +1,4 @@
-"""Layers that the networks share."""
+"""Layers shared by the networks."""
 
 import tensorflow as tf
 
@@ -6,17 +6,22 @@ import tensorflow as tf
 class BatchNormalization(tf.keras.layers.Layer):
   """Batch normalisation of [N, H, W, C], with the moments of the whole global batch.
 
-  On one replica it is TensorFlow's fused kernel; on several, mean and variance
-  are taken over all replicas (synchronised batch norm), and give the same
-  numbers as one replica with the whole batch. Moments and moving averages are
-  float32 under every precision policy.
+  One replica uses TensorFlow's fused kernel. Several replicas share mean and
+  variance (synchronised batch norm), with the same result as one replica with
+  the whole batch. Moments and moving averages are float32 under every
+  precision policy.
 
-  Unlike `tf.keras.layers.BatchNormalization` the moving variance is, by
-  default, the average of the *biased* batch variance, as TensorFlow 1 computed
-  it for 5-D inputs, and so in the authors' R(2+1)D networks (FIDELITY B 7).
+  Unlike in `tf.keras.layers.BatchNormalization`, the moving variance by default
+  averages the *biased* batch variance, as TensorFlow 1 does for 5-D inputs,
+  such as in the authors' R(2+1)D networks (docs/fidelity.md, B 7).
 
-  A layer whose `trainable` is False runs in inference mode and leaves its
-  moving averages untouched, whatever `training` says.
+  If `trainable` is False, the layer runs in inference mode and does not update
+  its moving averages, regardless of `training`.
+
+  Args:
+    momentum: momentum of the moving averages.
+    epsilon: constant that is added to the variance.
+    unbiased_moving_variance: whether the moving variance averages the unbiased batch variance.
   """
 
   def __init__(self, momentum: float = 0.997, epsilon: float = 1e-5,
@@ -43,8 +48,8 @@ class BatchNormalization(tf.keras.layers.Layer):
 
     Args:
       inputs: [N, H, W, C].
-      training: with the moments of the batch.
-      track: the moving averages follow these moments.
+      training: whether the moments of the batch are used instead of the moving averages.
+      track: whether the moving averages follow the moments of the batch.
     """
     if not (training and self.trainable):
       return self._fused(inputs, is_training=False)[0]
@@ -53,7 +58,7 @@ class BatchNormalization(tf.keras.layers.Layer):
     else:
       outputs, mean, variance = self._fused(inputs, is_training=True)
       count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
-      variance *= (count - 1) / count  # the kernel returns it unbiased
+      variance *= (count - 1) / count  # the kernel returns the unbiased variance
     if not track:
       return outputs
     if self.unbiased_moving_variance:
@@ -71,12 +76,12 @@ class BatchNormalization(tf.keras.layers.Layer):
     """Returns outputs, mean [C], biased variance [C] and the global count."""
     x = tf.cast(inputs, tf.float32)
     replicas = tf.distribute.get_replica_context()
-    # Replicas may hold different numbers of samples in the last batch.
+    # Replicas may have different numbers of samples in the last batch.
     total, count = replicas.all_reduce(
         tf.distribute.ReduceOp.SUM,
         [tf.reduce_sum(x, axis=[0, 1, 2]), tf.cast(tf.size(x) // x.shape[-1], tf.float32)])
     mean = total / count
-    # Two passes: E[x²] - E[x]² loses the variance of inputs far from zero, such as raw pixels.
+    # Two passes: E[x²] - E[x]² is inaccurate for inputs far from zero, such as raw pixels.
     variance = replicas.all_reduce(
         tf.distribute.ReduceOp.SUM, tf.reduce_sum(tf.math.squared_difference(x, mean), axis=[0, 1, 2])) / count
     outputs = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
@@ -89,11 +94,16 @@ class BatchNormalization(tf.keras.layers.Layer):
 
 
 class FixedPaddingConv2D(tf.keras.layers.Conv2D):
-  """A convolution whose strided form pads (k - 1) // 2 pixels on each side.
+  """A convolution without bias that, if strided, pads (k - 1) // 2 pixels before and the rest after.
 
   TensorFlow's SAME pads even inputs of a strided convolution on one side only;
-  the residual networks of the thesis pad them symmetrically. With stride 1 the
-  two are the same.
+  the residual networks of the thesis pad them symmetrically. With stride 1,
+  both are equal.
+
+  Args:
+    filters: number of output channels.
+    kernel_size: k.
+    strides: stride in both directions.
   """
 
   def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
@@ -114,10 +124,10 @@ class TemporalConv(tf.keras.layers.Layer):
   It runs as a 2-D convolution with a (3, 1) kernel on [B, T, H*W, C].
 
   Args:
-    filters: C'.
-    strides: temporal stride; SAME padding in time.
-    norm_momentum: of batch norm.
-    kernel_initializer: of the kernel [3, 1, C, C'].
+    filters: C', number of output channels.
+    strides: temporal stride; padding in time is SAME.
+    norm_momentum: momentum of batch norm.
+    kernel_initializer: initializer of the kernel [3, 1, C, C'].
   """
 
   def __init__(self, filters: int, strides: int, norm_momentum: float, kernel_initializer, **kwargs):

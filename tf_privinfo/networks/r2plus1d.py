@@ -1,9 +1,9 @@
-"""R(2+1)D residual networks for clips (thesis 5.3.2, METHODS 1.2).
+"""R(2+1)D residual networks for clips (thesis 5.3.2, docs/methods.md, section 1.2).
 
 Spatial convolutions run as 2-D convolutions on [B*T, H, W, C] and temporal
-ones as 2-D convolutions with a (3, 1) kernel on [B, T, H*W, C]. That equals
-the 1 x k x k and 3 x 1 x 1 3-D convolutions to rounding, and keeps batch norm in
-its fused 4-D form. `benchmarks/` compares its speed with plain Conv3D.
+ones as 2-D convolutions with a (3, 1) kernel on [B, T, H*W, C]. Up to rounding,
+this equals 3-D convolutions of 1 x k x k and 3 x 1 x 1, and batch norm runs in its
+fused 4-D form. `benchmarks/` compares the speed with plain Conv3D.
 """
 
 import tensorflow as tf
@@ -13,12 +13,12 @@ from tf_privinfo.networks.config import R2Plus1DConfig
 
 
 def _kernel_initializer():
-  # Truncated normal of variance 1 / fan_in (not He's 2 / fan_in), as measured in the authors' code.
+  # Truncated normal of variance 1 / fan_in (not 2 / fan_in as by He), as measured in the authors' code.
   return tf.keras.initializers.VarianceScaling(1.0, 'fan_in', 'truncated_normal')
 
 
 class SpatialConv(tf.keras.layers.Layer):
-  """1 x k x k convolution of [B*T, H, W, C] and batch norm."""
+  """1 x k x k convolution of [B*T, H, W, C] and batch norm; the output is [B*T, H', W', filters]."""
 
   def __init__(self, filters: int, kernel_size: int, strides: int, norm_momentum: float, **kwargs):
     super().__init__(**kwargs)
@@ -63,13 +63,13 @@ class BasicUnit(tf.keras.layers.Layer):
 class R2Plus1D(backbone.Backbone):
   """An R(2+1)D network: clips [B, T, H, W, 3], pixels 0..255, -> logits [B, C].
 
-  The network of every modality of chapter 5, trained from scratch; the default
-  configuration is R(2+1)D-18 with 15,383,882 trainable parameters at 10
+  The network of every modality in chapter 5, trained from scratch. The default
+  configuration is R(2+1)D-18 with 15,383,882 trainable parameters for 10
   classes. Logits are float32 under every precision policy.
 
   Args:
     num_classes: C.
-    config: the network's sizes.
+    config: sizes of the network.
   """
 
   def __init__(self, num_classes: int, config: R2Plus1DConfig = R2Plus1DConfig(), **kwargs):
@@ -88,7 +88,7 @@ class R2Plus1D(backbone.Backbone):
     return self.config.width * 2**(len(self.config.units) - 1)
 
   def end_points(self, clips, injected=None, form='additive', training=False):
-    """As of `Backbone`; the features [B, D] are the mean over time and space."""
+    """See `Backbone.end_points`; the features [B, D] are the mean over time and space."""
     features = self.represent(clips, training)
     return {'features': features, 'logits': self.classifier(features)}
 

@@ -1,15 +1,15 @@
-"""The networks that a stream can have, by the names that `network.architecture` takes."""
+"""The networks for streams, by the values of `network.architecture`."""
 
 import pkgutil
 from typing import Any, Dict, NamedTuple, Type
 
 
 class NetworkSpec(NamedTuple):
-  """A network, as 'module:Class'; nothing is imported before a recipe selects it.
+  """A network, as 'module:Class', imported only when a recipe selects it.
 
   Attributes:
-    config: dataclass of its sizes, the section `network` of a recipe; its field `architecture` has the network's name.
-    network: its `backbone.Backbone`.
+    config: dataclass of the sizes, the section `network` of a recipe; the field `architecture` contains the name.
+    network: class of the network, a `backbone.Backbone`.
   """
   config: str
   network: str
@@ -22,11 +22,11 @@ NETWORKS: Dict[str, NetworkSpec] = {
 
 
 def config_class(architecture: str) -> Type[Any]:
-  """The dataclass of a network's sizes."""
+  """The dataclass with the sizes of an architecture; `architecture` is a key of `NETWORKS`."""
   return pkgutil.resolve_name(NETWORKS[architecture].config)
 
 
 def build(num_classes: int, config, name: str):
-  """A `backbone.Backbone` of the architecture that its config names, without variables yet."""
+  """Builds the `backbone.Backbone` that `config.architecture` names, for C = `num_classes`; without variables yet."""
   network = pkgutil.resolve_name(NETWORKS[config.architecture].network)
   return network(num_classes, config, name=name)

@@ -1,9 +1,11 @@
-"""ResNet-50 streams with temporal convolutions and cross-stream connections (chapters 3 and 4, METHODS 1.1).
+"""ResNet-50 streams with temporal convolutions and cross-stream connections.
 
-The frames of all clips go through the network as [B*T, H, W, C], the frames of
-one clip side by side. The layout is that of slim's `resnet_v1_50`, so that its
-ImageNet weights fit (`slim_checkpoint.py`): the last unit of a block carries
-the stride.
+Source: thesis, chapters 3 and 4; docs/methods.md, section 1.1.
+
+The network processes the frames of all clips as [B*T, H, W, C], the frames of
+one clip in succession. The layout follows slim's `resnet_v1_50`, so that its
+ImageNet weights fit (`slim_checkpoint.py`): the last unit of a block has the
+stride.
 """
 
 import math
@@ -15,9 +17,9 @@ from tf_privinfo.networks import backbone, layers, slim_checkpoint
 from tf_privinfo.networks.config import BOTTLENECKS, ResNet50Config
 from tf_privinfo.utils.errors import UserError
 
-# What the residual branch of the second unit reads, by the form of the
-# connection: p is the sum of the first unit before its ReLU, r = relu(p), and
-# d the output of the giving stream's first unit (FIDELITY row 3).
+# Form of the connection -> input of the residual branch of the second unit: p is
+# the sum of the first unit before its ReLU, r = relu(p), and d the output of the
+# first unit in the source stream (docs/fidelity.md, row 3).
 CONNECTIONS = {
     'additive': lambda p, r, d: r + p * d,
     'multiplicative': lambda p, r, d: r * d,
@@ -25,9 +27,9 @@ CONNECTIONS = {
 
 
 def kernel_initializer():
-  """He initialisation as slim has it."""
-  # slim draws from a normal of variance 1.3 * 2 / fan_in cut at two standard deviations; Keras' scale is the
-  # variance that is left after the cut, 0.7737 of it: 2.0117, a little more than He's 2.
+  """He initialisation as in slim: a Keras initializer."""
+  # slim draws from a normal distribution of variance 1.3 * 2 / fan_in, truncated at two standard deviations. The scale
+  # in Keras is the variance after truncation, 0.7737 of it: 2.0117, slightly more than He's 2.
   return tf.keras.initializers.VarianceScaling(2.6 * 0.87962566103423978**2, 'fan_in', 'truncated_normal')
 
 
@@ -41,10 +43,16 @@ class CentredIdentity(tf.keras.initializers.Initializer):
 
 
 class ConvNorm(tf.keras.layers.Layer):
-  """k x k convolution of [N, H, W, C] and batch norm.
+  """k x k convolution of [N, H, W, C] without bias, and batch norm: [N, H', W', filters].
 
-  Its moving variance is the unbiased one, as TensorFlow 1 computed it for 4-D
-  inputs (FIDELITY B 7).
+  The moving variance averages the unbiased batch variance, as TensorFlow 1
+  does for 4-D inputs (docs/fidelity.md, B 7).
+
+  Args:
+    filters: number of output channels.
+    kernel_size: k.
+    strides: stride in both directions.
+    norm_momentum: momentum of batch norm.
   """
 
   def __init__(self, filters: int, kernel_size: int, strides: int, norm_momentum: float, **kwargs):
@@ -57,7 +65,7 @@ class ConvNorm(tf.keras.layers.Layer):
 
 
 class TemporalConv(layers.TemporalConv):
-  """3 x 1 x 1 convolution over the frames of each clip, at first the identity, and batch norm."""
+  """3 x 1 x 1 convolution over the frames of each clip, initially the identity, and batch norm."""
 
   def __init__(self, filters: int, norm_momentum: float, **kwargs):
     super().__init__(filters, 1, norm_momentum, CentredIdentity(), **kwargs)
@@ -67,11 +75,11 @@ class BottleneckUnit(tf.keras.layers.Layer):
   """A residual unit of 1 x 1, 3 x 3 and 1 x 1 convolutions; the caller applies the ReLU after the sum.
 
   Args:
-    filters: C of the inner convolutions; the unit puts out 4C.
-    strides: of the 3 x 3 convolution.
-    project: the shortcut is a convolution, since the number of channels changes.
-    temporal: has a temporal convolution before the last 1 x 1 convolution.
-    norm_momentum: of batch norm.
+    filters: C, channels of the inner convolutions; the unit has 4C output channels.
+    strides: stride of the 3 x 3 convolution.
+    project: whether the shortcut is a convolution, since the number of channels changes.
+    temporal: whether there is a temporal convolution before the last 1 x 1 convolution.
+    norm_momentum: momentum of batch norm.
   """
 
   def __init__(self, filters: int, strides: int, project: bool, temporal: bool, norm_momentum: float, **kwargs):
@@ -89,8 +97,8 @@ class BottleneckUnit(tf.keras.layers.Layer):
     Args:
       inputs: [B*T, H, W, D].
       frames: T.
-      branch_inputs: what the residual branch reads instead of `inputs`.
-      training: batch norm takes the moments of the batch.
+      branch_inputs: input of the residual branch instead of `inputs`.
+      training: whether batch norm uses the moments of the batch.
     """
     x = inputs if branch_inputs is None else branch_inputs
     x = tf.nn.relu(self.conv1(x, training=training))
@@ -104,14 +112,14 @@ class BottleneckUnit(tf.keras.layers.Layer):
 
 
 class Block(tf.keras.layers.Layer):
-  """Bottleneck units, the last one with the stride; the second one has the temporal convolution and receives.
+  """Bottleneck units; the last has the stride, the second the temporal convolution and the incoming connection.
 
   Args:
-    filters: C of the inner convolutions.
-    units: how many, at least two.
-    strides: of the last unit.
-    norm_momentum: of batch norm.
-    temporal: without it the second unit has no temporal convolution.
+    filters: C, channels of the inner convolutions.
+    units: number of units, at least two.
+    strides: stride of the last unit.
+    norm_momentum: momentum of batch norm.
+    temporal: whether the second unit has a temporal convolution.
   """
 
   def __init__(self, filters: int, units: int, strides: int, norm_momentum: float, temporal: bool = True, **kwargs):
@@ -127,9 +135,9 @@ class Block(tf.keras.layers.Layer):
     Args:
       inputs: [B*T, H, W, D].
       frames: T.
-      given: the first unit's output of the giving stream, or None.
-      form: of the connection, one of `CONNECTIONS`.
-      training: batch norm takes the moments of the batch.
+      given: output of the first unit in the source stream, or None.
+      form: form of the connection, a key of `CONNECTIONS`.
+      training: whether batch norm uses the moments of the batch.
     """
     total = self.units[0](inputs, frames, training=training)
     first = tf.nn.relu(total)
@@ -145,16 +153,16 @@ class Bottleneck(tf.keras.layers.Layer):
 
   | form              | layers                                                                       |
   |-------------------|------------------------------------------------------------------------------|
-  | `conv7x7`         | h x w convolution to D, bias: as the authors' code for objects               |
+  | `conv7x7`         | h x w convolution to D, bias: the authors' code for objects                  |
   | `spatial_then_1d` | h x w convolution to C, batch norm, ReLU; 1 x 1 convolution to D, batch norm |
-  | `pool_then_conv`  | mean; 1 x 1 convolution to D, batch norm: as their code for video            |
+  | `pool_then_conv`  | mean; 1 x 1 convolution to D, batch norm: the authors' code for video        |
 
-  h and w are those of the first maps that it gets, 7 for frames of 224 pixels.
+  The first input determines h and w: 7 for frames of 224 pixels.
 
   Args:
-    form: one of `BOTTLENECKS`.
+    form: one of `BOTTLENECKS` except 'none'.
     width: D.
-    norm_momentum: of batch norm.
+    norm_momentum: momentum of batch norm.
   """
 
   def __init__(self, form: str, width: int, norm_momentum: float, **kwargs):
@@ -187,13 +195,16 @@ class Bottleneck(tf.keras.layers.Layer):
 class ResNet50(backbone.Backbone):
   """A ResNet stream: clips [B, T, H, W, 3], pixels 0..255, -> logits [B, C], the mean of the frames' logits.
 
-  The network of every modality of chapters 3 and 4; the default configuration,
-  that of chapter 3, is ResNet-50 with 24,574,922 trainable parameters at 10
+  The network of every modality in chapters 3 and 4. The default configuration,
+  of chapter 3, is ResNet-50 with 24,574,922 trainable parameters for 10
   classes. Logits are float32 under every precision policy.
 
   Args:
     num_classes: C.
-    config: the network's sizes.
+    config: sizes of the network.
+
+  Raises:
+    UserError: if there are not four blocks of two or more units, or the bottleneck is unknown.
   """
 
   CONNECTS = True
@@ -218,7 +229,7 @@ class ResNet50(backbone.Backbone):
 
   @property
   def feature_size(self):
-    # A block puts out four times the channels of its 3x3 convolutions.
+    # A block has four times as many output channels as its 3x3 convolutions.
     return 32 * self.config.width if self.bottleneck is None else self.config.bottleneck_width
 
   def load_pretrained(self, path):
@@ -230,13 +241,13 @@ class ResNet50(backbone.Backbone):
 
     Args:
       clips: [B, T, H, W, 3], pixels 0..255.
-      injected: end points of the stream that gives to this one, or None. Gradients flow into it.
-      form: of the connections, one of `CONNECTIONS`.
-      training: batch norm takes the moments of the batch.
+      injected: end points of the source stream that feeds this one, or None. Gradients flow into it.
+      form: form of the connections, a key of `CONNECTIONS`.
+      training: whether batch norm uses the moments of the batch.
 
     Returns:
-      'block1/unit_1' ... 'block4/unit_1', what this stream gives to another
-      one, and 'block1' ... 'block4' (all [B*T, h, w, c], after ReLU);
+      'block1/unit_1' ... 'block4/unit_1', which feed another stream, and
+      'block1' ... 'block4' (all [B*T, h, w, c], after ReLU);
       'features' [B*T, D], the bottleneck's output or the spatial mean of block4;
       'frame_logits' [B*T, C]; 'logits' [B, C]. The last three are float32.
     """

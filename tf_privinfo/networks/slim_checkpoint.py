@@ -1,4 +1,4 @@
-"""ImageNet weights from the public slim checkpoint `resnet_v1_50` (METHODS 1.1)."""
+"""ImageNet weights from the public slim checkpoint `resnet_v1_50` (docs/methods.md, section 1.1)."""
 
 from typing import Dict, List
 
@@ -10,22 +10,22 @@ from tf_privinfo.utils.errors import UserError
 
 SCOPE = 'resnet_v1_50'
 
-# What TensorFlow's reader raises for missing files, files of another kind, and cut ones.
+# Errors of TensorFlow's reader for missing files, files of a different format, and truncated ones.
 _READ_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
 
 
 def load_pretrained(network: tf.keras.Model, path: str) -> str:
-  """Gives `network` the weights of a slim checkpoint, except classifier, bottleneck and temporal convolutions.
+  """Loads a slim checkpoint into `network`, except classifier, bottleneck and temporal convolutions.
 
   Args:
-    network: a `resnet50.ResNet50`, built if it was not; nothing of it changes unless everything fits.
-    path: of a TensorFlow 1 checkpoint of `resnet_v1_50`.
+    network: `resnet50.ResNet50`, built if necessary; unchanged unless everything fits.
+    path: path of a TensorFlow 1 checkpoint of `resnet_v1_50`.
 
   Returns:
-    What was loaded and what was not, in words.
+    Text that names the loaded and the omitted parts.
 
   Raises:
-    UserError: the checkpoint cannot be read, or does not fit the network.
+    UserError: if the checkpoint cannot be read or does not fit the network.
   """
   reader = _open(path)
   if not network.built:
@@ -42,7 +42,7 @@ def load_pretrained(network: tf.keras.Model, path: str) -> str:
 
 
 def slim_variables(network: tf.keras.Model, scope: str = SCOPE) -> Dict[str, tf.Variable]:
-  """The variables of a built `resnet50.ResNet50` that slim's network has, too, by their names there; no classifier."""
+  """Name in slim's checkpoint -> variable of a built `resnet50.ResNet50`, without the classifier."""
   convs = {'conv1': network.stem}
   for block in network.blocks:
     for unit in block.units:
@@ -56,19 +56,19 @@ def slim_variables(network: tf.keras.Model, scope: str = SCOPE) -> Dict[str, tf.
 
 
 def conv_variables(layer, name: str) -> Dict[str, tf.Variable]:
-  """The variables of a convolution with batch norm under the names that slim gives them."""
+  """Name in slim's checkpoint -> variable of a `resnet50.ConvNorm`; `name` is the scope in the checkpoint."""
   norm = {part: getattr(layer.norm, part) for part in ('gamma', 'beta', 'moving_mean', 'moving_variance')}
   return {f'{name}/weights': layer.conv.kernel} | {f'{name}/BatchNorm/{part}': v for part, v in norm.items()}
 
 
 def _left(config: ResNet50Config) -> str:
-  """What a checkpoint has no weights for, in words."""
+  """The parts of a network that a checkpoint has no weights for, as text."""
   parts = []
   if config.temporal:
     parts.append('the temporal convolutions, which start as the identity')
   if config.bottleneck != 'none':
     parts.append("the bottleneck, which ImageNet's network does not have")
-  parts.append(('and ' if parts else '') + 'the classifier, which has other classes')
+  parts.append(('and ' if parts else '') + 'the classifier, which has different classes')
   return ', '.join(parts)
 
 
@@ -76,7 +76,7 @@ def _open(path: str):
   try:
     return tf.train.load_checkpoint(path)
   except _READ_ERRORS as error:
-    raise UserError(f'There is no readable TensorFlow checkpoint at {path}: give the path of {SCOPE}.ckpt.') from error
+    raise UserError(f'There is no readable TensorFlow checkpoint at {path}: pass the path of {SCOPE}.ckpt.') from error
 
 
 def _read(reader, name: str, path: str) -> np.ndarray:
@@ -95,7 +95,7 @@ def _check(targets: Dict[str, tf.Variable], shapes: Dict[str, List[int]], path: 
     if list(variable.shape) != list(shapes[name]):
       raise UserError(
           f'The checkpoint {path} does not fit: {name} has the shape {list(shapes[name])} there and '
-          f'{list(variable.shape)} here, as when network.width or network.units are not those of the ImageNet network.')
+          f'{list(variable.shape)} here, as when network.width or network.units differ from the ImageNet network.')
 
 
 def _first(names: List[str], count: int = 4) -> str:

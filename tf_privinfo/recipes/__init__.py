@@ -1,4 +1,4 @@
-"""Recipes: every method on every dataset, with every hyperparameter, as data. Nothing here imports TensorFlow."""
+"""Recipes: methods on datasets with all hyperparameters, as data. Nothing here imports TensorFlow."""
 
 from tf_privinfo.datasets.registry import DATASETS
 from tf_privinfo.recipes.naming import directory_name, overrides, run_directory, run_name

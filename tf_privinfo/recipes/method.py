@@ -1,4 +1,4 @@
-"""What a method is, before a dataset and sizes are chosen."""
+"""Definition of a method, before a dataset and sizes are chosen."""
 
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Tuple
 
@@ -6,12 +6,13 @@ from tf_privinfo.datasets.spec import DatasetSpec
 from tf_privinfo.recipes.recipe import apply, Recipe
 from tf_privinfo.recipes.stage import StageConfig
 
-# docs/fidelity.md, rows 3, 8, 12, 14, 15, 17, 20, 22, 24 and 28: what the text says where the code differs.
+# Values from the text of the thesis where the code differs: docs/fidelity.md, rows 3, 8, 12, 14, 15, 17, 20, 22, 24 and
+# 28.
 _THESIS_VARIANT = {
     'loser.hard_weight': 0.5, 'loser.soft_weight': 0.5, 'loser.squared_temperature': False,
     'loser.student_at_temperature': False, 'connections.form': 'multiplicative',
     'hallucination.form': 'shares', 'hallucination.student_at_temperature': False,
-    'stages.watch.epochs': 0}  # the text uses the discriminator as the game left it
+    'stages.watch.epochs': 0}  # the text uses the discriminator directly after adversarial training
 
 
 class Form(NamedTuple):
@@ -19,10 +20,11 @@ class Form(NamedTuple):
 
   Attributes:
     stages: name -> stage, in the order in which they run.
-    complete: gives the recipe of these stages and sections its clips, network, data and the sizes of its preset.
-    modalities: that it reads, in the order that breaks ties.
-    sections: of its own hyperparameters, by the fields of `Recipe`.
-    method: 'module:Class' of a method of chapter 5; the others are named by the losses of their stages.
+    complete: function that adds clips, network, data and the sizes of the preset to the recipe of these stages and
+      sections.
+    modalities: input modalities, in the order that breaks ties.
+    sections: hyperparameters of the method, field of `Recipe` -> config.
+    method: 'module:Class' of a method of chapter 5; the losses of the stages name the classes of the other methods.
   """
   stages: Mapping[str, StageConfig]
   complete: Callable[[Recipe, DatasetSpec], Recipe]
@@ -35,9 +37,9 @@ class MethodSpec(NamedTuple):
   """A method. Each is one entry of `registry.METHODS`.
 
   Attributes:
-    help: its description, for --help.
-    videos: its form for videos of actions; None: it has none.
-    objects: its form for single frames of objects; None: it has none.
+    help: description of the method for --help.
+    videos: form for videos of actions, or None.
+    objects: form for single frames of objects, or None.
   """
   help: str
   videos: Optional[Form] = None
@@ -45,5 +47,10 @@ class MethodSpec(NamedTuple):
 
 
 def apply_variant(result: Recipe, values: Mapping[str, Any]) -> Recipe:
-  """The recipe with what --variant=thesis changes: `values`, and what it changes of every method that has it."""
+  """Applies the overrides of --variant=thesis: `values`, and the overrides that all methods share.
+
+  Args:
+    result: recipe of either variant; only the variant 'thesis' is changed.
+    values: dotted path -> value; fields that the recipe lacks are ignored.
+  """
   return apply(result, {**_THESIS_VARIANT, **values}) if result.variant == 'thesis' else result

@@ -1,4 +1,4 @@
-"""The methods of chapter 5: networks that are trained side by side, one for each modality."""
+"""The methods of chapter 5: networks trained together, one for each modality."""
 
 import dataclasses
 
@@ -8,14 +8,14 @@ from tf_privinfo.recipes.method import apply_variant, Form
 from tf_privinfo.recipes.recipe import apply, Recipe
 from tf_privinfo.recipes.stage import StageConfig
 
-# Preset -> overrides of the thesis' sizes; `stages.*` is every stage that trains.
+# Preset -> overrides of the sizes in the thesis; `stages.*` stands for all stages that train.
 _PRESETS = {
     'paper': {},
     'small': {
-        # Crops stay 7/8 of the frame, as 224 of 256.
+        # Crops are 7/8 of the frame, as 224 of 256.
         'clips.frame_size': 64, 'clips.crop_size': 56, 'network.width': 16, 'network.norm_momentum': 0.98,
         'stages.*.epochs': 46, 'stages.*.learning_rate': 0.0025, 'stages.*.decay_epochs': (30.0, 40.0),
-        # 5 % of the synthetic training set are 20 videos: too few to choose an epoch by.
+        # 5 % of the synthetic training set are 20 videos, too few to choose an epoch.
         'stages.*.selection': 'last'},
     'tiny': {
         'clips.frame_size': 32, 'clips.crop_size': 28, 'data.rendering': 'tiny',
@@ -32,7 +32,7 @@ def form(method: str, **sections) -> Form:
 
   Args:
     method: 'module:Class' of a `methods.multiple_choice.MultipleChoice`.
-    **sections: of its hyperparameters.
+    **sections: hyperparameters, field of `Recipe` -> config.
   """
   return Form({'ensemble': StageConfig()}, _complete, ('rgb', 'depth', 'flow'), sections, method)
 

@@ -9,29 +9,29 @@ from tf_privinfo.recipes import settings
 from tf_privinfo.recipes.recipe import Recipe
 from tf_privinfo.recipes.registry import recipe
 
-# Characters of a directory's name before its checksum.
+# Maximum number of characters of a directory name before its checksum.
 _LONGEST_NAME = 160
 
 
 def overrides(result: Recipe) -> Dict[str, Any]:
-  """The fields, by their paths, in which a recipe differs from the one that its names alone give."""
+  """The overrides of a recipe, {dotted path: value}: differences from the recipe with the same names and seed."""
   default = settings.flatten(
       recipe(result.method, result.dataset, result.protocol, result.preset, result.variant, result.seed))
   return {key: value for key, value in settings.flatten(result).items() if default.get(key) != value}
 
 
 def run_name(result: Recipe) -> str:
-  """A directory name that tells recipes apart: preset, protocol, variant, seed and what was overridden."""
+  """A directory name unique to the recipe: preset, protocol, variant, seed and overrides."""
   changed = [f'{key}={value}' for key, value in overrides(result).items()]
   return directory_name([result.preset, result.protocol, result.variant, f'seed{result.seed}', *changed])
 
 
 def directory_name(parts: Iterable[str]) -> str:
-  """The parts as one name of a directory; long ones end in a checksum, since file systems allow 255 bytes."""
+  """Joins parts to a directory name; long names end in a checksum, since file systems allow 255 bytes."""
   name = '-'.join(parts).replace(os.sep, '_')
   return name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}'
 
 
 def run_directory(result: Recipe, output_dir: pathlib.Path) -> pathlib.Path:
-  """Where the run of a recipe lies under the root of run directories."""
+  """The default run directory of a recipe under the root of run directories."""
   return output_dir / result.dataset / result.method / run_name(result)

@@ -18,7 +18,7 @@ _CLIPS = ClipConfig(
 
 
 def _iterations(steps: int, batch_size: int) -> int:
-  """The authors' iterations as epochs of the images that are left of NYUD's training set."""
+  """The number of epochs of NYUD's remaining training images that corresponds to the authors' iterations."""
   return round(steps / (TRAINING_IMAGES // batch_size))
 
 
@@ -36,19 +36,20 @@ _OBJECT_SCHEDULES = {
 _NAIVE_OBJECT_GAME = {'epochs': _iterations(10000, 64)}
 _DISCRIMINATOR = DiscriminatorConfig(
     'residual', (1024, 1024, 1024, 2048, 3076), frame_index=False, loss_weight=1.0)
-# Preset -> overrides of the thesis' sizes; `stages.*` is every stage that trains.
+# Preset -> overrides of the sizes in the thesis; `stages.*` stands for all stages that train.
 _PRESETS = {
     'paper': {},
     'small': {
         'clips.frame_size': 64, 'clips.crop_size': 64, 'data.hold_out': 0.1, 'network.width': 16,
         'network.units': (2, 2, 2, 2), 'network.norm_momentum': 0.98,
-        # From random initial weights the residual discriminator wins at once, and then it teaches nothing; without
-        # batch norm in the bottleneck the smaller one's game is unstable. The thesis' text has this bottleneck, too.
+        # From random initial weights, the residual discriminator is perfect at once and its gradients vanish. With the
+        # smaller discriminator, training is unstable without batch norm in the bottleneck. The text of the thesis has
+        # this bottleneck as well.
         'discriminator.form': 'plain', 'discriminator.hidden': (64,), 'discriminator.rate': 0.1,
         'network.bottleneck': 'pool_then_conv',
         'stages.*.batch_size': 16, 'stages.*.epochs': 30, 'stages.*.learning_rate': 1e-3,
         'stages.*.decay_epochs': (20.0,), 'stages.*.selection': 'last',
-        # Fine-tuned with a hundredth and a tenth of the single streams' rate, as theirs.
+        # Fine-tuned with a hundredth and a tenth of the single streams' learning rate, as by the authors.
         'stages.joint.learning_rate': 1e-5, 'stages.joint.epochs': 10, 'stages.joint.decay_epochs': (),
         'stages.moddrop.learning_rate': 1e-4, 'stages.moddrop.epochs': 10, 'stages.moddrop.decay_epochs': (),
         'stages.watch.epochs': 10, 'stages.watch.decay_epochs': (7.0,)},

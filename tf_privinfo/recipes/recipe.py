@@ -1,4 +1,4 @@
-"""Recipes: a method on a dataset with every hyperparameter, as data."""
+"""The recipe: a method on a dataset with all hyperparameters, as data."""
 
 import dataclasses
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
@@ -11,11 +11,11 @@ from tf_privinfo.recipes import settings
 from tf_privinfo.recipes.stage import LOSSES, StageConfig
 from tf_privinfo.utils import errors
 
-# Streams that are not named after the modality that they read.
+# Stream -> modality, for streams that are not named after their modality.
 _READS = {'hall': 'rgb', 'rgb_2': 'rgb', 'autoencoder': 'rgb'}
-# Fields that say where a recipe came from, not what it computes, and those that `shared_stages` compares by stage.
+# Fields with the origin of a recipe, which do not affect results, and fields that `shared_stages` compares by stage.
 _NAMES, _BY_STAGE = ('preset', 'variant'), ('method', 'modalities', 'connections', 'stages')
-# Sections that stages do not depend on which learn by cross entropy. A section that is not listed counts for all.
+# Sections that do not affect stages trained by cross entropy. A section that is not listed affects all stages.
 _OF_OTHER_LOSSES = ('loser', 'hallucination', 'discriminator', 'moddrop')
 
 # The section of a network in `registry.NETWORKS`.
@@ -23,12 +23,12 @@ NetworkConfig = Union[R2Plus1DConfig, ResNet50Config]
 
 
 class SwitchStages(NamedTuple):
-  """The stages that the parts of a switch come from (section 4.3.5).
+  """The stages with the parts of a switch (section 4.3.5).
 
   Attributes:
-    with_depth: RGB and depth.
-    hallucinated: RGB and `hall`.
-    detector: the discriminator that scores depth.
+    with_depth: stage of RGB and depth.
+    hallucinated: stage of RGB and `hall`.
+    detector: stage of the discriminator that scores depth.
   """
   with_depth: str = 'joint'
   hallucinated: str = 'fused'
@@ -40,18 +40,17 @@ SWITCH = SwitchStages()
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-  """A method on a dataset with every hyperparameter: enough to run it again.
+  """A method on a dataset with all hyperparameters; it determines a run completely.
 
   Attributes:
     method, dataset, protocol, preset, variant: names, as in the flags.
-    seed: of weights, data order, frame sampling, augmentation and teachers.
-    modalities: what is read, in the order that breaks ties.
-    mixed_precision: compute in bfloat16, keep weights in float32.
-    init_from: run whose streams the first stages start from; empty: none.
-    new_classifier: leave the classifiers of `init_from` out.
+    seed: seed of weights, data order, frame sampling, augmentation and teachers.
+    modalities: input modalities, in the order that breaks ties.
+    mixed_precision: whether computation is in bfloat16, with weights in float32.
+    init_from: run directory with the initial weights of the first stages, or ''.
+    new_classifier: whether the classifiers of `init_from` are omitted.
     data, clips, network, loser, connections, hallucination, discriminator,
-      moddrop: the sections; None for those that the method has no
-      use for.
+      moddrop: sections; None if the method does not use them.
     stages: name -> stage, in the order in which they run.
   """
   method: str
@@ -76,11 +75,11 @@ class Recipe:
       default_factory=lambda: {'ensemble': StageConfig()})
 
   def streams(self, stage: str) -> Dict[str, str]:
-    """The streams of a stage, each with the modality that it reads."""
+    """Stream -> modality, for the streams of a stage."""
     return {stream: _READS.get(stream, stream) for stream in self.stages[stage].streams or self.modalities}
 
   def networks(self, stage: str) -> List[str]:
-    """All networks that a stage has: its streams, and the discriminator where its loss has one."""
+    """The names of all networks of a stage: its streams and, if its loss has one, the discriminator."""
     return [*self.streams(stage), *(['discriminator'] if _has_discriminator(self.stages[stage]) else [])]
 
   @property
@@ -90,14 +89,21 @@ class Recipe:
 
   @property
   def has_switch(self) -> bool:
-    """Whether a finished run can tell depth from hallucinated depth (section 4.3.5)."""
+    """Whether a finished run switches between depth and hallucinated depth (section 4.3.5)."""
     return SWITCH.detector in self.stages
 
 
 def override(result: Recipe, values: Mapping[str, Any]) -> Recipe:
   """Replaces fields by their dotted paths, as `settings.override` does.
 
-  `network.architecture` is replaced first: the section `network` then has the defaults of that architecture.
+  `network.architecture` is replaced first; the section `network` then has the defaults of the new architecture.
+
+  Args:
+    result: recipe, which stays unchanged.
+    values: dotted path -> value, or text to be parsed.
+
+  Raises:
+    UserError: for an unknown path or architecture, and for a value of a different type.
   """
   architecture = values.get('network.architecture', result.network.architecture)
   if architecture not in NETWORKS:
@@ -108,12 +114,15 @@ def override(result: Recipe, values: Mapping[str, Any]) -> Recipe:
 
 
 def training_stages(result: Recipe, field: str, value) -> Dict[str, Any]:
-  """Overrides that set a field of every stage that trains."""
+  """Overrides {dotted path: value} that set a field in all stages that train."""
   return {f'stages.{name}.{field}': value for name, stage in result.stages.items() if stage.epochs}
 
 
 def apply(result: Recipe, values: Mapping[str, Any]) -> Recipe:
-  """Overrides those of the fields that the recipe has, of stages that train; `stages.*` is every one of these."""
+  """Overrides the existing ones among the fields in `values`; `stages.*` stands for all stages that train.
+
+  Fields of stages without epochs stay unchanged. Raises `UserError` as `override`.
+  """
   known = {path for path in settings.flatten(result)
            if not path.startswith('stages.') or result.stages[path.split('.')[1]].epochs}
   found = {}
@@ -128,9 +137,9 @@ def apply(result: Recipe, values: Mapping[str, Any]) -> Recipe:
 def shared_stages(one: Recipe, other: Recipe) -> List[str]:
   """The first stages that end with the same weights under two recipes, whatever the recipes do afterwards.
 
-  They have all that they depend on in common; a stream alone has no
-  connections. Of two methods only stages that learn by cross entropy are
-  compared, which is what every method of chapters 3 and 4 begins with.
+  All fields that these stages depend on are equal in both recipes. Connections
+  do not affect single streams. Between different methods, only stages trained by
+  cross entropy are shared, with which all methods of chapters 3 and 4 begin.
   """
   fields = {field.name for field in dataclasses.fields(Recipe)} - {*_NAMES, *_BY_STAGE, *_OF_OTHER_LOSSES}
   if any(getattr(one, name) != getattr(other, name) for name in fields):

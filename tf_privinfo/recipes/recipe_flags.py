@@ -1,4 +1,4 @@
-"""The flags that choose a recipe: they are the same in all mains, which adopt them for their --help."""
+"""The flags that select a recipe; they are the same in all programs, which adopt them for their --help."""
 
 import dataclasses
 from typing import Any, Callable, Dict, List, Mapping, Optional
@@ -27,37 +27,39 @@ def _protocols() -> str:
 
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('method', None, f'How the streams are trained. {_choices(recipes.METHODS)}.')
-flags.DEFINE_string('dataset', None, f'What they are trained on. {_choices(recipes.DATASETS)}.', required=True)
+flags.DEFINE_string('method', None, f'Training method. {_choices(recipes.METHODS)}.')
+flags.DEFINE_string('dataset', None, f'Dataset. {_choices(recipes.DATASETS)}.', required=True)
 flags.DEFINE_string(
-    'protocol', None, 'Which samples train and test. cross_view_V: view V tests, the others train; cross_view_12_34: '
-    'views 1 and 2 train, 3 and 4 test; cross_subject: other subjects test; given: the folders of training and test '
-    f'samples. {_protocols()}')
+    'protocol', None, 'Split into training and test samples. cross_view_V: view V for testing, the others for '
+    'training; cross_view_12_34: views 1 and 2 for training, 3 and 4 for testing; cross_subject: different subjects '
+    f'for testing; given: the folders of training and test samples. {_protocols()}')
 paths.DEFINE_path('data_dir', None, 'Folder of the native files. Default: data/<dataset>.')
 paths.DEFINE_path(
-    'prepared_dir', None, 'Folder of the prepared form, another one for each --data_dir. Default: the subfolder '
+    'prepared_dir', None, 'Folder of the prepared data, a different one for each --data_dir. Default: the subfolder '
     '"prepared" of --data_dir.')
 flags.DEFINE_string(
-    'preset', None, f'Sizes. {_choices(recipes.PRESETS)}. Default: small for synthetic data, otherwise paper.')
-flags.DEFINE_string('variant', 'code', f'Where text and code of the authors differ. {_choices(recipes.VARIANTS)}.')
-flags.DEFINE_integer('seed', 0, 'Of weights, data order, frame sampling, augmentation and random teachers: from 0 to '
+    'preset', None, f'Preset of sizes. {_choices(recipes.PRESETS)}. Default: small for synthetic data, otherwise '
+    'paper.')
+flags.DEFINE_string('variant', 'code', f'Version of the methods, since text and code of the authors differ. '
+                    f'{_choices(recipes.VARIANTS)}.')
+flags.DEFINE_integer('seed', 0, 'Seed of weights, data order, frame sampling, augmentation and random teachers: 0 to '
                      f'{validation.SEEDS[-1]}.')
 flags.DEFINE_multi_string(
-    'set', [], 'Any field of the recipe, as key=value; may be repeated: --set loser.temperature=5 '
-    '--set modalities=rgb,depth. Training prints the recipe at its start, with all keys.')
-flags.DEFINE_bool('skip_broken', False, 'Prepare the dataset without the samples that cannot be read.')
+    'set', [], 'Override of any field of the recipe, as key=value; may be repeated: --set loser.temperature=5 '
+    '--set modalities=rgb,depth. Training prints the recipe with all keys at its start.')
+flags.DEFINE_bool('skip_broken', False, 'Prepare the dataset without its unreadable samples.')
 
 
 def resolve(default_method: Optional[Callable[[str], str]] = None,
             values: Callable[[recipes.Recipe], Mapping[str, Any]] = lambda recipe: {}) -> recipes.Recipe:
-  """The recipe that the flags ask for.
+  """The recipe that the flags select.
 
   Args:
-    default_method: the method of a dataset without --method; None: it must be given.
-    values: what other flags override of a recipe; --set goes before them.
+    default_method: function from a dataset to its method without --method; None: the flag is required.
+    values: function from a recipe to its overrides by further flags; --set takes precedence over them.
 
   Raises:
-    UserError: if there is no such recipe.
+    UserError: if a name or value is unknown, or the values contradict each other.
   """
   method = FLAGS.method or (default_method(FLAGS.dataset) if default_method else None)
   if not method:

@@ -1,4 +1,4 @@
-"""Every method by its name, and the recipe of each on each dataset."""
+"""All methods by name, and their recipes on each dataset."""
 
 from typing import Dict, List, Optional
 
@@ -17,23 +17,23 @@ METHODS: Dict[str, MethodSpec] = {
         'stochastic multiple choice learning: only the winner learns',
         multiple_choice.form('tf_privinfo.methods.multiple_choice:SMCL')),
     'cmcl': MethodSpec(
-        'confident multiple choice learning: losers learn to be unsure',
+        'confident multiple choice learning: losers learn a uniform prediction',
         multiple_choice.form('tf_privinfo.methods.multiple_choice:CMCL')),
     'independent': MethodSpec(
-        'every network alone, with cross entropy',
+        'every network trained alone, with cross entropy',
         multiple_choice.form('tf_privinfo.methods.multiple_choice:Independent')),
     'random_teacher': MethodSpec(
         'DMCL with a random teacher for each sample (table 5.2)',
         multiple_choice.form('tf_privinfo.methods.multiple_choice:RandomTeacher', loser=LoserConfig())),
     'modality_distillation': MethodSpec(
-        'four steps to a hallucination stream that stands in for depth (chapter 3)',
+        'hallucination stream that replaces depth, trained in four steps (chapter 3)',
         two_stream.MODALITY_DISTILLATION, objects.MODALITY_DISTILLATION),
-    'hoffman': MethodSpec('hallucination learned end to end, without a staged teacher', two_stream.HOFFMAN),
+    'hoffman': MethodSpec('hallucination stream trained end to end, without a staged teacher', two_stream.HOFFMAN),
     'admd': MethodSpec(
         'hallucination stream trained adversarially against a discriminator of C + 1 classes (chapter 4)',
         two_stream.ADMD, objects.ADMD),
     'naive_adversarial': MethodSpec(
-        'the same with a discriminator that separates real from fake alone (table 4.3)',
+        'ADMD with a discriminator that only separates real from fake (table 4.3)',
         two_stream.NAIVE_ADVERSARIAL, objects.NAIVE_ADVERSARIAL),
     'two_stream': MethodSpec(
         'late fusion of RGB and depth, fine-tuned jointly', two_stream.TWO_STREAM, objects.TWO_STREAM),
@@ -46,12 +46,12 @@ METHODS: Dict[str, MethodSpec] = {
 }
 PRESETS = {
     'paper': "the thesis' sizes",
-    'small': 'a CPU trains it in minutes',
-    'tiny': 'seconds, for tests',
+    'small': 'trained on a CPU in minutes',
+    'tiny': 'trained in seconds, for tests',
 }
 VARIANTS = {
-    'code': "what the authors' code computes",
-    'thesis': 'what the text says',
+    'code': "as in the authors' code",
+    'thesis': 'as in the text of the thesis',
 }
 
 
@@ -62,19 +62,22 @@ def form(method: str, dataset: str) -> Optional[Form]:
 
 
 def methods(dataset: str) -> List[str]:
-  """The methods that a dataset has recipes of; raises `UserError` for an unknown dataset."""
+  """The methods that have a recipe on a dataset; raises `UserError` for an unknown dataset."""
   if dataset not in DATASETS:
     raise errors.UserError(f'Unknown --dataset={dataset}: choose one of {", ".join(DATASETS)}.')
   return [method for method in METHODS if form(method, dataset)]
 
 
 def default_preset(dataset: str) -> str:
-  """The sizes that fit a laptop, where data are rendered; otherwise the thesis' sizes."""
+  """The default preset of a dataset: `small` for rendered data, otherwise `paper`."""
   return DATASETS[dataset].default_preset
 
 
 def default_protocol(method: str, dataset: str) -> Optional[str]:
-  """The protocol of the authors' code where a method has another one than its dataset; otherwise None."""
+  """The default protocol of a method, if it differs from the default protocol of the dataset; otherwise None.
+
+  Source: the authors' code of chapters 3 and 4.
+  """
   videos = METHODS[method].videos
   is_of_chapter_5 = videos is not None and bool(videos.method)
   return None if is_of_chapter_5 else DATASETS[dataset].two_stream_protocol
@@ -82,7 +85,19 @@ def default_protocol(method: str, dataset: str) -> Optional[str]:
 
 def recipe(method: str, dataset: str, protocol: str, preset: str = 'paper', variant: str = 'code',
            seed: int = 0) -> Recipe:
-  """The recipe of a method on a dataset; raises `UserError` for unknown names."""
+  """The recipe of a method on a dataset.
+
+  Args:
+    method: key of `METHODS`.
+    dataset: key of `DATASETS`.
+    protocol: name of one of the dataset's protocols.
+    preset: key of `PRESETS`.
+    variant: key of `VARIANTS`.
+    seed: seed of the run.
+
+  Raises:
+    UserError: for an unknown name, and for a method that has no recipe on the dataset.
+  """
   for flag, value, known in (('method', method, METHODS), ('dataset', dataset, DATASETS),
                              ('preset', preset, PRESETS), ('variant', variant, VARIANTS)):
     if value not in known:

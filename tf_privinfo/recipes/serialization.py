@@ -13,12 +13,12 @@ from tf_privinfo.utils import errors
 
 
 def to_yaml(result: Recipe) -> str:
-  """The recipe as YAML text, in the order of its fields."""
+  """The recipe as YAML text, in the order of the fields."""
   return yaml.safe_dump(_plain(dataclasses.asdict(result)), sort_keys=False)
 
 
 def read(path: pathlib.Path) -> Recipe:
-  """The recipe of a run, from its recipe.yaml; raises `UserError`, which names the file, as `from_yaml` does."""
+  """Reads a recipe.yaml; raises `UserError`, which names the file, if it is damaged or of a different version."""
   try:
     return from_yaml(path.read_text(encoding='utf-8'))
   except (UnicodeDecodeError, errors.UserError) as error:

@@ -1,4 +1,4 @@
-"""Dotted paths into trees of dataclasses and dictionaries: how --set, recipes and run names speak of fields."""
+"""Dotted paths into trees of dataclasses and dictionaries, for --set, recipes and run names."""
 
 import dataclasses
 import functools
@@ -8,9 +8,9 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from tf_privinfo.utils import errors
 
-# Fields that name a recipe, each of which has a flag of its own.
+# Fields that have flags of their own.
 _FLAGS = ('method', 'dataset', 'protocol', 'preset', 'variant')
-# Fields that are paths.
+# Fields whose values are paths in the file system.
 _PATHS = ('init_from', 'network.pretrained')
 
 @functools.cache
@@ -23,15 +23,15 @@ def override(base, values: Mapping[str, Any]):
   """Replaces fields by their dotted paths.
 
   Args:
-    base: the tree.
+    base: tree of dataclasses and dictionaries.
     values: path such as 'loser.temperature' -> value, or text to be parsed.
 
   Returns:
     A new tree.
 
   Raises:
-    UserError: for an unknown path, naming the known ones, and for a value of
-      another type than the field's.
+    UserError: for an unknown path, with the known ones, and for a value whose
+      type differs from the type of the field.
   """
   for path, value in values.items():
     base = _override(base, path.split('.'), value, path)
@@ -85,20 +85,24 @@ def _convert(value, expected, path: str):
 
 
 def parse_settings(settings: List[str]) -> Dict[str, str]:
-  """Parses `key=value` texts of --set, with `~` of paths expanded; raises `UserError` for anything else."""
+  """Parses `key=value` texts of --set to {key: value}, with `~` in paths expanded.
+
+  Raises:
+    UserError: for text of a different form, and for a field that has a flag of its own.
+  """
   parsed = {}
   for setting in settings:
     key, equals, value = setting.partition('=')
     if not equals:
       raise errors.UserError(f'--set {setting!r} is not of the form key=value, as in --set loser.temperature=5.')
     if key in _FLAGS:
-      raise errors.UserError(f'--set {setting!r} would give a recipe another name than its own: pass --{key}.')
+      raise errors.UserError(f'--set {setting!r} is set by a flag: pass --{key}.')
     parsed[key] = os.path.expanduser(value) if key in _PATHS else value
   return parsed
 
 
 def flatten(node, prefix: str = '') -> Dict[str, Any]:
-  """All fields of a tree by their dotted paths, tuples as comma-separated text."""
+  """All fields of a tree, {dotted path: value}, with tuples as comma-separated text."""
   flat = {}
   for key, (value, _) in _fields(node).items():
     if _fields(value):

@@ -1,4 +1,4 @@
-"""One stage of a recipe; nothing heavy is imported here."""
+"""The stages of recipes. Nothing here imports TensorFlow."""
 
 import dataclasses
 import re
@@ -10,20 +10,20 @@ SELECTIONS = ('best_validation', 'last')
 
 
 class Loss(NamedTuple):
-  """What trains a stage.
+  """A loss, and the method that implements it.
 
   Attributes:
     method: 'module:Class' of the `methods.base.Method`; imported only when it is built. Empty for the methods of
-      chapter 5, each of which names its own class in `registry.METHODS`.
+      chapter 5, which name their classes in `registry.METHODS`.
     has_discriminator: whether the stage has a discriminator beside its streams.
-    modalities: what a prediction reads, where that is not what its streams read.
+    modalities: input modalities of a prediction, if they differ from the modalities of the streams.
   """
   method: str
   has_discriminator: bool = False
   modalities: Tuple[str, ...] = ()
 
 
-# By the values of `StageConfig.loss`.
+# Value of `StageConfig.loss` -> loss.
 LOSSES = {
     'multiple_choice': Loss(''),
     'cross_entropy': Loss('tf_privinfo.methods.two_stream:FusedStreams'),
@@ -37,12 +37,12 @@ LOSSES = {
 
 
 class Start(NamedTuple):
-  """Where the weights of a stream come from: an item of `StageConfig.init`, such as 'hall=joint/depth'.
+  """The source of the initial weights of a stream: an item of `StageConfig.init`, such as 'hall=joint/depth'.
 
   Attributes:
-    stream: that starts.
-    stage: an earlier stage.
-    source: stream of that stage.
+    stream: stream that is initialised.
+    stage: earlier stage with the weights.
+    source: stream of the earlier stage.
   """
   stream: str
   stage: str
@@ -57,34 +57,34 @@ class Start(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StageConfig:
-  """One `fit` of one method with one optimizer and one schedule; the defaults are those of chapter 5.
+  """One `fit` of one method with one optimizer and one schedule; the defaults are the values of chapter 5.
 
   Attributes:
-    streams: the networks that it runs; empty: one for each of the recipe's modalities.
-    frozen: those of them that do not learn, batch statistics included.
-    init: where weights come from, as in 'hall=joint/depth': the stream hall
-      starts as the stream depth of the stage joint. Streams that are not named
-      start anew.
-    loss: 'multiple_choice' (chapter 5), 'cross_entropy' of the mean of the
+    streams: names of the streams; empty: one for each modality of the recipe.
+    frozen: streams that are not trained, including their batch statistics.
+    init: sources of initial weights, as in 'hall=joint/depth': the stream hall
+      starts as the stream depth of the stage joint. Other streams start from
+      scratch.
+    loss: key of `LOSSES`: 'multiple_choice' (chapter 5), 'cross_entropy' of the mean of the
       streams' logits, 'hallucination' (eq. 3.7), 'adversarial' (eqs. 4.1, 4.2),
-      'noise' (eq. 4.1 of noisy depth, see `methods.adversarial.NoisyDepthDetector`),
+      'noise' (eq. 4.1 with noisy depth, see `methods.adversarial.NoisyDepthDetector`),
       'moddrop', 'reconstruction' of depth from RGB, or 'estimated_depth', cross
-      entropy where depth is what an autoencoder made of RGB.
-    epochs: how many; 0 takes the initial weights as they are.
-    batch_size: videos, of all devices together.
-    optimizer: 'momentum' or 'adam'.
-    learning_rate: after the warm-up.
-    warmup_epochs: linear warm-up from 0.
-    decay_epochs: epochs after which the rate falls to a tenth.
-    momentum: of SGD.
+      entropy with depth estimated from RGB by an autoencoder.
+    epochs: number of epochs; 0 keeps the initial weights.
+    batch_size: videos per step, over all devices.
+    optimizer: name of the optimizer, 'momentum' or 'adam'.
+    learning_rate: learning rate after the warm-up.
+    warmup_epochs: length of the linear warm-up from 0.
+    decay_epochs: epochs after which the learning rate falls to a tenth.
+    momentum: momentum of SGD.
     weight_decay: rate of the L2 penalty on kernels.
     validate_every: epochs between validations.
-    criterion: the validation accuracy that chooses the best weights: 'oracle'
-      (FIDELITY row 23) or 'sum'.
-    selection: which weights a stage ends with: 'best_validation' or, where the
-      validation set is too small to choose by, 'last'.
-    early_stopping_patience: stop after so many validations without a new best;
-      0 trains all epochs.
+    criterion: validation accuracy that selects the best weights, 'oracle'
+      (docs/fidelity.md, row 23) or 'sum'.
+    selection: final weights of the stage: 'best_validation' or, if the validation
+      set is too small, 'last'.
+    early_stopping_patience: number of validations without improvement before
+      training stops; 0: never.
   """
   streams: Tuple[str, ...] = ()
   frozen: Tuple[str, ...] = ()

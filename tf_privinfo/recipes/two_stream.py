@@ -18,7 +18,7 @@ _STEP = StageConfig(
 
 
 def step(*streams: str, **fields) -> StageConfig:
-  """A stage of chapter 3 with these streams and other fields."""
+  """A training step of chapter 3 with these streams; `fields` override the common values."""
   return dataclasses.replace(_STEP, streams=streams, **fields)
 
 
@@ -31,20 +31,25 @@ ENSEMBLE = {
 
 
 def imitation(stage: str, loss: str) -> Dict[str, StageConfig]:
-  """Stages in which `hall` learns from the depth stream of `joint`, and is fused with its RGB stream."""
+  """Two stages: `hall` imitates the depth stream of `joint`, and is then fused with the RGB stream of `joint`.
+
+  Args:
+    stage: name of the first stage; the second is `fused`.
+    loss: loss of the first stage, a key of `LOSSES`.
+  """
   return {
       stage: step('depth', 'hall', init=('depth=joint/depth', 'hall=joint/depth'), frozen=('depth',), loss=loss),
       'fused': step('rgb', 'hall', init=('rgb=joint/rgb', f'hall={stage}/hall'), epochs=0)}
 
 
-# Two streams that are not fine-tuned together, and the game (docs/methods.md, section 3).
+# Two streams without joint fine-tuning, and adversarial training, the stage `game` (docs/methods.md, section 3).
 _GAME = {
     **SINGLE_STREAMS, 'joint': step('rgb', 'depth', init=_FROM_SINGLE_STREAMS, epochs=0),
     **imitation('game', 'adversarial')}
 
 
 def with_watch(stages: Mapping[str, StageConfig]) -> Dict[str, StageConfig]:
-  """ADMD's stages with that of the discriminator for the switch, before the last one."""
+  """The stages of ADMD with an additional stage `watch`, before the last one: the discriminator for the switch."""
   *names, last = stages
   watch = step('depth', init=('depth=joint/depth', 'discriminator=game/discriminator'), frozen=('depth',),
                 loss='noise', selection='last', epochs=10)
@@ -53,7 +58,7 @@ def with_watch(stages: Mapping[str, StageConfig]) -> Dict[str, StageConfig]:
 
 _CLIPS = ClipConfig(
     frames=5, sampling='mixed', frame_size=224, crop_size=224, crop_shift=0.0, colour=False, test_clips=1)
-# Preset -> overrides of the thesis' sizes; `stages.*` is every stage that trains.
+# Preset -> overrides of the sizes in the thesis; `stages.*` stands for all stages that train.
 _PRESETS = {
     'paper': {},
     'small': {
@@ -72,12 +77,12 @@ _PRESETS = {
 def _complete(result: Recipe, dataset: DatasetSpec) -> Recipe:
   hold_out = dataset.hold_out
   if result.discriminator and dataset.switch_hold_out is not None:
-    # The switch is chosen on validation samples, of which smaller datasets need a larger part.
+    # The threshold of the switch is chosen on validation samples, so smaller datasets need a larger share.
     hold_out = 0.2 if result.preset == 'tiny' else dataset.switch_hold_out
   bottleneck = 'pool_then_conv' if result.discriminator else 'none'
   result = dataclasses.replace(
       result, clips=_CLIPS, network=ResNet50Config(bottleneck=bottleneck),
-      # Depth is coded with the jet colour map (section 3.2.3).
+      # Depth is encoded with the jet colour map (section 3.2.3).
       data=DataConfig('depth', aligned=dataset.alignable, hold_out=hold_out))
   return apply_variant(apply(result, _PRESETS[result.preset]), {
       'clips.sampling': 'uniform', 'discriminator.form': 'plain', 'discriminator.hidden': (2048, 1024),
@@ -85,7 +90,13 @@ def _complete(result: Recipe, dataset: DatasetSpec) -> Recipe:
 
 
 def form(stages: Mapping[str, StageConfig], modalities: Tuple[str, ...] = ('rgb', 'depth'), **sections) -> Form:
-  """A method of this family; `sections` are those of its hyperparameters."""
+  """A method of this family.
+
+  Args:
+    stages: name -> stage, in the order in which they run.
+    modalities: input modalities, in the order that breaks ties.
+    **sections: hyperparameters, field of `Recipe` -> config.
+  """
   return Form(stages, _complete, modalities, sections)
 
 

@@ -1,4 +1,4 @@
-"""Whether the values of a recipe make sense together, before anything is run."""
+"""Validation of recipes, before anything is run."""
 
 import math
 from typing import Tuple
@@ -11,13 +11,13 @@ from tf_privinfo.recipes import settings
 from tf_privinfo.recipes import stage as stages
 from tf_privinfo.utils import errors
 
-# Random teachers and dropped modalities are drawn by int32, and NumPy takes 32 bits, which leaves room for the seeds of
+# Legal seeds. Random teachers and dropped modalities use int32 seeds. NumPy accepts 32 bits, enough for the seeds of
 # later stages (see `runs.restore.stage_seed`).
 SEEDS = range(2**31)
 
 
 def check(result: recipes.Recipe) -> recipes.Recipe:
-  """Returns the recipe if its values make sense together; raises `UserError` otherwise."""
+  """Returns the recipe if all values are legal and consistent; otherwise raises `UserError` with all problems."""
   problems = [*_data_problems(result), *_network_problems(result)]
   for name, stage in result.stages.items():
     problems += [f'stages.{name}.{problem}' for problem in _stage_problems(result, name, stage)]
@@ -27,7 +27,7 @@ def check(result: recipes.Recipe) -> recipes.Recipe:
 
 
 def _one_of(node, path: str, field: str, known: Tuple[str, ...]):
-  """The problem of a field, if its value is none of the known ones."""
+  """Yields a problem if the value of a field is unknown."""
   if getattr(node, field) not in known:
     yield f'{path}{field} must be one of {", ".join(known)}'
 

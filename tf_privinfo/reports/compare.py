@@ -45,7 +45,7 @@ def read(directory: pathlib.Path) -> EvaluatedRun:
   """Reads the predictions of an evaluated run; raises `UserError` if there are none."""
   path = directory / RESULTS
   if not path.is_file():
-    raise errors.UserError(f'{directory} has no results.json: it is no run directory, or the run has not finished.')
+    raise errors.UserError(f'{directory} has no results.json: it is not a run directory, or the run has not finished.')
   try:
     return _parse(directory, atomic.read_json(path))
   except (AttributeError, IndexError, KeyError, OSError, StopIteration, TypeError, ValueError, zipfile.BadZipFile):
@@ -87,7 +87,7 @@ def build(runs: Sequence[EvaluatedRun]) -> pages.Page:
   for run in runs[1:]:
     if run.origin != first.origin or run.samples != first.samples or list(run.labels) != list(first.labels):
       raise errors.UserError(
-          f'{run.name} was tested on other samples ({", ".join(run.origin)}: {len(run.samples)}) than {first.name} '
+          f'{run.name} was tested on different samples ({", ".join(run.origin)}: {len(run.samples)}) than {first.name} '
           f'({", ".join(first.origin)}: {len(first.samples)}): they cannot be compared.')
   accuracies, records = _accuracies(runs)
   streams = list(dict.fromkeys(stream for run in runs for stream in run.predicted))

@@ -52,7 +52,7 @@ def write(name: str, selection: results.RunSelection, run_missing: bool) -> None
     raise errors.UserError(f'The report is in {root}, but these commands failed, see above: '
                            f'{"; ".join(map(commands.shell, failed))}')
   print(f'Everything is in {directory}: report.html, report.md, report.csv'
-        + (', which lead to all others' if name == 'all' else ', plots'))
+        + (', which link to all others' if name == 'all' else ', plots'))
 
 
 def _directory_name(name: str, selection: results.RunSelection) -> str:

@@ -1,7 +1,7 @@
-"""The thesis' tables and figures as data: the recipes that reproduce them, and the figures that the thesis reports.
+"""The tables and figures of the thesis as data: the recipes that reproduce them, and the reported results.
 
-Rows from the literature that no recipe gives are left out. Of the pictures the
-thesis prints no numbers: what they show is given as curves.
+Rows from the literature without a recipe are omitted. Figures are stored as curves, since the thesis prints no numbers
+for most of them.
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ _INVERTED = {'connections.direction': 'rgb_to_depth'}
 _MAPS = {'hallucination.map_share': 1.0}  # eq. 3.3 alone
 _SOFT = {'hallucination.map_share': 0.0}  # eqs. 3.4, 3.5 alone
 _BOTH = {'hallucination.map_share': 0.5}  # eq. 3.7
-# With connections the authors' code evaluates step 3 with true depth, injected as in training (FIDELITY row 5).
+# With connections, the authors' code evaluates step 3 with true depth, injected as in training (docs/fidelity.md,
+# row 5).
 _INJECTED = {'connections.direction': 'depth_to_rgb'}
 
 # Number of the row -> row: the ablation study.

@@ -1,4 +1,4 @@
-"""Runs: their directories, here without TensorFlow; `restore` builds and restores the methods that they trained."""
+"""Run directories, without TensorFlow; the module `restore` builds and restores trained methods."""
 
 from tf_privinfo.runs.run import only_process, Run, set_aside
 

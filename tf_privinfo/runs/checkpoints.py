@@ -1,4 +1,4 @@
-"""Loads networks from checkpoints, all of their variables or none."""
+"""Loading of networks from checkpoints, with all variables or none."""
 
 from typing import Dict, List, Tuple
 
@@ -15,12 +15,12 @@ def load_networks(networks: Dict[str, tf.keras.Model], path: str, without: Tuple
 
   Args:
     networks: name in the checkpoint -> network.
-    path: of the checkpoint.
-    without: parts of the networks to leave as they are, such as 'classifier'.
+    path: path of the checkpoint.
+    without: parts of the networks that are not restored, such as 'classifier'.
 
   Raises:
-    UserError: if the checkpoint cannot be read, or lacks variables, has others
-      or has them in other shapes; names them. Nothing was restored then.
+    UserError: if the checkpoint cannot be read, or if variables are missing,
+      unexpected or of different shapes. Nothing is restored then.
   """
   parts = {name: tf.train.Checkpoint(**_children(network, without)) for name, network in networks.items()}
   try:
@@ -30,7 +30,7 @@ def load_networks(networks: Dict[str, tf.keras.Model], path: str, without: Tuple
       problems += _differences(reader, name, network, without)
     if not problems:
       tf.train.Checkpoint(networks=parts).read(path).expect_partial()
-  except (IndexError, ValueError, tf.errors.OpError):  # the reader of a cut file gives the first
+  except (IndexError, ValueError, tf.errors.OpError):  # IndexError is the error for truncated files
     raise errors.UserError(f'There is no readable checkpoint {path}: it is missing or damaged. Restore it from a '
                            'copy, or train its run again with --noresume.') from None
   if problems:
@@ -45,7 +45,7 @@ def _children(node, without=()) -> dict:
 
 
 def _differences(reader, saved_name: str, network, without) -> List[str]:
-  """Walks the objects of a network and of the checkpoint side by side; one sentence per variable that differs."""
+  """Compares the objects of a network and of a checkpoint; returns one sentence for each difference."""
   graph = trackable_object_graph_pb2.TrackableObjectGraph()
   graph.ParseFromString(reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH'))
   saved_children = lambda index: {child.local_name: child.node_id for child in graph.nodes[index].children}

@@ -1,4 +1,4 @@
-"""What a result must say of its origin."""
+"""The origin of a result: recipe, software, hardware, date."""
 
 import datetime
 from importlib import metadata
@@ -18,7 +18,7 @@ _VERSIONS = ('tensorflow', 'tf-models-official', 'tensorflow-datasets', 'numpy')
 
 
 def describe(run: Run) -> Dict[str, Any]:
-  """The recipe, software, hardware and date of a result."""
+  """The recipe, software, hardware and date of a result, as plain values for JSON."""
   recipe = run.recipe
   return {
       **{field: getattr(recipe, field) for field in ORIGIN},
@@ -26,7 +26,7 @@ def describe(run: Run) -> Dict[str, Any]:
                    'keras': metadata.version(_KERAS),
                    **{package: metadata.version(package) for package in _VERSIONS}},
       'devices': [device.device_type for device in tf.config.list_logical_devices()],
-      # Other processors have other kernels, and other numbers of threads divide sums otherwise: both round differently.
+      # Rounding depends on the kernels of the processor, and on the number of threads that share a sum.
       'processor': machine.processor(),
       'cpu_cores': machine.cpu_cores(),
       'threads_of_an_operation': (tf.config.threading.get_intra_op_parallelism_threads()

@@ -1,4 +1,4 @@
-"""Builds the methods of recipes, and restores those of runs."""
+"""Building of methods from recipes, and restoring of trained methods from runs."""
 
 import contextlib
 import pkgutil
@@ -13,25 +13,30 @@ from tf_privinfo.runs import checkpoints
 
 
 def stage_seed(recipe: recipes.Recipe, stage: str) -> int:
-  """The seed of a stage's weights and data: the recipe's for its first stage, others for the rest."""
+  """The seed of weights and data of a stage: the recipe's seed for the first stage, derived seeds for later ones."""
   return recipe.seed + 2**16 * list(recipe.stages).index(stage)
 
 
 def initial_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.keras.Model:
-  """Builds the method of a stage with the random weights that its training starts from, and sets the global seeds.
+  """Builds the method of a stage with random initial weights, and sets the global seeds.
 
-  The weights are a function of the recipe's seed, the stage, its streams and the network. Call it inside the scope of
-  a distribution strategy.
+  The weights are a function of the recipe's seed, the stage, its streams and the network. The function must be called
+  in the scope of a distribution strategy.
+
+  Args:
+    recipe: recipe of the method.
+    stage: name of the stage.
+    num_classes: C.
   """
   tf.keras.utils.set_random_seed(stage_seed(recipe, stage))
   return build_method(recipe, stage, num_classes)
 
 
 def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.keras.Model:
-  """Builds the method of a stage with all its variables, whatever their values."""
+  """Builds the method of a stage with all variables, of unspecified values; arguments as in `initial_method`."""
   loss, clips = LOSSES[recipe.stages[stage].loss], recipe.clips
   method_class = pkgutil.resolve_name(loss.method or recipes.form(recipe.method, recipe.dataset).method)
-  tf.keras.backend.set_image_data_format('channels_last')  # whatever ~/.keras/keras.json says
+  tf.keras.backend.set_image_data_format('channels_last')  # regardless of ~/.keras/keras.json
   tf.keras.backend.set_floatx('float32')
   tf.keras.backend.set_epsilon(1e-7)
   with _precision(recipe):
@@ -39,13 +44,13 @@ def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.ker
     for network in streams.values():
       network(tf.zeros([1, clips.frames, clips.crop_size, clips.crop_size, 3]))
     method = method_class.from_recipe(recipe, stage, streams, num_classes)
-  method.built = True  # all of its variables are its networks'
+  method.built = True  # all variables belong to the networks
   return method
 
 
 @contextlib.contextmanager
 def _precision(recipe: recipes.Recipe) -> Iterator[None]:
-  """The precision of a recipe as Keras' policy, then the one of before."""
+  """Sets the precision of a recipe as the global policy of Keras, and restores the previous policy afterwards."""
   policy = tf.keras.mixed_precision.global_policy()
   tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if recipe.mixed_precision else 'float32')
   try:
@@ -58,7 +63,7 @@ def restore_method(run: runs.Run, stage: Optional[str] = None) -> tf.keras.Model
   """The trained method of a stage (the deployed one by default), for inference.
 
   Raises:
-    UserError: if the stage has not finished, or its checkpoint belongs to another architecture.
+    UserError: if the stage has not finished, or the checkpoint does not fit the architecture.
   """
   stage = stage or run.recipe.deployed_stage
   weights = run.weights(stage)
@@ -68,7 +73,7 @@ def restore_method(run: runs.Run, stage: Optional[str] = None) -> tf.keras.Model
 
 
 def restore_switch(run: runs.Run) -> adversarial.SensorSwitch:
-  """The switch between depth and hallucinated depth, of trained parts; raises as `restore_method`."""
+  """The trained switch between depth and hallucinated depth; raises `UserError` as `restore_method`."""
   hallucinated = restore_method(run, recipes.SWITCH.hallucinated)
   detector = restore_method(run, recipes.SWITCH.detector)
   return adversarial.SensorSwitch({**hallucinated.streams, **detector.streams}, detector.discriminator)

@@ -1,16 +1,16 @@
 """The files of a run directory. Nothing here imports TensorFlow.
 
     checkpoints/<dataset>/<method>/<run name>/
-      recipe.yaml      the resolved recipe, enough to run it again
-      manifest.json    the dataset as it was prepared: labels, samples, flow, depth variant
-      data.json        the --data_dir and --prepared_dir that it was trained with
-      run.lock         locked while a process writes here; names the last one
-      <stage>/         last/ and best/ checkpoints, history.json, finished.json; one for each stage
+      recipe.yaml      resolved recipe, which determines the run
+      manifest.json    prepared dataset: labels, samples, flow, depth variant
+      data.json        --data_dir and --prepared_dir of the training
+      run.lock         lock of the process that writes here; names the last one
+      <stage>/         last/ and best/ checkpoints, history.json, finished.json; one folder for each stage
       tensorboard/     logs
       results.json     all results of the final evaluation
-      saved_model/     for TF Serving
+      saved_model/     export for TF Serving
 
-Everything is written to a temporary name and renamed.
+All files are written under temporary names and renamed.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ from tf_privinfo.utils import atomic, errors
 RECIPE, MANIFEST, DATA, LOCK = 'recipe.yaml', 'manifest.json', 'data.json', 'run.lock'
 RESULTS, PREDICTIONS, SWITCH, NOISE = 'results.json', 'predictions.npz', 'switch.json', 'noise.json'
 RANDOM_FEATURES = 'random_features.json'
-# Of a stage, in its folder.
+# Files of a stage, in its folder.
 FINISHED, HISTORY = 'finished.json', 'history.json'
 TENSORBOARD, SAVED_MODEL = 'tensorboard', 'saved_model'
 
 # Fields of a recipe that a result repeats.
 ORIGIN = ('method', 'dataset', 'protocol', 'preset', 'variant', 'seed')
 
-# What the JSON files of a run must contain to be used.
+# JSON file of a run -> keys that it must contain.
 _KEYS = {
     MANIFEST: ('label_names', 'samples'), FINISHED: ('weights',), SWITCH: ('threshold', 'levels'),
     RESULTS: ('accuracy', 'subset_accuracy', 'class_accuracy', 'stages', 'samples', 'clips_per_video')}
@@ -47,8 +47,8 @@ class Run:
   """One run directory.
 
   Attributes:
-    directory: its path.
-    recipe: its recipe.
+    directory: path of the directory.
+    recipe: recipe of the run.
   """
 
   def __init__(self, directory: pathlib.Path, recipe: recipes.Recipe):
@@ -57,14 +57,14 @@ class Run:
 
   @classmethod
   def create_or_resume(cls, directory: pathlib.Path, recipe: recipes.Recipe) -> 'Run':
-    """Opens the run directory of a recipe, made if it is not there.
+    """Opens the run directory of a recipe, created if missing.
 
     Args:
-      directory: where.
-      recipe: what is going to run.
+      directory: path of the run directory.
+      recipe: recipe of the run.
 
     Raises:
-      UserError: if the directory belongs to another recipe or cannot be written.
+      UserError: if the directory belongs to a different recipe or is not writable.
     """
     path = directory / RECIPE
     if path.exists():
@@ -76,7 +76,7 @@ class Run:
 
   @classmethod
   def open(cls, directory: str) -> 'Run':
-    """Opens an existing run; raises `UserError` if there is none."""
+    """Opens an existing run; raises `UserError` if there is none, or if its recipe is invalid."""
     path = pathlib.Path(directory) / RECIPE
     if not path.is_file():
       raise errors.UserError(f'{directory} is not a run directory (it has no {RECIPE}).')
@@ -88,42 +88,43 @@ class Run:
       raise error if str(path) in str(error) else errors.UserError(f'{path}: {error}') from None
 
   def stage_directory(self, stage: str) -> pathlib.Path:
+    """The folder of a stage, which may not exist yet."""
     return self.directory / stage
 
   def read(self, name: str) -> Any:
-    """The content of a JSON file of the run, or None if it was not written yet."""
+    """The content of a JSON file of the run, or None if it does not exist yet; raises `UserError` if it is damaged."""
     path = self.directory / name
     if not path.exists():
       return None
     return atomic.read_json(path, _KEYS.get(path.name, ()), list if path.name == HISTORY else dict)
 
   def manifest(self) -> Dict[str, Any]:
-    """The dataset as it was prepared; raises `UserError` if it was never recorded."""
+    """The manifest of the prepared dataset; raises `UserError` if it was not recorded."""
     return atomic.read_json(self.directory / MANIFEST, _KEYS[MANIFEST])
 
   def write(self, name: str, content: Any) -> None:
-    """Writes a JSON file of the run, whole or not at all."""
+    """Writes a JSON file of the run atomically; `name` is a path relative to the run directory."""
     atomic.write(self.directory / name, json.dumps(content, indent=1))
 
   def record_dataset(self, manifest: Dict[str, Any]) -> None:
-    """Copies the dataset's manifest into the run; raises `UserError` if the run began with other data."""
+    """Writes the manifest of the dataset to the run; raises `UserError` if the run started with different data."""
     before = self.read(MANIFEST)
     if before not in (None, manifest):
       raise errors.UserError(
-          f'{self.directory} was trained on a dataset that was prepared differently: pass the --data_dir of then, '
-          'or --noresume to start anew beside it.')
+          f'{self.directory} was trained on a dataset that was prepared differently: pass the original '
+          '--data_dir, or --noresume to keep this run under another name and start from scratch.')
     self.write(MANIFEST, manifest)
 
   def remember_data(self, data_dir: Optional[str], prepared_dir: Optional[str]) -> None:
-    """Writes down where the data are, for a later evaluation; None for a default place, which is not remembered."""
+    """Records the folders of the data for later evaluations; None stands for the default folder."""
     places = {'data_dir': data_dir, 'prepared_dir': prepared_dir}
     self.write(DATA, {name: place and os.path.abspath(place) for name, place in places.items()})
 
   def find_data(self, data_dir: Optional[str], prepared_dir: Optional[str]) -> Tuple[Optional[str], Optional[str]]:
-    """The --data_dir and --prepared_dir to evaluate with: those given, or else those that the run was trained with.
+    """The --data_dir and --prepared_dir of an evaluation: the arguments, or by default the folders of the training.
 
     Raises:
-      UserError: if the folder that the run was trained with is gone.
+      UserError: if the folder of the training does not exist any more.
     """
     places = self.read(DATA) or {'data_dir': None, 'prepared_dir': None}  # earlier versions did not write it
     if data_dir and os.path.abspath(data_dir) != places['data_dir']:
@@ -132,26 +133,26 @@ class Run:
     if not prepared_dir and place and not os.path.isdir(place):
       flag = '--prepared_dir' if places['prepared_dir'] else '--data_dir'
       raise errors.UserError(f'{self.directory} was trained with the data in {place}, which is no longer there: pass '
-                             f'{flag} with where they are now.')
+                             f'{flag} with their present folder.')
     return data_dir or places['data_dir'], prepared_dir or places['prepared_dir']
 
   def finished_stages_of(self, other: 'Run') -> List[str]:
-    """The finished stages of another run that are stages of this one, too, with the same data."""
+    """The finished stages of another run that both recipes share, if the data are the same."""
     if other.read(MANIFEST) != self.read(MANIFEST):
       return []
     return list(itertools.takewhile(other.finished, recipes.shared_stages(self.recipe, other.recipe)))
 
   def take_stages(self, other: 'Run', stages: List[str]) -> List[str]:
-    """Copies those of `stages` of another run that this run has not finished, and returns their names."""
+    """Copies stages of another run, except stages finished in this run, and returns the names of the copies."""
     taken = [stage for stage in stages if self.finished(stage) is None]
     for stage in taken:
       temporary = self.directory / f'{stage}.tmp'
       shutil.rmtree(temporary, ignore_errors=True)
       try:
         shutil.copytree(other.stage_directory(stage), temporary)
-      except FileNotFoundError:  # --noresume of another process
+      except FileNotFoundError:  # another process ran with --noresume
         raise errors.UserError(f'{other.directory} was moved while its stage {stage} was copied: run the same command '
-                               'again, or leave --stages_from out.') from None
+                               'again, or omit --stages_from.') from None
       atomic.replace_directory(temporary, self.stage_directory(stage))
     return taken
 
@@ -164,19 +165,24 @@ class Run:
     return [stage for stage in self.recipe.stages if self.finished(stage) is None]
 
   def weights(self, stage: str) -> str:
-    """The checkpoint that a stage ended with; raises `UserError` if it has not finished."""
+    """The path of the final checkpoint of a stage; raises `UserError` if the stage has not finished."""
     finished = self.finished(stage)
     if finished is None:
       raise errors.UserError(
-          f'Stage {stage} of {self.directory} has not finished: run train_main.py for it, or again to resume it.')
+          f'Stage {stage} of {self.directory} has not finished: run its training command again to resume.')
     return str(self.directory / stage / finished['weights'])
 
 
 @contextlib.contextmanager
 def only_process(directory: pathlib.Path, *, wait: bool = False) -> Iterator[None]:
-  """Holds the lock of a run directory, made if it is not there; raises `UserError` if a process is writing to it.
+  """Holds the lock of a run directory, created if missing.
 
-  With `wait` it waits for that process instead.
+  Args:
+    directory: run directory.
+    wait: whether to wait for another process that writes to it, instead of raising an error.
+
+  Raises:
+    UserError: if another process writes to the directory, unless `wait`, or if it is not writable.
   """
   with contextlib.ExitStack() as stack:
     with _writing_to(directory):
@@ -186,7 +192,7 @@ def only_process(directory: pathlib.Path, *, wait: bool = False) -> Iterator[Non
 
 
 def set_aside(directory: pathlib.Path) -> None:
-  """Renames a run directory, if it is there; raises `UserError` if a process is writing to it."""
+  """Renames a run directory, if it exists, to a name with the time; raises `UserError` if a process writes to it."""
   if (directory / RECIPE).exists():
     with only_process(directory):
       kept = directory.with_name(f'{directory.name}.{time.strftime("%Y%m%d-%H%M%S")}')
@@ -205,4 +211,4 @@ def _refuse_other_recipe(directory, saved: recipes.Recipe, wanted: recipes.Recip
   if changed:
     raise errors.UserError(
         f'{directory} holds a run of another recipe ({"; ".join(changed)}): '
-        'choose another --output_dir, or --noresume to start anew beside it.')
+        'choose another --output_dir, or --noresume to keep this run under another name and start from scratch.')

@@ -1,4 +1,4 @@
-"""Finds runs under a root of run directories by their recipes. Only files are read."""
+"""Search for runs by their recipes, under a root of run directories. Only files are read."""
 
 import dataclasses
 import pathlib
@@ -10,7 +10,7 @@ from tf_privinfo.utils import errors
 
 
 def find(output_dir: pathlib.Path, dataset: str) -> List[runs.Run]:
-  """The runs on a dataset, by path; runs of other versions, whose recipes cannot be read, are left out."""
+  """The runs on a dataset, sorted by path, without runs whose recipes cannot be read, such as of other versions."""
   found = []
   for path in sorted(output_dir.glob(f'{dataset}/*/*/{runs.RECIPE}')):
     try:
@@ -21,14 +21,18 @@ def find(output_dir: pathlib.Path, dataset: str) -> List[runs.Run]:
 
 
 class RunIndex:
-  """The runs under a root, by their recipes: where a run lies and what its folder is called does not matter."""
+  """Index of the runs under a root by their recipes, independent of the names of their folders.
+
+  Args:
+    output_dir: root of the run directories.
+  """
 
   def __init__(self, output_dir: pathlib.Path):
     self._output_dir = output_dir
     self._of_dataset: Dict[str, List[runs.Run]] = {}
 
   def matching(self, recipe: recipes.Recipe) -> List[pathlib.Path]:
-    """The directories of the runs of a recipe."""
+    """The directories of all runs of a recipe."""
     dataset = recipe.dataset
     if dataset not in self._of_dataset:
       self._of_dataset[dataset] = find(self._output_dir, dataset)
@@ -36,7 +40,10 @@ class RunIndex:
     return [run.directory for run in self._of_dataset[dataset] if _with_absolute_start(run.recipe) == wanted]
 
   def directory(self, recipe: recipes.Recipe) -> pathlib.Path:
-    """The directory of the run of a recipe; where train_main.py would put it, if there is none."""
+    """The directory of the run of a recipe; the default directory, if there is none.
+
+    Of several runs, the one in the default directory is preferred, otherwise the first one by path.
+    """
     found = self.matching(recipe)
     if len(found) == 1:
       return found[0]

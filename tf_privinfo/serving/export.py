@@ -14,39 +14,39 @@ from tf_privinfo.methods import adversarial, fusion
 from tf_privinfo.serving import jpeg
 from tf_privinfo.utils import atomic, errors
 
-# Servers look for numbered versions in the model's folder.
+# Servers search the folder of a model for numbered versions.
 VERSION = '1'
-# JPEG files that a request has decoded at once: what bounds its memory.
+# Number of JPEG files that are decoded at once for a request, which bounds its memory.
 _DECODED_AT_ONCE = 2
-# In the model's folder, where servers look for numbers only.
+# Names in the model's folder that servers ignore, since they are not numbers.
 _TEMPORARY, _LOCK = '.export.tmp', '.export.lock'
-# What may lie in a folder that is exported into beside hidden files: an earlier export, and the root of a volume.
+# Names that a folder may contain before an export, besides hidden files: an earlier export, and the root of a volume.
 _OF_AN_EXPORT = {VERSION, f'{VERSION}.old', 'labels.txt', 'preprocessing.txt', 'switch.json', 'lost+found'}
 
 
 def _refuse_no_samples(inputs):
-  """Kernels of convolutions differ in what they do with an empty batch, and some fail."""
-  tf.debugging.assert_positive(tf.shape(inputs)[0], 'A request must be of at least one sample.')
+  """Rejects empty batches, for which kernels of convolutions differ, and some fail."""
+  tf.debugging.assert_positive(tf.shape(inputs)[0], 'A request must contain at least one sample.')
 
 
 class ServedMethod(tf.Module):
   """A trained method as signatures over any subset of its modalities.
 
-  Every signature returns `logits` [B, C] (the mean of the streams it reads),
+  Every signature returns `logits` [B, C] (the mean over its streams),
   `probabilities` [B, C] and `label` [B], the name of the most probable class.
-  It refuses inputs of another shape than it has, or of different B, with an
-  InvalidArgumentError: neither TensorFlow nor a server compares them.
+  Inputs of unexpected shapes or of different B are rejected with an
+  InvalidArgumentError, since neither TensorFlow nor a server compares them.
 
   Args:
-    method: maps {modality: clips} to {stream: logits}.
-    recipe: of its run: its clips, and how its dataset is prepared.
+    method: model that maps {modality: clips} to {stream: logits}.
+    recipe: recipe of the run, which determines clips and preparation.
     label_names: C class names.
   """
 
   def __init__(self, method: tf.keras.Model, recipe: recipes.Recipe, label_names: Sequence[str]):
     super().__init__()
-    # The variables, and the method only inside a function: as a Keras model each of its layers would be traced and
-    # saved with functions of its own, which takes most of the time and which no signature needs.
+    # Only the variables are attributes. If the method, a Keras model, were one, each of its layers would be traced and
+    # saved with separate functions, which takes most of the time and which no signature needs.
     self._variables = method.variables
     self._logits = self._logits_of(method)
     self._config = recipe.clips
@@ -54,13 +54,13 @@ class ServedMethod(tf.Module):
     self._labels = tf.constant(list(label_names))
 
   def _logits_of(self, method):
-    """A function that gives fused logits [B, C] for {modality: clips}."""
+    """A function from {modality: clips} to fused logits [B, C]."""
     return lambda clips: fusion.fuse(method(clips, training=False))
 
   def signatures(self, modalities: Sequence[str]) -> Dict[str, tf.types.experimental.ConcreteFunction]:
-    """One signature per non-empty subset, named as in `rgb_depth`; with `rgb`, also `rgb_jpeg`.
+    """One signature for each non-empty subset, named as in `rgb_depth`; with `rgb`, also `rgb_jpeg`.
 
-    `serving_default` is RGB alone, or the first modality where there is no RGB.
+    `serving_default` is RGB alone, or the first modality if there is no RGB.
     """
     result = {'_'.join(subset): self._clips_signature(subset) for subset in fusion.subsets(modalities)}
     if 'rgb' in modalities:
@@ -68,7 +68,7 @@ class ServedMethod(tf.Module):
     return {'serving_default': result['rgb' if 'rgb' in modalities else modalities[0]], **result}
 
   def _clips_signature(self, subset):
-    """Takes one uint8 tensor [B, T, S, S, 3] of pixels 0..255 for each modality, by its name."""
+    """The signature of a subset: one uint8 tensor [B, T, S, S, 3], pixels 0..255, for each modality, by name."""
     def serve(**clips):
       return self._predict(self._checked(clips))
 
@@ -79,23 +79,23 @@ class ServedMethod(tf.Module):
     return tf.TensorSpec([None, config.frames, config.crop_size, config.crop_size, 3], dtype, modality)
 
   def _checked(self, clips):
-    """The clips, when their shapes are what the signature says and they are of the same samples, at least one."""
+    """The clips, if their shapes fit the signature and the number of samples is equal and at least one."""
     clips = {modality: tf.ensure_shape(clip, self._spec(modality).shape) for modality, clip in clips.items()}
     first, *others = clips
     _refuse_no_samples(clips[first])
     for other in others:
       tf.debugging.assert_equal(
           tf.shape(clips[first])[0], tf.shape(clips[other])[0],
-          f'{first} and {other} of a request must be of the same number of samples.')
+          f'{first} and {other} of a request must contain the same number of samples.')
     return clips
 
   def _jpeg_signature(self):
-    """Takes `rgb_jpeg`, a string tensor [B, T] of JPEG frames; prepares and crops them as for evaluation.
+    """The signature of `rgb_jpeg`, a string tensor [B, T] of JPEG frames, prepared and cropped as for evaluation.
 
-    They may be of any size up to `frames.MAX_PIXELS` pixels, and are turned as
-    their EXIF orientation says. Each becomes, bit by bit, what preparation
-    stores of it. Where the recipe aligns RGB and depth, they must show the
-    aligned region: alignment needs joints, which a server does not have.
+    Frames may have any size up to `frames.MAX_PIXELS` pixels, and are rotated by
+    their EXIF orientation. The result of preparation is reproduced bit by bit.
+    If the recipe aligns RGB and depth, frames must show the aligned region:
+    alignment needs joints, which a server does not have.
     """
     config, dataset = self._config, self._dataset
 
@@ -128,9 +128,9 @@ class ServedSwitch(ServedMethod):
   """ADMD as signatures: `rgb` and `rgb_jpeg` hallucinate depth, `rgb_depth` trusts it, `auto` decides for each sample.
 
   Args:
-    switch: the networks.
+    switch: trained switch of a run.
     threshold: fake probability above which depth is hallucinated.
-    recipe: of their run.
+    recipe: recipe of the run.
     label_names: C class names.
   """
 
@@ -149,12 +149,12 @@ class ServedSwitch(ServedMethod):
             'auto': self._auto_signature()}
 
   def _auto_signature(self):
-    """Takes `rgb` uint8 and `depth` float32, both [B, T, S, S, 3] of 0..255; depth may have NaN where it is missing.
+    """The signature of `rgb` uint8 and `depth` float32, both [B, T, S, S, 3], pixels 0..255; NaN marks missing depth.
 
     Depth with a value that is not finite is hallucinated.
 
-    Beside what all signatures return, `hallucinated` [B] bool is the decision
-    and `fake_probability` [B] the score that it rests on.
+    In addition to the outputs of all signatures, `hallucinated` [B] bool is the
+    decision and `fake_probability` [B] float32 its score.
     """
     def serve(rgb, depth):
       outputs = self._decide(self._checked({'rgb': rgb, 'depth': depth}))
@@ -167,7 +167,7 @@ class ServedSwitch(ServedMethod):
 
 
 def describe_preprocessing(recipe: recipes.Recipe) -> str:
-  """What the JPEG frames of the signature `rgb_jpeg` must show, and what the model does with them."""
+  """A text about the JPEG frames of the signature `rgb_jpeg`: their content, and their processing by the model."""
   config, dataset = recipe.clips, recipes.DATASETS[recipe.dataset]
   region = ('the region that RGB and depth share (the recipe has data.aligned=true, and the model cannot align them)'
             if recipe.data.aligned else 'the whole field of view of the RGB camera')
@@ -178,33 +178,33 @@ def describe_preprocessing(recipe: recipes.Recipe) -> str:
 
 
 def is_complete(directory: pathlib.Path) -> bool:
-  """Whether a model's folder holds a whole export: its version comes last."""
+  """Whether the folder of a model contains a complete export; the version is written last."""
   return (directory / VERSION / 'saved_model.pb').exists()
 
 
 def export(run: runs.Run, model: 'tf.keras.Model | adversarial.SensorSwitch', directory: pathlib.Path) -> pathlib.Path:
-  """Writes a trained method as a SavedModel that needs none of this project's code.
+  """Writes a trained method as a SavedModel that does not need the code of this project.
 
-  The labels travel in the signatures' `label` output, and in `labels.txt`
-  beside the model; what its frames must show, in `preprocessing.txt`; the threshold of a switch in its graph, and in
-  `switch.json`.
+  The output `label` of the signatures contains class names; `labels.txt` lists
+  them. `preprocessing.txt` describes the frames. The threshold of a switch is
+  part of the graph, and of `switch.json`.
 
-  Everything is written inside the folder, which can be a mount point and keeps
-  its owner and mode, and renamed there; the version comes last. Servers pass
-  over names that are no numbers.
+  All files are written inside the folder, which can be a mount point and keeps
+  its owner and mode, and renamed there; the version is written last. Servers
+  ignore names that are not numbers.
 
   Args:
-    run: the run that trained it.
-    model: with its weights: the method of a stage, or the run's switch.
-    directory: the model's folder; the SavedModel is its version `1`, and
-      replaces that of an earlier export.
+    run: run that trained the model.
+    model: trained method of a stage, or the switch of the run.
+    directory: folder of the model; the SavedModel is its version `1`, and
+      replaces an earlier export.
 
   Returns:
     The folder of the SavedModel.
 
   Raises:
-    UserError: if the folder holds anything but an earlier export, or cannot be
-      written.
+    UserError: if the folder contains anything but an earlier export, or is not
+      writable.
   """
   _refuse_what_is_no_export(directory)
   label_names, switch = run.manifest()['label_names'], run.read('switch.json')
@@ -220,24 +220,25 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.SensorSwitch', di
       _write(directory, served, signatures, texts)
   except (OSError, tf.errors.OpError) as error:
     reason = error.strerror if isinstance(error, OSError) else error.message.split('; ')[-1]
-    raise errors.UserError(f'Cannot write the SavedModel into {directory} ({reason}): pass a folder that can be '
-                           'written and has room for it.') from None
+    raise errors.UserError(f'Cannot write the SavedModel into {directory} ({reason}): pass a folder that is '
+                           'writable and has enough space.') from None
   return directory / VERSION
 
 
 def _refuse_what_is_no_export(directory):
   if directory.exists() and not directory.is_dir():
-    raise errors.UserError(f'{directory} is a file and no earlier export that could be replaced: pass a new folder.')
+    raise errors.UserError(f'{directory} is a file and not an earlier export that could be replaced: pass a new '
+                           'folder.')
   others = {path.name for path in directory.glob('[!.]*')} - _OF_AN_EXPORT
   if others:
-    raise errors.UserError(f'{directory} holds {min(others)} and is no earlier export that could be replaced: pass a '
-                           'new folder.')
+    raise errors.UserError(f'{directory} contains {min(others)} and is not an earlier export that could be replaced: '
+                           'pass a new folder.')
 
 
 def _write(directory, served, signatures, texts):
-  """Writes a SavedModel and {name: text or None for no file} under other names, and renames them."""
+  """Writes a SavedModel and {name: text, or None for no file} under temporary names, and renames them."""
   temporary = directory / _TEMPORARY
-  shutil.rmtree(temporary, ignore_errors=True)  # of a killed export
+  shutil.rmtree(temporary, ignore_errors=True)  # left by an interrupted export
   try:
     tf.saved_model.save(served, str(temporary / VERSION), signatures=signatures)
     for name, text in texts.items():

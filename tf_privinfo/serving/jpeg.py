@@ -1,33 +1,33 @@
-"""Decoding of JPEG files inside a graph, as `frames.read_jpeg` does it: what a server needs to read pictures."""
+"""Decoding of JPEG files inside a graph, for servers, with the same result as `frames.read_jpeg`."""
 
 import tensorflow as tf
 
 from tf_privinfo.datasets.preparation import frames
 
-# Of a JPEG file, as numbers of two or four bytes, high byte first.
+# Markers in a JPEG file, as numbers of two or four bytes, high byte first.
 _START, _EXIF_SEGMENT, _EXIF, _SCAN, _LITTLE_ENDIAN = 0xffd8, 0xffe1, 0x45786966, 0xffda, 0x4949
 _ORIENTATION_TAG = 0x0112
 
 
 def decode(data: tf.Tensor, dct_method: str = 'INTEGER_ACCURATE') -> tf.Tensor:
-  """Decodes a JPEG file to [H, W, 3] uint8, upright as its EXIF orientation says, grey ones replicated.
+  """Decodes a JPEG file to an upright image [H, W, 3] uint8, by its EXIF orientation; grey values are replicated.
 
   Args:
-    data: string [], the bytes of the file.
-    dct_method: as of `tf.io.decode_jpeg`.
+    data: bytes of the file, string [].
+    dct_method: method of the inverse DCT, as for `tf.io.decode_jpeg`.
 
   Raises:
-    InvalidArgumentError: when it runs, if they are no JPEG file or a damaged
-      one, or if its header has more than `frames.MAX_PIXELS` pixels; this is
-      found before a pixel is decoded.
+    InvalidArgumentError: at run time, if the bytes are not an intact JPEG file,
+      or if its header has more than `frames.MAX_PIXELS` pixels, which is detected
+      before pixels are decoded.
   """
-  content = tf.io.decode_raw(tf.strings.join([data, b'\0']), tf.uint8)  # a byte more: an empty file has one to look at
+  content = tf.io.decode_raw(tf.strings.join([data, b'\0']), tf.uint8)  # one byte more, so that an empty file has one
   is_jpeg = tf.debugging.Assert(_number(content, 0, 2) == _START, [
       'Each element of rgb_jpeg must be the content of a JPEG file; one is empty or has another format.'])
   with tf.control_dependencies([is_jpeg]):
     shape = tf.io.extract_jpeg_shape(data, output_type=tf.int32)
   is_small = tf.debugging.Assert(tf.cast(shape[0], tf.int64) * tf.cast(shape[1], tf.int64) <= frames.MAX_PIXELS, [
-      f'A JPEG file of rgb_jpeg has more than {frames.MAX_PIXELS} pixels: make it smaller. Height, width, channels:',
+      f'A JPEG file of rgb_jpeg has more than {frames.MAX_PIXELS} pixels: reduce its size. Height, width, channels:',
       shape], summarize=3)
   with tf.control_dependencies([is_small]):
     image = tf.io.decode_jpeg(data, channels=3, dct_method=dct_method)
@@ -35,10 +35,10 @@ def decode(data: tf.Tensor, dct_method: str = 'INTEGER_ACCURATE') -> tf.Tensor:
 
 
 def orientation(content: tf.Tensor) -> tf.Tensor:
-  """The EXIF orientation of a JPEG file: 1 (upright, also where nothing is said) to 8, an int64 [].
+  """The EXIF orientation of a JPEG file, int64 []: 1 (upright, the default) to 8.
 
   Args:
-    content: uint8 [N], the bytes of the file, at least one.
+    content: bytes of the file, uint8 [N], at least one.
   """
   def is_exif(position):
     return (_number(content, position, 2) == _EXIF_SEGMENT) & (_number(content, position + 4, 4) == _EXIF)
@@ -47,7 +47,7 @@ def orientation(content: tf.Tensor) -> tf.Tensor:
     marker = _number(content, position, 2)
     return (marker >= 0xff00) & (marker != _SCAN) & ~is_exif(position)
 
-  # Every segment has its marker and its length before it.
+  # Every segment starts with its marker and its length.
   segment = tf.while_loop(is_before, lambda position: position + 2 + _number(content, position + 2, 2),
                           [tf.constant(2, tf.int64)])[0]
   end = segment + 2 + _number(content, segment + 2, 2)
@@ -71,7 +71,7 @@ def _number(content, position, size, little=False):
 
 
 def _upright(image, held):
-  """Turns and mirrors [H, W, 3] as an EXIF orientation asks for."""
+  """Rotates and mirrors an image [H, W, 3] by its EXIF orientation."""
   def on(orientations, change):
     return tf.cond(tf.reduce_any(held == orientations), lambda: change(image), lambda: image)
 

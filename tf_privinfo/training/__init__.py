@@ -1,1 +1,1 @@
-"""Training: the loop over stages, its callbacks, optimizers, devices and TensorBoard logs."""
+"""Training: loop over stages, callbacks, optimizers, devices and TensorBoard logs."""

@@ -1,4 +1,4 @@
-"""Keras callbacks of every stage: progress, guard against NaN, validation, checkpoints."""
+"""Keras callbacks of all stages: progress, detection of NaN, validation, checkpoints."""
 
 import math
 import pathlib
@@ -10,11 +10,11 @@ from tf_privinfo.utils import errors, progress_bars
 
 
 class Progress(tf.keras.callbacks.Callback):
-  """Moves one bar for a whole stage: epoch, loss, accuracy per stream, time left.
+  """Progress bar of a stage: epoch, loss, accuracy of each stream, remaining time.
 
   Args:
-    bar: of the stage's steps.
-    stage: its name.
+    bar: bar of the stage's steps.
+    stage: name of the stage.
   """
 
   def __init__(self, bar: progress_bars.Bar, stage: str):
@@ -36,12 +36,12 @@ class Progress(tf.keras.callbacks.Callback):
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):
-  """Ends the run at the first step with a term that is not finite, before any checkpoint is written."""
+  """Raises `UserError` after the first step with a term that is not finite, before a checkpoint is written."""
 
   def on_train_batch_end(self, batch, logs=None):
     bad = [name for name, value in logs.items() if not math.isfinite(value)]
     if bad:
-      # The total is bad whenever a term is: name the term.
+      # The total is not finite whenever a term is not: the message names the term.
       terms = [name for name in bad if name != 'loss'] or bad
       raise errors.UserError(
           f'Step {self.model.optimizer.iterations.numpy()} gave {terms[0]} = {logs[terms[0]]}: training stopped, the '
@@ -49,12 +49,12 @@ class StopOnNaN(tf.keras.callbacks.Callback):
 
 
 class TrainingState(tf.Module):
-  """What a stage has to remember besides weights and optimizer, as variables of its checkpoint.
+  """The state of a stage besides weights and optimizer, as variables of its checkpoint.
 
   Attributes:
-    epoch: finished epochs.
-    best_accuracy, best_epoch: of the best validation; -1 before the first.
-    waited: validations since.
+    epoch: number of finished epochs.
+    best_accuracy, best_epoch: accuracy and epoch of the best validation; -1 before the first.
+    waited: number of validations since the best one.
     stopped: whether early stopping ended the stage.
   """
 
@@ -68,17 +68,17 @@ class TrainingState(tf.Module):
 
 
 class Validation(tf.keras.callbacks.Callback):
-  """Validates every few epochs and keeps the best weights.
+  """Validation at regular epochs; keeps the best weights.
 
-  Of equal accuracies the latest wins, as in the authors' code (FIDELITY B 4.3).
+  Of equal accuracies, the latest counts, as in the authors' code (docs/fidelity.md, B 4.3).
 
   Args:
-    evaluate: the validation accuracies by name.
-    criterion: the name of the one that decides.
+    evaluate: function that returns the validation accuracies by name.
+    criterion: name of the accuracy that decides.
     every: epochs between validations, counted from epoch 0.
-    patience: validations without a new best before training stops; 0: never.
-    state: of the stage.
-    directory: where the best weights go.
+    patience: validations without improvement before training stops; 0: never.
+    state: state of the stage.
+    directory: folder of the best weights.
   """
 
   def __init__(self, evaluate: Callable[[], Dict[str, float]], criterion: str, every: int, patience: int,
@@ -101,7 +101,7 @@ class Validation(tf.keras.callbacks.Callback):
       state.best_accuracy.assign(accuracies[self._criterion])
       state.best_epoch.assign(epoch + 1)
       state.waited.assign(0)
-      # Beside the best before, which the checkpoint of the last epoch still points to.
+      # Beside the previous best weights, which the checkpoint of the last epoch still refers to.
       tf.train.Checkpoint(networks=self.model.networks).write(str(self._directory / f'epoch-{epoch + 1}'))
     else:
       state.waited.assign_add(1)
@@ -114,11 +114,11 @@ class SaveLast(tf.keras.callbacks.Callback):
   """Writes the history and the training checkpoint after every epoch.
 
   Args:
-    manager: of the training checkpoint.
-    state: of the stage.
-    history: one dictionary of logs per finished epoch; grows in place.
-    write_history: writes it to the run directory.
-    best_directory: where `Validation` keeps weights; all but the best are removed.
+    manager: manager of the training checkpoint.
+    state: state of the stage.
+    history: one dictionary of logs for each finished epoch; extended in place.
+    write_history: function that writes the history to the run directory.
+    best_directory: folder of the weights of `Validation`; all but the best are removed.
   """
 
   def __init__(self, manager: tf.train.CheckpointManager, state: TrainingState, history: List[dict],
@@ -131,7 +131,7 @@ class SaveLast(tf.keras.callbacks.Callback):
     self._best_directory = best_directory
 
   def on_epoch_end(self, epoch, logs=None):
-    # The history first: entries that the checkpoint does not know yet are cut off on resume.
+    # The history first: a resumed run drops entries that are later than the checkpoint.
     self._history.append({'epoch': epoch + 1, **{name: float(value) for name, value in logs.items()}})
     self._write_history(self._history)
     self._state.epoch.assign(epoch + 1)

@@ -1,4 +1,4 @@
-"""The devices that a run trains on, and how its networks share the cores."""
+"""The devices of a run, and the division of CPU cores among its networks."""
 
 import math
 import os
@@ -14,15 +14,15 @@ _NO_GPU_LIBRARIES = (
 
 
 def divide_cores(recipe: recipes.Recipe) -> None:
-  """Divides the cores among the networks that a step runs side by side, instead of dividing every operation among all.
+  """Divides the CPU cores among the networks of a step, instead of dividing every operation among all cores.
 
-  Operations of different networks need not wait for each other. Call it before
-  anything else touches TensorFlow's devices. TF_NUM_INTRAOP_THREADS in the
-  environment has the last word.
+  Operations of different networks are independent. The function must be called
+  before anything else uses TensorFlow's devices. The environment variable
+  TF_NUM_INTRAOP_THREADS takes precedence.
 
   Args:
-    recipe: with the stages that are going to run; the one of the fewest
-      networks decides, so that none leaves cores idle.
+    recipe: recipe of the run; the stage with the fewest networks determines the
+      division, so that no stage leaves cores idle.
   """
   if 'TF_NUM_INTRAOP_THREADS' not in os.environ:
     networks = min(len(recipe.streams(stage)) for stage in recipe.stages)
@@ -32,10 +32,10 @@ def divide_cores(recipe: recipes.Recipe) -> None:
 def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
   """The default strategy on one device, MirroredStrategy on several.
 
-  Call it before anything else touches TensorFlow's devices.
+  The function must be called before anything else uses TensorFlow's devices.
 
   Args:
-    num_gpus: how many GPUs to use; -1 for all, 0 for none.
+    num_gpus: number of GPUs to use; -1: all, 0: none.
 
   Raises:
     UserError: if there are fewer GPUs.

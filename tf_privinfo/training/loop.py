@@ -1,4 +1,4 @@
-"""Trains the stages of a recipe, and resumes them."""
+"""Training of the stages of a recipe, also resumed."""
 
 import pathlib
 from typing import List, Optional, Sequence
@@ -17,40 +17,47 @@ from tf_privinfo.utils import errors, progress_bars
 
 
 def select_stages(recipe: recipes.Recipe, selection: Optional[str]) -> List[str]:
-  """The stages that --stage asks for: 'joint' is that one, 'joint:' also all after it, None all of the recipe."""
+  """The names of the stages that --stage selects.
+
+  Args:
+    recipe: recipe of the run.
+    selection: 'joint' for one stage, 'joint:' for this and all later stages, None for all stages.
+
+  Raises:
+    UserError: for an unknown stage.
+  """
   stages = list(recipe.stages)
   if selection is None:
     return stages
   name = selection.removesuffix(':')
   if name not in stages:
     raise errors.UserError(f'Unknown --stage={selection}: {recipe.method} has the stages {", ".join(stages)}; '
-                           f'{stages[0]}: (with a colon) also runs all that follow.')
+                           f'{stages[0]}: (with a colon) also runs all later stages.')
   first = stages.index(name)
   return stages[first:] if selection.endswith(':') else [name]
 
 
 def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split, strategy: tf.distribute.Strategy,
           stages: Sequence[str]) -> None:
-  """Runs those of `stages` that have not finished yet.
+  """Trains all stages among `stages` that have not finished yet.
 
-  On CPUs the weights are a function of the recipe and of the number of cores,
-  however often the run was killed and resumed.
+  On CPUs, the weights are a function of the recipe and of the number of cores,
+  regardless of how often the run was interrupted and resumed.
 
   Args:
-    run: its directory and recipe.
-    source: the dataset.
-    split: its samples; those of the test set are not read.
-    strategy: from `make_strategy`.
-    stages: from `select_stages`.
+    run: run directory with its recipe.
+    source: prepared dataset.
+    split: sample ids of the dataset; test samples are not read.
+    strategy: strategy from `make_strategy`.
+    stages: names from `select_stages`.
 
   Raises:
-    UserError: if the batches do not fit the data or the devices, a stage starts
-      from one that was never run or from weights that do not fit, and for a
-      loss that is not finite.
+    UserError: if the batches do not fit the data or the devices, if initial
+      weights are missing or do not fit, and for a loss that is not finite.
   """
   if not tf.config.list_logical_devices('GPU'):
     tf.config.experimental.enable_op_determinism()
-    tf.keras.utils.set_random_seed(run.recipe.seed)  # no random operation runs without one from here on
+    tf.keras.utils.set_random_seed(run.recipe.seed)  # all random operations need seeds from here on
   for name in stages:
     if run.finished(name) is None:
       stage = run.recipe.stages[name]
@@ -104,19 +111,19 @@ def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) ->
 
 
 def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: int) -> None:
-  """Gives every network of a stage the weights that it starts from, and says which."""
+  """Loads the initial weights of all networks of a stage, and prints their sources."""
   recipe = run.recipe
   starts = {start.stream: start for start in map(Start.parse, recipe.stages[name].init)}
   for stream, network in method.networks.items():
     if stream in starts:
       _, stage, source = starts[stream]
       if run.finished(stage) is None:
-        raise errors.UserError(f'Stage {name} starts from stage {stage}, which was never run to its end in '
-                               f'{run.directory}: run --stage={stage} first, or leave --stage out.')
+        raise errors.UserError(f'Stage {name} starts from stage {stage}, which has not finished in '
+                               f'{run.directory}: run --stage={stage} first, or omit --stage.')
       checkpoints.load_networks({source: network}, run.weights(stage))
       print(f'Stage {name}: {stream} starts as {source} of stage {stage}')
     elif stream not in method.streams:
-      continue  # a discriminator starts anew
+      continue  # a discriminator starts from scratch
     elif recipe.init_from:
       weights = _weights_of_other_run(recipe, name, num_classes)
       checkpoints.load_networks({stream: network}, weights, ('classifier',) if recipe.new_classifier else ())
@@ -140,16 +147,16 @@ def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) 
 
 
 def _optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.optimizers.Optimizer:
-  # Epochs are counted in samples, not in whole batches, as the authors do.
+  # Epochs are counted in samples, not in whole batches, as in the authors' code.
   schedule = optimizers.stepwise_schedule(
       factor * stage.learning_rate, samples / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
   if stage.optimizer == 'adam':
-    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8)  # TensorFlow 1's (FIDELITY row 33)
+    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8)  # TensorFlow 1's (docs/fidelity.md, row 33)
   return optimizers.Momentum(schedule, stage.momentum)
 
 
 def _callbacks(run, name, stage, source, split, method, state, manager) -> Sequence[tf.keras.callbacks.Callback]:
-  """In the order in which they see an epoch end: validation adds to the logs that the others write."""
+  """The callbacks of a stage, in order: validation adds to the logs that later callbacks write."""
   recipe, directory = run.recipe, run.stage_directory(name)
   result = [callbacks.StopOnNaN()]
   if split.validation and method.classifies:
@@ -168,7 +175,7 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
 
 
 def _validator(method, source, names, recipe):
-  """A function that gives the validation accuracies of the method as it is then."""
+  """A function that returns the validation accuracies of the method with its present weights."""
   fixed = clips.evaluation_clips(source.videos(names, method.modalities), recipe.clips)
   ids, labels = source.index(names)
   return lambda: metrics.ensemble_accuracies(

@@ -4,15 +4,15 @@ import tensorflow as tf
 
 
 class Momentum(tf.keras.optimizers.Optimizer):
-  """SGD with the learning rate outside the accumulator, as TensorFlow 1 has it.
+  """SGD with the learning rate outside the accumulator, as in TensorFlow 1.
 
   a <- momentum · a + g;  w <- w - learning_rate · a
 
-  Keras' SGD keeps the learning rate inside the accumulator; the two differ
-  whenever the rate changes, so in every step of a warm-up (FIDELITY row 21).
+  Keras' SGD has the learning rate inside the accumulator. Both differ whenever
+  the rate changes, such as in all steps of a warm-up (docs/fidelity.md, row 21).
 
   Args:
-    learning_rate: a number or a schedule.
+    learning_rate: learning rate, a number or a schedule.
     momentum: decay of the accumulator.
   """
 
@@ -40,20 +40,21 @@ class Momentum(tf.keras.optimizers.Optimizer):
 
 
 def stepwise_schedule(base: float, steps_per_epoch: float, warmup_epochs: float, decay_epochs, decay: float = 0.1):
-  """Linear warm-up from 0, then a step down by `decay` at each of `decay_epochs` (FIDELITY B 4.3).
+  """Linear warm-up from 0, then a step down by `decay` at each of `decay_epochs` (docs/fidelity.md, B 4.3).
 
   Args:
-    base: the rate after the warm-up.
-    steps_per_epoch: may be fractional: the authors count epochs in images.
-    warmup_epochs: length of the warm-up; the very first step has rate 0.
-    decay_epochs: increasing epochs after which the rate falls; at the boundary
-      step itself the old rate still holds.
-    decay: the factor of each step down.
+    base: learning rate after the warm-up.
+    steps_per_epoch: number of steps, possibly fractional, since the authors count
+      epochs in images.
+    warmup_epochs: length of the warm-up; the first step has rate 0.
+    decay_epochs: increasing epochs after which the rate falls; the boundary step
+      itself still has the previous rate.
+    decay: factor of each step down.
 
   Returns:
     A Keras learning-rate schedule.
   """
-  from official.modeling.optimization import lr_schedule  # heavy: 3 s
+  from official.modeling.optimization import lr_schedule  # slow import: 3 s
 
   rates = [base * decay**k for k in range(len(decay_epochs) + 1)]
   boundaries = [int(steps_per_epoch * epoch) for epoch in decay_epochs]

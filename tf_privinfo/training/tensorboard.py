@@ -1,4 +1,4 @@
-"""TensorBoard: what a stage logs."""
+"""TensorBoard logs of a stage."""
 
 import pathlib
 from typing import Any, Dict, Sequence
@@ -7,16 +7,16 @@ import tensorflow as tf
 
 
 class TensorBoard(tf.keras.callbacks.Callback):
-  """Logs a stage: scalars and images per epoch, example clips, graph and hyperparameters.
+  """Logs of a stage: scalars and images of each epoch, example clips, graph and hyperparameters.
 
-  Scalars are the method's means over the epoch: loss and its terms, accuracy
-  and gradient norm per stream, and what else the method has; with the
-  validation accuracies and the learning rate.
+  Scalars are the method's means over the epoch (loss and its terms, accuracy and
+  gradient norm of each stream, further quantities of the method), validation
+  accuracies and the learning rate.
 
   Args:
-    directory: of the event files.
+    directory: folder of the event files.
     label_names: class names.
-    hyperparameters: the recipe's fields by path.
+    hyperparameters: dotted path -> value, all fields of the recipe.
     examples: one batch of training clips {modality: [B, T, H, W, 3]}.
   """
 
@@ -60,7 +60,7 @@ def write_graph(model: tf.keras.Model, examples: Dict[str, tf.Tensor]) -> None:
 
 
 def film_strips(clips: tf.Tensor) -> tf.Tensor:
-  """Clips [B, T, H, W, 3] of 0..255 as images [B, H, T*W, 3] uint8."""
+  """Clips [B, T, H, W, 3], pixels 0..255, as images [B, H, T*W, 3] uint8 with the frames side by side."""
   height, frames, width = clips.shape[2], clips.shape[1], clips.shape[3]
   strips = tf.reshape(tf.transpose(clips, [0, 2, 1, 3, 4]), [-1, height, frames * width, 3])
   return tf.cast(tf.round(strips), tf.uint8)

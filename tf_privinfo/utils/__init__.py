@@ -1,1 +1,1 @@
-"""What every other package uses: errors, atomic writes, command lines, paths, progress bars, Markdown."""
+"""Utilities for all packages: errors, atomic writes, command lines, paths, progress bars, Markdown."""

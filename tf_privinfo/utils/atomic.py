@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Atomic writing of files and folders, and locks between processes."""
 
 import contextlib
 import errno
@@ -12,14 +12,19 @@ from typing import Any, IO, Iterator, Sequence
 
 from tf_privinfo.utils import errors
 
-# What a file system says that has no locks.
+# Error numbers of file systems without locks.
 _NO_LOCKS = (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EBADF)
-# What a file system says where this process may not write.
+# Error numbers where this process may not write.
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write(path: pathlib.Path, content: 'str | bytes') -> None:
-  """Writes a file under a temporary name and renames it."""
+  """Writes a file under a temporary name and renames it; missing folders are created.
+
+  Args:
+    path: path of the file.
+    content: text, written as UTF-8, or bytes.
+  """
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')  # another process may write the same file
   mode, encoding = ('wb', None) if isinstance(content, bytes) else ('w', 'utf-8')
@@ -37,31 +42,36 @@ def read_json(path: pathlib.Path, keys: Sequence[str] = (), kind: type = dict) -
   """Reads a JSON file of a run.
 
   Args:
-    path: of the file.
-    keys: what it must have, if it is an object.
-    kind: dict or list.
+    path: path of the file.
+    keys: keys that an object must contain.
+    kind: expected type of the content, dict or list.
 
   Raises:
-    UserError: if it is missing, damaged, or holds something else.
+    UserError: if the file is missing or damaged, or has different content.
   """
   try:
     content = json.loads(path.read_text(encoding='utf-8'))
     missing = [] if isinstance(content, kind) else [f'JSON {"object" if kind is dict else "list"}']
   except FileNotFoundError:
-    raise errors.UserError(f'{path} is missing: run train_main.py for this run again, which writes it.') from None
+    raise errors.UserError(f'{path} is missing: run the training command of this run again to write it.') from None
   except ValueError:  # of JSON, or of the encoding
     missing = ['readable JSON']
   missing = missing or [key for key in keys if key not in content]
   if missing:
-    raise errors.UserError(f'{path} is damaged or of another version (it holds no {", ".join(missing)}): remove it and '
-                           'run train_main.py for this run again, which writes it anew.')
+    raise errors.UserError(f'{path} is damaged or of another version (it contains no {", ".join(missing)}): remove it '
+                           'and run the training command of this run again to write it.')
   return content
 
 
 def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:
-  """Renames a finished directory into place, replacing an older one; none is ever there in part.
+  """Renames a complete directory into place, replacing an older one, which stays if renaming fails.
 
-  If that fails, the older one stays.
+  Args:
+    temporary: the complete directory.
+    final: its final path, on the same file system.
+
+  Raises:
+    OSError: if the directory cannot be renamed.
   """
   old = final.with_name(final.name + '.old')
   shutil.rmtree(old, ignore_errors=True)  # of a killed process
@@ -80,16 +90,16 @@ def replace_directory(temporary: pathlib.Path, final: pathlib.Path) -> None:
 def only_process(path: pathlib.Path, busy: str, *, wait: bool = True) -> Iterator[None]:
   """Holds the lock of a file, which ends with the process, however it ends.
 
-  Where the file system has no locks, it says so and goes on without.
+  Without locks in the file system, it prints a warning and continues.
 
   Args:
-    path: the lock file, made if it is not there. It stays, and names the last process that held the lock.
-    busy: what another process that holds the lock is doing, such as 'Another process is preparing these data'.
-    wait: until the other has ended, and say so; otherwise refuse.
+    path: lock file, created if missing. It is kept and names the last process that held the lock.
+    busy: message for the case that another process holds the lock: 'Another process is preparing these data'.
+    wait: whether to wait for the other process, after a message, instead of raising an error.
 
   Raises:
     UserError: if another process holds the lock, unless `wait`.
-    OSError: if there is no lock file and none can be made.
+    OSError: if the lock file is missing and cannot be created.
   """
   path.parent.mkdir(parents=True, exist_ok=True)
   file = _locked(path, busy, wait)
@@ -102,7 +112,7 @@ def only_process(path: pathlib.Path, busy: str, *, wait: bool = True) -> Iterato
 
 
 def _locked(path: pathlib.Path, busy: str, wait: bool) -> IO[str]:
-  """Opens the lock file and locks it, again if it was renamed meanwhile."""
+  """Opens the lock file and locks it, again if it was renamed in the meantime."""
   while True:
     file = _open_lock(path)
     try:
@@ -121,7 +131,7 @@ def _open_lock(path: pathlib.Path) -> IO[str]:
   except OSError as error:
     if error.errno not in NOT_WRITABLE or not path.exists():
       raise
-    # Of another user, or on a read-only file system: it can be locked all the same.
+    # A file of another user, or on a read-only file system, can be locked nevertheless.
     return open(path, encoding='utf-8')
 
 
@@ -139,5 +149,5 @@ def _lock(file: IO[str], busy: str, wait: bool) -> None:
   except OSError as error:
     if error.errno not in _NO_LOCKS:
       raise
-    print(f'The file system of {file.name} has no locks ({error.strerror}): start no other process that writes there.',
-          flush=True)
+    print(f'The file system of {file.name} has no locks ({error.strerror}): make sure that no other process writes '
+          'there.', flush=True)

@@ -1,25 +1,24 @@
-"""The one exception for mistakes that a user can make."""
+"""The exception for expected errors, such as user mistakes."""
 
 import contextlib
 from typing import Iterator
 
 
 class UserError(Exception):
-  """A wrong flag, missing data, a broken file: the message says what to do.
+  """A wrong flag, missing data, or an unreadable file; the message explains how to fix it.
 
-  The message is one clear sentence (or a short list) for a person at a
-  terminal; the mains print it without a traceback. Programming errors are
-  never wrapped in this.
+  The message is one sentence or a short list, which the programs print without
+  a traceback. Programming errors are not wrapped in this class.
   """
 
 
 @contextlib.contextmanager
 def explaining_os_errors(action: str, advice: str) -> Iterator[None]:
-  """Makes a `UserError` of what the machine refuses, such as a full disk or a folder that cannot be written.
+  """Converts an OSError, such as for a full disk or a folder that is not writable, to a `UserError`.
 
   Args:
-    action: what fails then, as in 'write to sheets'.
-    advice: what to do, as the end of a sentence.
+    action: action that fails, as in 'write to sheets'.
+    advice: remedy, as the end of a sentence.
   """
   try:
     yield

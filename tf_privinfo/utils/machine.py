@@ -1,4 +1,4 @@
-"""What the machine has that this process may use."""
+"""Hardware that is available to this process."""
 
 import os
 import pathlib
@@ -7,12 +7,12 @@ from typing import Dict
 
 
 def cpu_cores() -> int:
-  """How many cores this process may use; on a system that does not say so (macOS), how many there are."""
+  """The number of cores available to this process; on systems without this information (macOS), of all cores."""
   return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def has_nvidia_gpu() -> bool:
-  """Whether the machine has an NVIDIA GPU with its driver that this process was not told to leave alone."""
+  """Whether there is an NVIDIA GPU with its driver that CUDA_VISIBLE_DEVICES does not hide."""
   return pathlib.Path('/dev/nvidia0').exists() and os.environ.get('CUDA_VISIBLE_DEVICES') not in ('', '-1')
 
 

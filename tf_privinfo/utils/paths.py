@@ -1,4 +1,4 @@
-"""Paths that a user gives: `~` is expanded, because shells do not expand it after the = of a flag."""
+"""Paths in flags, with `~` expanded, since shells do not expand it after the = of a flag."""
 
 import os
 from typing import List, Optional
@@ -9,9 +9,9 @@ flags.disclaim_key_flags()  # the flags belong to the module that defines them
 
 
 def expand(path: str) -> str:
-  """A path with `~` and `~user` replaced by the home folder; raises ValueError if there is none, and for no path."""
+  """Replaces `~` and `~user` by the home folder; raises ValueError if there is none, and for an empty path."""
   if not path.strip():
-    raise ValueError('it is empty: name a path, or leave the flag out')
+    raise ValueError('it is empty: name a path, or omit the flag')
   expanded = os.path.expanduser(path)
   if expanded.startswith('~'):
     raise ValueError(f'there is no home folder {path.split(os.sep)[0]}; write ./{path} for a folder of this name')
@@ -27,7 +27,7 @@ class _Path(flags.ArgumentParser):
 
 
 class _Paths(flags.ListParser):
-  """Parses paths with commas between them."""
+  """Parses paths separated by commas."""
 
   def parse(self, argument) -> List[str]:
     return [expand(path) for path in super().parse(argument)]

@@ -1,4 +1,4 @@
-"""Progress bars: at a terminal one line that moves; in a file or a scheduler's log a line now and then."""
+"""Progress bars: at a terminal a line that is updated; in a file or log of a scheduler, a new line at intervals."""
 
 import io
 import os
@@ -6,19 +6,19 @@ import sys
 
 import tqdm
 
-# Between the lines of a log, in seconds.
+# Time between the lines of a log, in seconds.
 _INTERVAL = 60
 
 
 class Bar(tqdm.tqdm):
-  """A bar of tqdm, which a terminal shows."""
+  """A bar of tqdm for a terminal."""
 
   def milestone(self) -> None:
-    """Marks the end of a part, such as an epoch, which gets a line of its own where there is no terminal."""
+    """Marks the end of a part, such as an epoch, which has a separate line in logs."""
 
 
 class _Lines(Bar):
-  """The same without carriage returns: a line a minute, one at each milestone and one at the end."""
+  """A bar without carriage returns: one line per minute, one at each milestone and one at the end."""
 
   def __init__(self, *args, **options):
     self._shown = None
@@ -27,7 +27,7 @@ class _Lines(Bar):
         'bar_format': '{l_bar} {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}{postfix}]'})
 
   def display(self, msg=None, pos=None):
-    del msg, pos  # of a line that moves
+    del msg, pos  # only for terminals
     text = str(self)
     if self.n and self._shown != self.n:
       print(text, file=self.fp, flush=True)
@@ -41,7 +41,7 @@ class _Lines(Bar):
       return
     if self._time() >= self.start_t + self.delay:
       self.display()
-    self.fp = io.StringIO()  # tqdm ends the line that moved
+    self.fp = io.StringIO()  # tqdm would end the updated line
     super().close()
 
 
