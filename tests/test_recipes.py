@@ -302,3 +302,10 @@ def test_legal_values_are_those_that_are_implemented():
     assert not (method.videos and method.videos.method) or pkgutil.resolve_name(method.videos.method).from_recipe
   for name, dataset in recipes.DATASETS.items():
     assert pkgutil.resolve_name(dataset.builder).UNIT, name
+
+
+def test_the_expected_time_is_that_of_the_recipe_as_it_is():
+  quick_start = make(dataset='synthetic', preset='small')
+  assert recipes.expected_minutes(quick_start) > 0
+  assert recipes.expected_minutes(recipes.override(quick_start, {'clips.test_clips': 1})) is None
+  assert recipes.expected_minutes(make(dataset='synthetic', preset='paper')) is None

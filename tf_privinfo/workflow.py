@@ -46,6 +46,9 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   devices.divide_cores(recipe)
   strategy = devices.make_strategy(num_gpus)
   print(f'Training on {devices.describe_devices()}', flush=True)
+  minutes = recipes.expected_minutes(recipe)
+  if minutes:
+    print(f'Expected time on two cores without a GPU: {minutes} minutes, from rendering to export', flush=True)
   directory = recipes.run_directory(recipe, output_dir)
   if not resume:
     runs.set_aside(directory)

@@ -1,7 +1,7 @@
 """Recipes: methods on datasets with all hyperparameters, as data. Nothing here imports TensorFlow."""
 
 from tf_privinfo.datasets.registry import DATASETS
-from tf_privinfo.recipes.naming import directory_name, overrides, run_directory, run_name
+from tf_privinfo.recipes.naming import directory_name, expected_minutes, overrides, run_directory, run_name
 from tf_privinfo.recipes.recipe import override, Recipe, shared_stages, SWITCH, training_stages
 from tf_privinfo.recipes.registry import (
     default_preset,
@@ -18,6 +18,7 @@ from tf_privinfo.recipes.serialization import from_yaml, read, to_yaml
 __all__ = [
     'DATASETS',
     'directory_name',
+    'expected_minutes',
     'overrides',
     'run_directory',
     'run_name',

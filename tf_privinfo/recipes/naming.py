@@ -2,12 +2,12 @@
 
 import os
 import pathlib
-from typing import Any, Dict, Iterable
+from typing import Any, Dict, Iterable, Optional
 import zlib
 
 from tf_privinfo.recipes import settings
 from tf_privinfo.recipes.recipe import Recipe
-from tf_privinfo.recipes.registry import recipe
+from tf_privinfo.recipes.registry import METHODS, recipe
 
 # Maximum number of characters of a directory name before its checksum.
 _LONGEST_NAME = 160
@@ -35,3 +35,9 @@ def directory_name(parts: Iterable[str]) -> str:
 def run_directory(result: Recipe, output_dir: pathlib.Path) -> pathlib.Path:
   """The default run directory of a recipe under the root of run directories."""
   return output_dir / result.dataset / result.method / run_name(result)
+
+
+def expected_minutes(result: Recipe) -> Optional[int]:
+  """Minutes that a recipe without overrides takes on two cores without a GPU; None where that was not measured."""
+  minutes = METHODS[result.method].minutes.get((result.dataset, result.preset))
+  return None if overrides(result) else minutes
