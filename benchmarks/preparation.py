@@ -29,7 +29,8 @@ FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
 flags.DEFINE_list('frame_sizes', ['64', '224', '256'], 'Sides of the stored frames, in pixels.')
 flags.DEFINE_integer('samples', 10, 'Number of prepared samples, evenly spaced over the dataset.', lower_bound=1)
-flags.DEFINE_integer('total', None, 'Number of samples of the whole dataset. Default: all under --data_dir.', lower_bound=1)
+flags.DEFINE_integer(
+    'total', None, 'Number of samples of the whole dataset. Default: all under --data_dir.', lower_bound=1)
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def write(name: str, selection: results.RunSelection, run_missing: bool) -> None
     raise errors.UserError(f'--report={name} does not read --methods, only --report=methods does.')
   if not (run_missing or selection.output_dir.is_dir()):
     raise errors.UserError(f'There are no runs: {selection.output_dir} is not a folder. Pass the --output_dir of '
-                           'train_main.py, or --run_missing to run what a report needs.')
+                           'train_main.py, or --run_missing to run the missing commands.')
   failed = []
   if run_missing:
     failed = commands.run(_missing(_values(name, selection, results.ResultFiles(selection.output_dir))))
