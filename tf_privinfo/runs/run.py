@@ -169,7 +169,7 @@ class Run:
     finished = self.finished(stage)
     if finished is None:
       raise errors.UserError(
-          f'Stage {stage} of {self.directory} has not finished: run its training command again to resume.')
+          f'Stage {stage} of {self.directory} has not finished: run train_main.py again to resume.')
     return str(self.directory / stage / finished['weights'])
 
 
