@@ -2,16 +2,16 @@
 
   python benchmarks/dmcl_step.py
 
-Three variants of the step, over RGB, depth and flow networks of the thesis:
+Three variants of the step, with RGB, depth and flow networks of the thesis:
 
-  tf_privinfo   as the project trains, float32
-  conv3d        the same step over networks of plain Conv3D and BatchNormalization
+  tf_privinfo   training step of this project, float32
+  conv3d        the same step with networks of plain Conv3D and BatchNormalization
   bfloat16      as tf_privinfo, with --mixed_precision
 
-They take turns in one process, so that other load of the machine meets all
-alike; compare the ratios rather than the rates. Peak memory is that of a fresh
-process for each. Before anything is timed, the two networks are shown to
-compute the same. One video of a step is a clip of each of the three modalities.
+The variants take turns in one process, so that other load of the machine affects
+all of them; compare the ratios rather than the rates. Peak memory is measured in
+a new process for each variant. Before timing, both networks are checked to
+compute the same. One video of a step consists of a clip of each modality.
 """
 
 import os
@@ -42,12 +42,12 @@ NUM_CLASSES, FRAMES = 10, 8
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer(
-    'batch_size', 2, 'Videos in a step. The thesis has 8; a step of two takes about 3.5 GiB.', lower_bound=1)
-flags.DEFINE_integer('steps', 1, 'Steps that are timed together.', lower_bound=1)
-flags.DEFINE_integer('repeats', 5, 'How often each variant has its turn.', lower_bound=1)
-flags.DEFINE_integer('size', 224, 'Side of the clips in pixels.', lower_bound=16)
+    'batch_size', 2, 'Videos per step. The thesis has 8; two videos take about 3.5 GiB.', lower_bound=1)
+flags.DEFINE_integer('steps', 1, 'Number of steps that are timed together.', lower_bound=1)
+flags.DEFINE_integer('repeats', 5, 'Number of turns of each variant.', lower_bound=1)
+flags.DEFINE_integer('size', 224, 'Side of the clips, in pixels.', lower_bound=16)
 flags.DEFINE_integer('width', 64, 'Channels of the first stage.', lower_bound=1)
-flags.DEFINE_enum('memory_of', None, VARIANTS, 'Only run this variant and print its peak memory in bytes.')
+flags.DEFINE_enum('memory_of', None, VARIANTS, 'Variant to run alone, to print its peak memory in bytes.')
 
 
 def build_step(variant: str):
@@ -73,7 +73,7 @@ def build_step(variant: str):
 
 
 def check_reference() -> None:
-  """Stops unless both networks give the same logits; small clips do, since the weights do not know their size."""
+  """Exits unless both networks compute the same logits; the weights do not depend on the size of the clips."""
   config = R2Plus1DConfig(width=FLAGS.width)
   ours = r2plus1d.R2Plus1D(NUM_CLASSES, config)
   reference = reference_r2plus1d.ReferenceR2Plus1D(NUM_CLASSES, config)
@@ -87,11 +87,11 @@ def check_reference() -> None:
     error = float(tf.norm(a - b) / tf.norm(b))
     print(f'Same weights, {"training" if training else "inference"} mode: relative error of the logits {error:.1e}')
     if not error < bound:
-      sys.exit(f'The reference network computes something else (bound {bound}).')
+      sys.exit(f'The reference network differs (bound {bound}).')
 
 
 def peak_memory(variant: str) -> float:
-  """Peak resident memory in GiB of a fresh process that trains a variant for two turns."""
+  """Peak resident memory, in GiB, of a new process that trains a variant for two turns."""
   command = [sys.executable, __file__, f'--memory_of={variant}']
   command += [f'--{name}={FLAGS[name].value}' for name in ('batch_size', 'steps', 'size', 'width')]
   output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -99,6 +99,7 @@ def peak_memory(variant: str) -> float:
 
 
 def print_peak_memory(variant: str) -> None:
+  """Trains a variant for two turns and prints the peak resident memory of this process, in bytes."""
   run = build_step(variant)
   run()
   run()
@@ -106,7 +107,7 @@ def print_peak_memory(variant: str) -> None:
 
 
 def print_table(rates, memory) -> None:
-  """Rates and paired ratios to conv3d as median (min - max), and memory with its ratio."""
+  """Prints rates and paired ratios to conv3d as median (min - max), and memory in GiB with its ratio."""
   print('\n| variant | videos/s | ratio to conv3d | peak memory, GiB | ratio |\n|---|---|---|---|---|')
   for name, values in rates.items():
     print(f'| {name} | {turns.spread(values)} | {turns.spread(values / rates["conv3d"])} | {memory[name]:.2f} '
@@ -114,6 +115,7 @@ def print_table(rates, memory) -> None:
 
 
 def main(_) -> None:
+  """Measures and prints speed and memory of all variants."""
   logging.set_verbosity(logging.ERROR)
   if FLAGS.memory_of:
     print_peak_memory(FLAGS.memory_of)

@@ -1,24 +1,24 @@
-"""Speed of the input pipeline of DMCL against that of the authors, on this machine.
+"""Speed of the input pipeline of DMCL and of the authors' pipeline on this machine.
 
   python benchmarks/input_pipeline.py
 
 Both make batches of training clips, eight frames of 224 x 224 of each of three modalities, from the same videos:
 
-  tf_privinfo   frames are stored once, as JPEG of 256 x 256, in the files of TensorFlow Datasets; of those that a clip
-                has, the part that is in the crop is decoded
-  authors       a record holds the paths of a video's frames, in the size of the sensors; those that a clip has are
+  tf_privinfo   frames are stored once, as JPEG of 256 x 256, in the files of TensorFlow Datasets; for the frames of a
+                clip, the region of the crop is decoded
+  authors       a record contains the paths of a video's frames, in the size of the sensors; the frames of a clip are
                 read, decoded, resized to 256 x 256 and cropped, every modality frame by frame (docs/fidelity.md, B 5)
 
-The second is rebuilt here after their `codebase/parsers.py` and `dmcl.py`, operation by operation: `map_fn` over
-reading, decoding and mirroring, eight videos at once, ten batches ahead. Colour distortion is the project's, which
-computes the same. Depth and flow of the project stay bytes until the network, the authors' are floats. Sizes and length
-are those of NW-UCLA, the one dataset whose records they published: a Kinect's pictures, on average 40 frames of each
-video; RGB of 1920 x 1080, as of NTU, would take them several times as long.
+The authors' pipeline is reimplemented after their `codebase/parsers.py` and `dmcl.py`, operation by operation: `map_fn`
+over reading, decoding and mirroring, eight videos at once, ten batches ahead. Colour distortion is this project's,
+which computes the same. Depth and flow remain bytes until the network in this project; in the authors' code they are
+floats. Sizes and length correspond to NW-UCLA, the only dataset with published records: images of a Kinect, on average
+40 frames per video. RGB of 1920 x 1080, as in NTU, would take the authors' pipeline several times as long.
 
-The two take turns in one process; compare ratios rather than rates, and those of CPU time where other processes
-compete for the cores. All files are in the system's cache: that reading one record costs a disk less than opening 24
-files does not show. An epoch, with which the project's pipeline starts anew, goes through the videos several times: of
-a few videos alone, unlike of a thousand, it would be largely the start.
+Both pipelines take turns in one process. Compare ratios rather than rates, and ratios of CPU time if other processes
+compete for the cores. All files are in the system's cache, so the result does not include that reading one record is
+cheaper for a disk than opening 24 files. Every epoch of this project's pipeline has a start-up cost. An epoch therefore
+passes through the videos several times; with only a few videos, the start would dominate.
 """
 
 import os
@@ -49,18 +49,18 @@ CONFIG = ClipConfig()  # the thesis' sizes
 _RECORDS = {'rgb': 'rgb_frames', 'depth': 'depth_frames', 'flow': 'oflow_frames'}
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer('videos', 8, 'How many videos there are.', lower_bound=2)
-flags.DEFINE_integer('length', 40, 'Frames of each.', lower_bound=9)
-flags.DEFINE_integer('width', 640, 'Of RGB and flow, in pixels, as of a Kinect; depth has half of it.', lower_bound=8)
-flags.DEFINE_integer('height', 480, 'Of RGB and flow, in pixels; depth has half of it.', lower_bound=8)
-flags.DEFINE_integer('batch_size', 8, 'Clips in a batch.', lower_bound=1)
-flags.DEFINE_integer('passes', 8, 'How often an epoch goes through the videos.', lower_bound=1)
-flags.DEFINE_integer('epochs', 2, 'Epochs of a turn; one more to warm up.', lower_bound=1)
-flags.DEFINE_integer('repeats', 5, 'How often each pipeline has its turn.', lower_bound=1)
+flags.DEFINE_integer('videos', 8, 'Number of videos.', lower_bound=2)
+flags.DEFINE_integer('length', 40, 'Frames per video.', lower_bound=9)
+flags.DEFINE_integer('width', 640, 'Width of RGB and flow, in pixels; depth has half of it.', lower_bound=8)
+flags.DEFINE_integer('height', 480, 'Height of RGB and flow, in pixels; depth has half of it.', lower_bound=8)
+flags.DEFINE_integer('batch_size', 8, 'Clips per batch.', lower_bound=1)
+flags.DEFINE_integer('passes', 8, 'Passes through the videos in an epoch.', lower_bound=1)
+flags.DEFINE_integer('epochs', 2, 'Epochs per turn, after one epoch of warm-up.', lower_bound=1)
+flags.DEFINE_integer('repeats', 5, 'Number of turns of each pipeline.', lower_bound=1)
 
 
 def texture() -> np.ndarray:
-  """A random picture [H, W, 3] uint8 whose amplitudes fall with frequency, so that it is as large a JPEG as a photo."""
+  """A random image [H, W, 3] uint8 whose amplitudes fall with frequency, with the JPEG size of a photograph."""
   rng = np.random.default_rng(0)
   frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(FLAGS.height), np.fft.fftfreq(FLAGS.width), indexing='ij'))
   white = np.fft.fft2(rng.normal(size=(3, FLAGS.height, FLAGS.width)))
@@ -69,9 +69,9 @@ def texture() -> np.ndarray:
 
 
 def write_videos(directory: pathlib.Path) -> None:
-  """A random texture that moves, in the layout of NW-UCLA, with its flow beside it as the authors' records want it.
+  """Writes videos of a moving random texture in the layout of NW-UCLA, with flow files for the authors' records.
 
-  All videos are copies of one: what a frame costs does not depend on that.
+  All videos are copies of one, which does not affect the cost of a frame.
   """
   folders = [directory / 'multiview_action' / 'view_1' / f'a01_s{index:02d}_e00' for index in range(FLAGS.videos)]
   folders[0].mkdir(parents=True)
@@ -86,21 +86,21 @@ def write_videos(directory: pathlib.Path) -> None:
 
 
 def project(directory: pathlib.Path) -> tf.data.Dataset:
-  """Batches without end of what `clips` makes of the prepared dataset."""
+  """Endless batches of training clips from the prepared dataset, by `clips`."""
   source = catalog.open_dataset('nwucla', str(directory), DataConfig(), CONFIG.frame_size)
   videos = source.videos(source.names, MODALITIES).repeat(FLAGS.passes)
   return clips.training_clips(videos, CONFIG, seed=0, epochs=range(10**4), batch_size=FLAGS.batch_size)
 
 
 def authors(directory: pathlib.Path) -> tf.data.Dataset:
-  """Batches without end of what the authors' code makes of their records."""
+  """Endless batches of training clips from the authors' records, as in their code."""
   records = [_write_record(folder) for folder in sorted(directory.glob('multiview_action/view_1/*'))]
   dataset = tf.data.TFRecordDataset(records, compression_type='GZIP').shuffle(100).repeat()
   return dataset.map(_parse, num_parallel_calls=8).batch(FLAGS.batch_size, drop_remainder=True).prefetch(10)
 
 
 def _write_record(folder: pathlib.Path) -> str:
-  """Their record of a video: label, name, length, and the paths of the frames of each modality."""
+  """Writes the authors' record of a video, with label, name, length, and paths of frames, and returns its path."""
   example, path = tf.train.SequenceExample(), str(folder.with_suffix('.tfrecord'))
   example.context.feature['label'].int64_list.value.append(0)
   example.context.feature['video_id'].bytes_list.value.append(folder.name.encode())
@@ -115,7 +115,7 @@ def _write_record(folder: pathlib.Path) -> str:
 
 
 def _parse(record):
-  """A record as ({modality: [8, 224, 224, 3] float32}, label, name): file names are drawn before they are read."""
+  """A record as ({modality: [8, 224, 224, 3] float32}, label, name); frames are drawn before they are read."""
   context, paths = tf.io.parse_single_sequence_example(
       record,
       {'label': tf.io.FixedLenFeature([], tf.int64), 'video_id': tf.io.FixedLenFeature([], tf.string),
@@ -135,7 +135,7 @@ def _parse(record):
 
 
 def _read(paths, mirrored, offsets):
-  """The frames of a clip [8, 224, 224, 3] float32, of 0..255."""
+  """The frames of a clip [8, 224, 224, 3] float32, 0..255."""
   images = tf.map_fn(tf.io.read_file, paths)
   images = tf.map_fn(lambda data: tf.io.decode_jpeg(data, channels=3), images, fn_output_signature=tf.uint8)
   images = tf.compat.v1.image.resize_images(images, [CONFIG.frame_size] * 2)
@@ -144,25 +144,25 @@ def _read(paths, mirrored, offsets):
 
 
 def check_same(ours: tf.data.Dataset, reference: tf.data.Dataset) -> None:
-  """Stops unless batches of both have the same form and nearly the same colours, since they show the same videos."""
+  """Exits unless batches of both have equal shapes and, since the videos are the same, similar colours."""
   batches = [next(iter(dataset))[0] for dataset in (ours, reference)]
   for modality in MODALITIES:
     one, other = (batch[modality] for batch in batches)
     if one.shape != other.shape:
       sys.exit(f'{modality}: {one.shape}, the reference has {other.shape}.')
-    # RGB is distorted, and each pipeline draws its own frames.
+    # RGB is distorted, and each pipeline draws different frames.
     means = [tf.reduce_mean(tf.cast(clips_of, tf.float32)) for clips_of in (one, other)]
     if modality != 'rgb' and abs(means[0] - means[1]) > 5:
       sys.exit(f'{modality}: a mean of {means[0]:.0f}, the reference has {means[1]:.0f}.')
 
 
 def build_run(batches: tf.data.Dataset, cpu: List[float]):
-  """A function that takes the batches of a turn and returns clips per second; `cpu` grows by milliseconds per clip."""
+  """A function that reads the batches of a turn and returns clips per second; it appends CPU ms per clip to `cpu`."""
   per_epoch = FLAGS.passes * FLAGS.videos // FLAGS.batch_size
   clips_in_turn = FLAGS.epochs * per_epoch * FLAGS.batch_size
 
   def run():
-    iterator = iter(batches)  # a new one: nothing is made while the other pipeline has its turn
+    iterator = iter(batches)  # a new one, so that nothing is computed during the turn of the other pipeline
     for _ in range(per_epoch):
       next(iterator)
     start, cpu_start = time.perf_counter(), time.process_time()
@@ -175,6 +175,7 @@ def build_run(batches: tf.data.Dataset, cpu: List[float]):
 
 
 def main(_) -> None:
+  """Measures and prints the speed of both pipelines."""
   logging.set_verbosity(logging.ERROR)
   if FLAGS.videos < FLAGS.batch_size:
     raise app.UsageError('--videos must fill a batch.')

@@ -1,9 +1,9 @@
-"""How long a dataset takes to be prepared, and how much room: one core, a few of its videos, several sizes of frames.
+"""Time and disk space for the preparation of a dataset, by a few samples, on one core, for several sizes of frames.
 
   python benchmarks/preparation.py --dataset=nwucla --data_dir=/data/nwucla --frame_sizes=64,224,256
 
-The flags that choose the data are those of tf_privinfo.datasets.prepare; nothing is written. Rates are those of one
-core; preparing uses all of them.
+The flags that select the data are the same as in tf_privinfo.datasets.prepare; nothing is written. Rates are per core;
+preparation uses all cores.
 """
 
 import os
@@ -27,12 +27,14 @@ from tf_privinfo.utils import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
-flags.DEFINE_list('frame_sizes', ['64', '224', '256'], 'Sides of the stored frames in pixels.')
-flags.DEFINE_integer('samples', 10, 'How many samples are prepared, evenly spaced over the dataset.', lower_bound=1)
-flags.DEFINE_integer('total', None, 'Size of the whole dataset. Default: as many samples as there are.', lower_bound=1)
+flags.DEFINE_list('frame_sizes', ['64', '224', '256'], 'Sides of the stored frames, in pixels.')
+flags.DEFINE_integer('samples', 10, 'Number of prepared samples, evenly spaced over the dataset.', lower_bound=1)
+flags.DEFINE_integer(
+    'total', None, 'Number of samples of the whole dataset. Default: all under --data_dir.', lower_bound=1)
 
 
 def main() -> None:
+  """Measures and prints time and disk space."""
   cv2.setNumThreads(1)
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -1,6 +1,6 @@
-"""R(2+1)D as it is usually written: Conv3D and BatchNormalization on [B, T, H, W, C].
+"""R(2+1)D in its usual form: Conv3D and BatchNormalization on [B, T, H, W, C].
 
-What `dmcl_step.py` compares the project's network with; nothing else uses it.
+It is the reference of `dmcl_step.py` and has no other use.
 """
 
 import tensorflow as tf
@@ -9,7 +9,7 @@ from tf_privinfo.networks.config import R2Plus1DConfig
 
 
 class ConvNorm(tf.keras.layers.Layer):
-  """A 3-D convolution without bias and batch norm; strided spatial kernels pad explicitly."""
+  """A 3-D convolution without bias, and batch norm; strided spatial kernels pad explicitly."""
 
   def __init__(self, filters: int, kernel_size, strides=(1, 1, 1), **kwargs):
     super().__init__(**kwargs)
@@ -44,7 +44,7 @@ class BasicUnit(tf.keras.layers.Layer):
 
 
 class ReferenceR2Plus1D(tf.keras.Model):
-  """The network of `tf_privinfo.networks.r2plus1d.R2Plus1D` in plain layers."""
+  """The network of `tf_privinfo.networks.r2plus1d.R2Plus1D` in plain layers: [B, T, H, W, 3] -> logits [B, C]."""
 
   def __init__(self, num_classes: int, config: R2Plus1DConfig, **kwargs):
     super().__init__(**kwargs)
@@ -66,7 +66,7 @@ class ReferenceR2Plus1D(tf.keras.Model):
 
 
 def copy_weights(network: tf.keras.Model, reference: ReferenceR2Plus1D) -> None:
-  """Gives the reference the weights of the project's network; the two create them in the same order."""
+  """Copies the weights of the project's network to the reference; both create them in the same order."""
   for part in ('trainable_variables', 'non_trainable_variables'):
     for source, target in zip(getattr(network, part), getattr(reference, part), strict=True):
       assert source.name.rsplit('/')[-1] == target.name.rsplit('/')[-1], (source.name, target.name)

@@ -1,4 +1,4 @@
-"""Variants that take turns in one process, so that other load of the machine meets all alike."""
+"""Measurement of variants that take turns in one process, so that other load of the machine affects all of them."""
 
 import datetime
 import os
@@ -15,7 +15,16 @@ from tf_privinfo.utils import machine
 
 
 def measure(runs: Mapping[str, Callable[[], float]], repeats: int, unit: str) -> Dict[str, np.ndarray]:
-  """What each of `runs` returns in each repeat, {name: [repeats]}, after one turn that does not count."""
+  """Runs all variants in turns, after one turn that does not count.
+
+  Args:
+    runs: name -> function that runs a variant once and returns its rate.
+    repeats: number of turns that count.
+    unit: unit of the rates, for messages.
+
+  Returns:
+    Name -> rates, [repeats].
+  """
   rates = {name: [] for name in runs}
   for repeat in range(repeats + 1):
     for name, run in runs.items():
@@ -27,7 +36,7 @@ def measure(runs: Mapping[str, Callable[[], float]], repeats: int, unit: str) ->
 
 
 def spread(values: np.ndarray) -> str:
-  """Median (min - max)."""
+  """Values as the text 'median (min - max)'."""
   return f'{np.median(values):.3g} ({values.min():.3g} - {values.max():.3g})'
 
 

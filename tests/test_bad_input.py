@@ -97,10 +97,10 @@ def test_unwritable_output_directory(data_dir, tmp_path):
 
 
 @pytest.mark.parametrize('error, message', [
-    (OSError(errno.EACCES, 'Permission denied', '/out/recipe.yaml'), "Permission denied: '/out/recipe.yaml'. Mend"),
-    (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device. Mend'),
+    (OSError(errno.EACCES, 'Permission denied', '/out/recipe.yaml'), "Permission denied: '/out/recipe.yaml'. Fix"),
+    (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device. Fix'),
     (tf.errors.ResourceExhaustedError(None, None, '/out/epoch-1; No space left on device'),
-     '/out/epoch-1; No space left on device. Mend')])
+     '/out/epoch-1; No space left on device. Fix')])
 def test_what_the_machine_gets_wrong(error, message, monkeypatch):
   monkeypatch.setattr(cli.app, 'run', lambda main: main(['main']))
   with pytest.raises(SystemExit) as end:

@@ -80,7 +80,7 @@ def test_page_of_two_runs(tmp_path):
 @pytest.mark.parametrize('names', [['one'], ['one', 'one/../one']])
 def test_a_run_is_not_compared_with_itself(tmp_path, names):
   write_run(tmp_path / 'one', {'rgb': LABELS})
-  with pytest.raises(errors.UserError, match='two run directories or more'):
+  with pytest.raises(errors.UserError, match='at least two different run directories'):
     compare.write([tmp_path / name for name in names], tmp_path)
 
 

@@ -195,7 +195,7 @@ TABLE = [
     ('data', TRAIN, [*DMCL, '--epochs=1', '--init_from=nowhere', '--output_dir=out'], 'nowhere', 'recipe.yaml'),
     ('data', TRAIN, [*DMCL, '--epochs=1', '--stages_from=nowhere', '--output_dir=out'], 'nowhere', 'recipe.yaml'),
     ('data', TRAIN, [*TWO_STREAM, f'--init_from={RUN}', '--output_dir=out'], f'--init_from={RUN}', 'ensemble'),
-    ('data', TRAIN, [*TWO_STREAM, f'--stages_from={RUN}', '--output_dir=out'], f'{RUN}', 'no stage'),
+    ('data', TRAIN, [*TWO_STREAM, f'--stages_from={RUN}', '--output_dir=out'], f'{RUN}', 'no finished stage'),
     ('data', TRAIN, [*DMCL, '--output_dir=pairs.csv/out'], '--output_dir', 'pairs.csv'),
     # Reports and comparisons.
     (nothing, EVAL, ['--report=table_9_9'], '--report=table_9_9', 'table_5_1'),

@@ -184,7 +184,7 @@ def _deployed(run: runs.Run):
   switch = restore.restore_switch(run)
   if not run.read(SWITCH):
     raise errors.UserError(
-        f'{run.directory} has no threshold for its switch yet: run the training command again to choose it.')
+        f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
   return switch
 
 

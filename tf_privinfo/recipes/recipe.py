@@ -135,7 +135,7 @@ def apply(result: Recipe, values: Mapping[str, Any]) -> Recipe:
 
 
 def shared_stages(one: Recipe, other: Recipe) -> List[str]:
-  """The first stages that end with the same weights under two recipes, whatever the recipes do afterwards.
+  """The first stages that end with the same weights under two recipes.
 
   All fields that these stages depend on are equal in both recipes. Connections
   do not affect single streams. Between different methods, only stages trained by

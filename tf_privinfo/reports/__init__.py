@@ -1,1 +1,1 @@
-"""Reports: tables and figures of the thesis beside the results of runs. Nothing here imports TensorFlow."""
+"""Reports: comparison of runs with the tables and figures of the thesis. Nothing here imports TensorFlow."""

@@ -1,4 +1,4 @@
-"""The cells that the tables of reports have in common."""
+"""Cells shared by the tables of reports."""
 
 from typing import Any, Dict, Tuple
 
@@ -7,29 +7,29 @@ from tf_privinfo.reports.results import MeasuredValue, ThesisValue
 
 
 def name(measured: MeasuredValue) -> str:
-  """Its row, with the condition of the test."""
+  """The name of the row, with the condition of the test."""
   condition = measured.wanted.condition
   return f'{measured.wanted.name}, {condition}' if condition else measured.wanted.name
 
 
 def method(wanted: ThesisValue) -> str:
-  """The method with its overrides and the dataset that it starts from."""
+  """The method, with its overrides and the dataset of its initial weights."""
   values = [f'{key}={value}' for key, value in wanted.settings.items()]
   return ', '.join([wanted.method, *values, *([f'from {wanted.init_from}'] if wanted.init_from else [])])
 
 
 def place(measured: MeasuredValue) -> str:
-  """The dataset and the protocol that it was measured on."""
+  """The dataset and the protocol of the measurement."""
   return f'{measured.wanted.dataset}, {measured.wanted.protocol}'
 
 
 def papers(wanted: ThesisValue) -> str:
-  """The values of the thesis, each with its dataset and protocol."""
+  """The figures of the thesis in percent, each with its dataset and protocol."""
   return '; '.join(f'{figure:.2f} ({place})' for place, figure in wanted.paper)
 
 
 def mean(measured: MeasuredValue) -> str:
-  """Mean and standard deviation over the runs."""
+  """Mean and standard deviation over the runs, in percent."""
   if not measured.values:
     return 'not run' if measured.commands else '-'
   return statistics.spread(list(measured.values.values()))
@@ -44,7 +44,7 @@ def where(measured: MeasuredValue) -> Tuple[str, str, str]:
 
 
 def origin(measured: MeasuredValue) -> Dict[str, Any]:
-  """The run that it belongs to, for the CSV file."""
+  """The origin of a value, {column: value}, for the CSV file."""
   wanted = measured.wanted
   return {
       'row': wanted.name, 'method': wanted.method,

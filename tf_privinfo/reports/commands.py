@@ -1,4 +1,4 @@
-"""The commands that measure what a report misses, and running them."""
+"""Commands for the missing results of a report."""
 
 import shlex
 import subprocess
@@ -9,25 +9,25 @@ from tf_privinfo import recipes
 from tf_privinfo.reports import thesis_tables
 from tf_privinfo.runs.run import NOISE, RANDOM_FEATURES, RESULTS
 
-# A command line: a main and its flags.
+# A command line: the name of a program and its flags.
 Command = Tuple[str, ...]
 
 
 def missing(wanted, chain: Sequence[recipes.Recipe], selection, result_files) -> List[Command]:
-  """What measures a value that no file has: the run that the run starts from, the run, its evaluation.
+  """The commands that measure a missing value: initial run, run, evaluation.
 
   Args:
-    wanted: a `results.ThesisValue`.
-    chain: the recipe of its run; before it that of the run that it starts from.
-    selection: a `results.RunSelection`.
-    result_files: a `results.ResultFiles`.
+    wanted: missing value, a `results.ThesisValue`.
+    chain: recipe of its run, preceded by the recipe of the run with its initial weights, if there is one.
+    selection: selected runs, a `results.RunSelection`.
+    result_files: existing results, a `results.ResultFiles`.
   """
   recipe = chain[-1]
   data = [f'--{flag}={value}' for flag, value in (
       ('data_dir', selection.data_dir), ('prepared_dir', selection.prepared_dir)) if value]
   if wanted.file == RANDOM_FEATURES:
     if result_files.read(recipe, wanted.file):
-      return []  # there are fewer training samples than neighbours
+      return []  # the value cannot be measured: fewer training samples than neighbours
     return [('eval_main', '--random_features', f'--dataset={recipe.dataset}', f'--preset={recipe.preset}',
              f'--variant={recipe.variant}', f'--seeds={recipe.seed}', f'--output_dir={selection.output_dir}', *data,
              *_overrides(selection.values))]
@@ -55,15 +55,15 @@ def _overrides(values) -> List[str]:
 
 
 def shell(command: Command) -> str:
-  """A command as a line for a shell."""
+  """A command as a line for the shell."""
   main, *flags = command
   return shlex.join(['python', f'{main}.py', *flags])
 
 
 def run(commands: Sequence[Command]) -> List[Command]:
-  """Runs commands one after the other, each in a process of its own, and returns those that failed.
+  """Runs commands in succession, each in a separate process, and returns the failed ones.
 
-  Each does only what is not done yet: when they were killed, the same call goes on.
+  Commands do not repeat completed work: after an interruption, the same call resumes.
   """
   failed = []
   for number, command in enumerate(commands, 1):

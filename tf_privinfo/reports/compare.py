@@ -1,6 +1,6 @@
-"""Runs beside each other, sample by sample: accuracies with confidence intervals, paired tests, classes, confusions.
+"""Comparison of runs on the same samples: accuracies with confidence intervals, paired tests, classes, confusions.
 
-N test samples, C classes. A stream may also be 'sum', Σ.
+N is the number of test samples, C of classes. A stream may also be 'sum', Σ.
 """
 
 import pathlib
@@ -20,13 +20,13 @@ class EvaluatedRun(NamedTuple):
   """The predictions of a run's last stage.
 
   Attributes:
-    name: method and folder.
-    origin: dataset, protocol and what else runs must have in common.
-    class_names: C.
+    name: method and folder of the run.
+    origin: dataset and protocol, which compared runs must share.
+    class_names: C names.
     samples: N sample ids, sorted.
-    labels: [N].
-    predicted: stream -> [N].
-    logits: stream -> [N, C]; empty for runs evaluated before they were kept.
+    labels: classes of the samples, [N] int.
+    predicted: stream -> predicted classes, [N] int.
+    logits: stream -> [N, C]; empty if the evaluation did not store them.
   """
   name: str
   origin: Tuple[str, str]
@@ -37,12 +37,12 @@ class EvaluatedRun(NamedTuple):
   logits: Dict[str, np.ndarray]
 
   def right(self, stream: str) -> np.ndarray:
-    """Whether each sample is classified right, [N] bool."""
+    """Whether a stream classifies each sample correctly, [N] bool."""
     return self.predicted[stream] == self.labels
 
 
 def read(directory: pathlib.Path) -> EvaluatedRun:
-  """Reads the predictions of an evaluated run; raises `UserError` if there are none."""
+  """Reads the predictions of an evaluated run; raises `UserError` if they are missing or damaged."""
   path = directory / RESULTS
   if not path.is_file():
     raise errors.UserError(f'{directory} has no results.json: it is not a run directory, or the run has not finished.')
@@ -69,9 +69,17 @@ def _parse(directory: pathlib.Path, results) -> EvaluatedRun:
 
 
 def write(directories: Sequence[pathlib.Path], output_dir: pathlib.Path) -> None:
-  """Prints and writes the comparison of runs, into a folder of its own in `reports/<dataset>`; raises as `build`."""
+  """Prints a comparison of runs and writes it to a separate folder in `reports/<dataset>`.
+
+  Args:
+    directories: run directories, at least two; the others are compared with the first.
+    output_dir: root of the run directories.
+
+  Raises:
+    UserError: if there are fewer than two runs, or they cannot be read or compared.
+  """
   if len({directory.resolve() for directory in directories}) < max(len(directories), 2):
-    raise errors.UserError('A comparison needs two run directories or more, each once, separated by commas.')
+    raise errors.UserError('A comparison needs at least two different run directories, separated by commas.')
   runs = [read(directory) for directory in directories]
   if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
     runs = [run._replace(name=str(directory)) for run, directory in zip(runs, directories)]
@@ -82,7 +90,7 @@ def write(directories: Sequence[pathlib.Path], output_dir: pathlib.Path) -> None
 
 
 def build(runs: Sequence[EvaluatedRun]) -> pages.Page:
-  """The page of a comparison with the first run; raises `UserError` for runs that were tested on other samples."""
+  """The page of a comparison with the first run; raises `UserError` for runs tested on different samples."""
   first = runs[0]
   for run in runs[1:]:
     if run.origin != first.origin or run.samples != first.samples or list(run.labels) != list(first.labels):
@@ -99,13 +107,13 @@ def build(runs: Sequence[EvaluatedRun]) -> pages.Page:
             run.name: _per_class(run, run.right(stream)) for run in having}))
     for number, run in enumerate(having[1:], 2):
       page_plots[f'confusion_{stream}_{number}'] = pages.Plot(
-          f'Confusions of {stream} in {run.name} less those in {having[0].name}', plots.confusion_difference(
+          f'Confusions of {stream}: {run.name} minus {having[0].name}', plots.confusion_difference(
               _confusion(run, stream) - _confusion(having[0], stream), first.class_names))
   tables = [accuracies, *_differences(runs), _classes(runs, streams), *(
       table for run in runs for table in _winners(run))]
   notes = [f'{", ".join(first.origin)}: {len(first.samples)} test samples, accuracies in percent. Intervals are 95 % '
-           'percentile intervals of the bootstrap over test samples: they say nothing of other seeds.']
-  return pages.Page('Runs beside each other', notes, tables, records, plots=page_plots)
+           'percentile intervals of the bootstrap over test samples: they do not cover the variation between seeds.']
+  return pages.Page('Comparison of runs', notes, tables, records, plots=page_plots)
 
 
 def _accuracies(runs):
@@ -131,7 +139,7 @@ def _differences(runs):
                      f'{100 * low:+.2f} to {100 * high:+.2f}', str(np.sum(right & ~other)), str(np.sum(other & ~right)),
                      f'{statistics.mcnemar(right, other):.2g}'))
   caption = f'Differences from {first.name}, on the same samples; p of McNemar\'s exact test, of one stream at a time'
-  header = ('run', 'stream', 'difference', '95 % interval', 'only it is right', 'only the other is', 'p')
+  header = ('run', 'stream', 'difference', '95 % interval', 'only this run is right', 'only the first is right', 'p')
   return [pages.Table(caption, header, rows)] if rows else []
 
 
@@ -145,7 +153,7 @@ def _classes(runs, streams):
 
 
 def _winners(run):
-  """How the samples of each class share out among the streams that win them."""
+  """The shares of the samples of each class that each stream wins."""
   if len(run.logits) < 2:
     return []
   shares = statistics.winner_shares(run.labels, run.logits)

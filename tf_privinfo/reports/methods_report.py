@@ -8,9 +8,12 @@ from tf_privinfo.reports.results import MeasuredValue
 
 
 def content(measured_values: Sequence[MeasuredValue]):
-  """Tables, records and plots: methods beside each other, their paired differences from the first one, and each one
-  stage by stage."""
-  # Of every method: seed -> accuracies after its last stage.
+  """Tables, records and plots of a comparison of methods.
+
+  The tables contain accuracies after the last stage, paired differences from the first method, and accuracies after
+  each stage.
+  """
+  # For each method: seed -> accuracies after its last stage.
   final = [{seed: stages[measured.wanted.stage]['accuracy'] for seed, stages in measured.values.items()}
            for measured in measured_values]
   streams = list(dict.fromkeys(stream for of_seeds in final for accuracy in of_seeds.values() for stream in accuracy))
@@ -43,12 +46,12 @@ def _of_stream(of_seeds, stream) -> List[float]:
 
 
 def _differences(measured_values, final, streams) -> List[pages.Table]:
-  """What methods have more than the first one, seed by seed."""
+  """Paired differences of methods from the first one, seed by seed."""
   first, rows = final[0], []
   for measured, of_seeds in zip(measured_values[1:], final[1:]):
     paired = [[of_seeds[seed][stream] - first[seed][stream] for seed in of_seeds
                if stream in of_seeds[seed] and stream in first.get(seed, ())] for stream in streams]
     rows.append((f'{measured.wanted.name} - {measured_values[0].wanted.name}',
                  *(statistics.spread(values, '+') if values else '-' for values in paired)))
-  caption = 'Paired differences: same seed, so same weights at the start, order of the data and clips'
+  caption = 'Paired differences: the same seed, and so the same initial weights, order of the data and clips'
   return [pages.Table(caption, ('methods', *streams), rows)] if rows else []

@@ -1,4 +1,4 @@
-"""Pages of results: one table with plots, for the terminal and as Markdown, CSV and HTML files."""
+"""Pages of results, tables with plots, for the terminal and as Markdown, CSV and HTML files."""
 
 import base64
 import csv
@@ -17,7 +17,7 @@ class Plot:
   """A plot.
 
   Attributes:
-    text: what it shows, for those who do not see it.
+    text: description of the plot, also the alternative text of the image.
     files: 'png' and 'svg' -> bytes.
   """
   text: str
@@ -29,10 +29,10 @@ class Table:
   """A table of texts.
 
   Attributes:
-    caption: what it is.
-    header: names of the columns; the first one is of the rows' names.
-    rows: of as many cells.
-    links: of each row, the page that its name leads to, without the ending; empty: none.
+    caption: caption of the table.
+    header: names of the columns; the first column has the names of the rows.
+    rows: rows with as many cells as the header.
+    links: page linked from the name of each row, without the ending; empty: none.
   """
   caption: str
   header: Sequence[str]
@@ -42,14 +42,14 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-  """What a report says.
+  """The content of a report.
 
   Attributes:
-    title: of the page.
+    title: title of the page.
     notes: sentences above the tables.
-    tables: at least one.
-    records: the figures as plain numbers, {column: value} with the same columns in all; the content of the CSV file.
-    commands: lines for a shell that give what is missing.
+    tables: tables, at least one.
+    records: rows of the CSV file, {column: value} with the same columns in all.
+    commands: lines for a shell that produce missing results.
     plots: name of the file without its ending -> plot.
   """
   title: str
@@ -61,7 +61,10 @@ class Page:
 
 
 def write(page: Page, directory: pathlib.Path) -> None:
-  """Writes a folder with `report.md`, `report.csv`, the plots, and `report.html`, which has all in itself."""
+  """Writes a folder with `report.md`, `report.csv`, the plots, and the self-contained `report.html`.
+
+  An existing folder is replaced. Raises OSError if the folder is not writable.
+  """
   temporary = directory.with_name(directory.name + '.tmp')
   with atomic.only_process(directory.with_name('.lock'), 'Another process is writing a report there'):
     shutil.rmtree(temporary, ignore_errors=True)
@@ -75,12 +78,12 @@ def write(page: Page, directory: pathlib.Path) -> None:
 
 
 def text(page: Page) -> str:
-  """The page for a terminal."""
+  """The page as text for a terminal."""
   return '\n\n'.join([page.title, *page.notes, *map(_aligned, page.tables), *_what_is_missing(page)])
 
 
 def _what_is_missing(page) -> List[str]:
-  return ['What is missing, in this order (--run_missing does it):\n\n'
+  return ['Commands for missing results, in this order (--run_missing runs them):\n\n'
           + '\n'.join(f'    {command}' for command in page.commands)] if page.commands else []
 
 
@@ -138,12 +141,12 @@ def _html(page: Page) -> str:
                 f'<figcaption>{shown}</figcaption></figure>')
   if page.commands:
     lines = html.escape('\n'.join(page.commands))
-    body.append(f'<h2>What is missing</h2>\n<p>In this order; --run_missing does it.</p>\n'
+    body.append(f'<h2>Commands for missing results</h2>\n<p>In this order; --run_missing runs them.</p>\n'
                 f'<pre tabindex="0">{lines}</pre>')
   return '\n'.join([
       '<!DOCTYPE html>', '<html lang="en">', '<head>', '<meta charset="utf-8">',
       '<meta name="viewport" content="width=device-width, initial-scale=1">',
-      # Browsers ask a server for an icon otherwise.
+      # Otherwise browsers request an icon from a server.
       '<link rel="icon" href="data:,">',
       f'<title>{title}</title>', f'<style>{_STYLE}</style>', '</head>', '<body>', '<main>', *body, '</main>', '</body>',
       '</html>']) + '\n'

@@ -6,7 +6,7 @@ from typing import Dict, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-# Of the palette of Okabe and Ito, which the colour-blind can tell apart.
+# Colours of the palette of Okabe and Ito, which colour-blind readers can distinguish.
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _MODALITIES = {'rgb': '#0072b2', 'depth': '#009e73', 'flow': '#e69f00'}
 
@@ -15,11 +15,11 @@ class Curve(NamedTuple):
   """A line of a figure.
 
   Attributes:
-    label: in the legend.
-    x: N texts, all of them numbers or not.
+    label: label in the legend.
+    x: N texts, either all numbers or none.
     y: N values.
-    deviation: N standard deviations, drawn as a band.
-    dashed: for what was not measured here.
+    deviation: N standard deviations, drawn as a band, or None.
+    dashed: whether the line is dashed, for values of the thesis.
   """
   label: str
   x: Sequence[str]
@@ -29,10 +29,15 @@ class Curve(NamedTuple):
 
 
 def curves(panels: Mapping[str, Sequence[Curve]], over: str) -> Dict[str, bytes]:
-  """Curves over one axis: what an axis of y is -> the curves in its panel, one panel beside the other."""
+  """Plots curves in panels side by side.
+
+  Args:
+    panels: label of the y axis -> curves of the panel.
+    over: label of the x axis.
+  """
   from matplotlib import figure
 
-  # Curves of one label have one colour in all panels; those of modalities that of figure 5.3.
+  # A label has the same colour in all panels, a modality the colour of figure 5.3.
   labels = dict.fromkeys(curve.label for lines in panels.values() for curve in lines)
   others = iter([colour for colour in _COLOURS if colour not in _MODALITIES.values()])
   colours = {label: _MODALITIES.get(label) or next(others) for label in labels}
@@ -62,13 +67,13 @@ def curves(panels: Mapping[str, Sequence[Curve]], over: str) -> Dict[str, bytes]
 def paper_beside_measured(names: Sequence[str], paper: Mapping[str, Sequence[Optional[float]]],
                           measured: Sequence[Optional[float]],
                           deviations: Sequence[Optional[float]]) -> Dict[str, bytes]:
-  """Accuracies in percent, a line for each of N rows.
+  """Plots accuracies in percent, one line for each of N rows.
 
   Args:
-    names: of the rows.
-    paper: where the thesis measured -> N figures.
-    measured: N means.
-    deviations: N standard deviations.
+    names: names of the rows.
+    paper: dataset and protocol of the thesis -> N figures, None if missing.
+    measured: N means, None if missing.
+    deviations: N standard deviations, None if missing.
   """
   from matplotlib import figure
 
@@ -89,7 +94,12 @@ def paper_beside_measured(names: Sequence[str], paper: Mapping[str, Sequence[Opt
 
 
 def class_bars(label_names: Sequence[str], accuracies: Mapping[str, Sequence[float]]) -> Dict[str, bytes]:
-  """Accuracy of each of C classes, a bar for each run: run -> C shares, NaN for a class without samples."""
+  """Plots the accuracy of each of C classes, one bar for each run.
+
+  Args:
+    label_names: C names.
+    accuracies: run -> C shares, NaN for a class without samples.
+  """
   from matplotlib import figure
 
   picture = figure.Figure(figsize=(max(7, 0.7 * len(label_names)), 4.5), layout='constrained')
@@ -106,7 +116,7 @@ def class_bars(label_names: Sequence[str], accuracies: Mapping[str, Sequence[flo
 
 
 def confusion_difference(difference: np.ndarray, label_names: Sequence[str]) -> Dict[str, bytes]:
-  """How many more samples [C, C] of a label (row) are predicted as a class (column); red: more, blue: fewer."""
+  """Plots differences of counts [C, C] of labels (rows) and predicted classes (columns); red: more, blue: fewer."""
   from matplotlib import figure
 
   classes = len(label_names)
@@ -126,7 +136,7 @@ def confusion_difference(difference: np.ndarray, label_names: Sequence[str]) -> 
 
 
 def _files(figure) -> Dict[str, bytes]:
-  """A figure as PNG, and as SVG whose bytes depend on nothing else."""
+  """A figure as PNG and as reproducible SVG."""
   import matplotlib
 
   png, svg = io.BytesIO(), io.BytesIO()

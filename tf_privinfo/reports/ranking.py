@@ -1,6 +1,6 @@
-"""Whether runs put the rows of a table in the thesis' order.
+"""Comparison of the order of rows in a table between runs and thesis.
 
-Of other data, other figures are expected, and not another order.
+On different data, results differ, but the order of the rows should be the same.
 """
 
 import dataclasses
@@ -12,14 +12,14 @@ from tf_privinfo.reports import results, statistics
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-  """Two rows of a table, one above the other in the thesis.
+  """Two rows of a table with different figures in the thesis.
 
   Attributes:
-    above: the row that has more in the thesis.
-    below: the other one.
-    place: dataset and protocol of the thesis' figures.
-    thesis: points between them in the thesis, always positive.
-    measured: seed -> points between their runs with this seed, positive if as in the thesis.
+    above: row with the higher figure in the thesis.
+    below: row with the lower figure in the thesis.
+    place: dataset and protocol of the figures in the thesis.
+    thesis: difference in the thesis, in points, always positive.
+    measured: seed -> difference between the runs, in points, positive if as in the thesis.
   """
   above: results.MeasuredValue
   below: results.MeasuredValue
@@ -29,23 +29,23 @@ class Pair:
 
   @property
   def mean(self) -> float:
-    """Points between the rows, on average of the seeds."""
+    """The measured difference, in points, averaged over the seeds."""
     return statistics.mean(self.measured.values())
 
   @property
   def holds(self) -> bool:
-    """Whether the order is the thesis', on average of the seeds."""
+    """Whether the average over the seeds has the same order as the thesis."""
     return self.mean > 0
 
   @property
   def decided(self) -> bool:
-    """Whether it is the same order with all seeds, of which there are several."""
+    """Whether there are several seeds and all have the same order."""
     signs = {(value > 0) - (value < 0) for value in self.measured.values()}
     return len(self.measured) > 1 and signs in ({1}, {-1})
 
 
 def pairs(measured_values: Sequence[results.MeasuredValue]) -> List[Pair]:
-  """All pairs of rows that have different figures of one place in the thesis, and runs with the same seeds."""
+  """All pairs of rows with common seeds and with different figures for the same dataset and protocol in the thesis."""
   found = []
   for one, other in itertools.combinations(measured_values, 2):
     seeds = [seed for seed in one.values if seed in other.values]
@@ -60,13 +60,13 @@ def pairs(measured_values: Sequence[results.MeasuredValue]) -> List[Pair]:
 
 
 class Count(NamedTuple):
-  """How many of some pairs have the thesis' order; as a string it is a sentence's part.
+  """Numbers of pairs by their order; `str` returns a part of a sentence.
 
   Attributes:
-    pairs: all of them.
-    pairs_as_in_thesis: those in the thesis' order on average of the seeds.
-    decided_pairs: those in the same order with all seeds.
-    decided_pairs_as_in_thesis: those of these whose order is the thesis'.
+    pairs: number of all pairs.
+    pairs_as_in_thesis: number of pairs with the order of the thesis, on average over the seeds.
+    decided_pairs: number of pairs with the same order for all seeds.
+    decided_pairs_as_in_thesis: number of these pairs with the order of the thesis.
   """
   pairs: int
   pairs_as_in_thesis: int
@@ -81,6 +81,6 @@ class Count(NamedTuple):
 
 
 def count(found: Sequence[Pair]) -> Count:
-  """Counts pairs."""
+  """Counts pairs by their order."""
   decided = [pair for pair in found if pair.decided]
   return Count(len(found), sum(pair.holds for pair in found), len(decided), sum(pair.holds for pair in decided))

@@ -1,8 +1,8 @@
-"""What has been measured: figures in the result files of runs, found by the runs' recipes.
+"""Measured values: entries of the result files of runs, found by the recipes of the runs.
 
-Only files are read, and TensorFlow is not needed for it. A run measured_values a
-wanted if its `recipe.yaml` is the recipe that the wanted asks for, field by
-field; where it lies and what its folder is called does not matter.
+Only files are read, without TensorFlow. A run measures a value if its
+`recipe.yaml` equals the recipe of the value, field by field; the name and
+place of its folder do not matter.
 """
 
 import dataclasses
@@ -20,24 +20,24 @@ from tf_privinfo.runs import search
 from tf_privinfo.runs.run import FINISHED, HISTORY, NOISE, ORIGIN, RANDOM_FEATURES, RESULTS
 from tf_privinfo.utils import atomic, errors
 
-# Accuracies in a result file that are of a stream into which a true modality is injected, before the modality's name.
+# Prefix of keys in a result file for accuracies with an injected true modality; the name of the modality follows.
 _INJECTED = 'accuracy_with_true_'
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSelection:
-  """Which runs are asked.
+  """The runs of a report.
 
   Attributes:
-    output_dir: root of their directories.
-    dataset: asked instead of the thesis' own ones; empty: these.
-    preset: empty: the dataset's default.
-    variant: of the recipes.
-    seeds: of the runs; each gives one value.
-    values: overrides of every recipe.
-    data_dir: of the native files, for the commands; empty: the default.
-    methods: that are set beside each other, where no row of the thesis says which.
-    prepared_dir: of the prepared form, for the commands; empty: the default.
+    output_dir: root of the run directories.
+    dataset: dataset instead of the datasets of the thesis; empty: the latter.
+    preset: preset of the recipes; empty: the dataset's default.
+    variant: variant of the recipes.
+    seeds: seeds of the runs, one value each.
+    values: overrides of all recipes.
+    data_dir: folder of the native files, for the commands; empty: the default.
+    methods: methods to compare, for reports without rows of the thesis.
+    prepared_dir: folder of the prepared data, for the commands; empty: the default.
   """
   output_dir: pathlib.Path
   dataset: str = ''
@@ -52,16 +52,16 @@ class RunSelection:
 
 @dataclasses.dataclass(frozen=True)
 class ThesisValue:
-  """A figure in a file of a run, and what the thesis has in its place.
+  """A value in a file of a run, and the corresponding figures of the thesis.
 
   Attributes:
-    name: of the row or curve in the thesis.
-    method, settings, dataset, protocol, init_from: of the run, as in `thesis_tables.Row`.
-    stage, stream: that it is a figure of; the stage 'switch' is ADMD's switch.
-    file: JSON file in the run directory.
-    keys: path to the figure in it; '*' takes all entries, for a curve.
-    condition: of the test, where it is a special one.
-    paper: (dataset and protocol, figure) pairs, in percent.
+    name: name of the row or curve in the thesis.
+    method, settings, dataset, protocol, init_from: fields of the run, as in `thesis_rows.Row`.
+    stage, stream: stage and stream of the value; the stage 'switch' is the switch of ADMD.
+    file: path of a JSON file in the run directory.
+    keys: path to the value in the file; '*' stands for all entries of a curve.
+    condition: special condition of the test, or ''.
+    paper: (dataset and protocol, figure in percent) pairs.
   """
   name: str
   method: str
@@ -79,17 +79,17 @@ class ThesisValue:
 
 @dataclasses.dataclass(frozen=True)
 class MeasuredValue:
-  """What the runs say to a wanted.
+  """The measured values for a value of the thesis.
 
   Attributes:
-    wanted: as it was asked: of the chosen dataset, by its protocol.
-    preset: of the runs.
+    wanted: value of the thesis, on the selected dataset.
+    preset: preset of the runs.
     reads: modalities at test time.
-    values: seed -> the figure, or {x: y} for a curve; of the runs that have it.
-    expected_runs: how many runs there should be: one for each seed.
-    samples: the numbers of test samples of these runs; one number, as a rule.
-    commands: what gives the values that are missing, in order.
-    refusal: why the wanted has no recipe; empty if it has.
+    values: seed -> value, or {x: y} for a curve; only of existing results.
+    expected_runs: expected number of runs, one for each seed.
+    samples: distinct numbers of test samples of these runs, usually one.
+    commands: commands for missing values, in order.
+    refusal: reason why there is no recipe, or ''.
   """
   wanted: ThesisValue
   preset: str = ''
@@ -101,7 +101,7 @@ class MeasuredValue:
   refusal: str = ''
 
   def mean(self) -> float:
-    """The mean over the seeds, in percent; of measured_values that have values."""
+    """The mean over the seeds, in percent; there must be values."""
     return 100 * statistics.mean(self.values.values())
 
   def deviation(self) -> Optional[float]:
@@ -111,17 +111,21 @@ class MeasuredValue:
 
 
 class ResultFiles:
-  """The result files of the runs under a root, found by the recipes of the runs."""
+  """The result files of the runs under a root, found by the recipes of the runs.
+
+  Args:
+    output_dir: root of the run directories.
+  """
 
   def __init__(self, output_dir: pathlib.Path):
     self._index = search.RunIndex(output_dir)
 
   def directory(self, recipe: recipes.Recipe) -> pathlib.Path:
-    """The directory of the run of a recipe; where train_main.py would put it, if there is none."""
+    """The directory of the run of a recipe; the default directory, if there is none."""
     return self._index.directory(recipe)
 
   def read(self, recipe: recipes.Recipe, file: str) -> Any:
-    """The content of a JSON file of the run of a recipe; None without one, or if it is of another origin."""
+    """The content of a JSON file of the run of a recipe; None if it is missing, unfinished or of a different origin."""
     path = self.directory(recipe) / file if self._index.matching(recipe) else None
     if not (path and path.is_file()):
       return None
@@ -134,7 +138,7 @@ class ResultFiles:
 
 
 def of_row(name: str, row: Row) -> List[ThesisValue]:
-  """The wanted_values of a row of a table: one for each figure that the thesis has."""
+  """The values of a row of a table, one for each figure in the thesis."""
   folder = f'depth_{row.depth_variant}/' if row.depth_variant else ''
   condition = ''.join([row.accuracies.removeprefix('accuracy').removeprefix('_with_').replace('_', ' '),
                        f'depth of {row.depth_variant}' if row.depth_variant else ''])
@@ -154,7 +158,7 @@ def of_row(name: str, row: Row) -> List[ThesisValue]:
 
 
 def of_curve(name: str, curve: ThesisCurve) -> ThesisValue:
-  """The wanted of a curve of a figure."""
+  """The value of a curve of a figure."""
   file, keys, stream = (
       (NOISE, ('switch', 'levels', '*', curve.quantity), 'sum') if curve.stage == 'switch' else
       (f'{curve.stage}/{HISTORY}', ('*', curve.quantity), curve.quantity.partition('/')[2]))
@@ -163,7 +167,7 @@ def of_curve(name: str, curve: ThesisCurve) -> ThesisValue:
 
 
 def of_random_features() -> List[ThesisValue]:
-  """The wanted_values of table 5.3."""
+  """The values of table 5.3."""
   protocol = registry.resolve_protocol('nwucla', None)
   return [
       ThesisValue(modality, 'independent', {}, 'nwucla', protocol, '', 'ensemble', modality, RANDOM_FEATURES,
@@ -172,21 +176,21 @@ def of_random_features() -> List[ThesisValue]:
 
 
 def of_method(method: str, dataset: str) -> ThesisValue:
-  """The wanted of the accuracies after all stages of a method, as its recipe is."""
+  """The accuracies after all stages of a method on a dataset, without overrides."""
   protocol = registry.resolve_protocol(dataset, recipes.default_protocol(method, dataset))
   *_, last = recipes.recipe(method, dataset, protocol).stages
   return ThesisValue(method, method, {}, dataset, protocol, '', last, 'sum', RESULTS, ('stages',))
 
 
 def move_to_dataset(wanted_values: Sequence[ThesisValue], dataset: str) -> List[ThesisValue]:
-  """The wanted_values as they are asked of one dataset.
+  """Transfers values to one dataset.
 
-  Those that the thesis measured_values on this dataset itself, where it has such.
-  Otherwise all of them, by the dataset's default protocol and without weights
-  of other datasets; wanted_values that are then the same become one, which keeps
-  all of the thesis' figures, with the datasets that they were measured on.
-  Left out are those about weights of another dataset, which a stage of no
-  epochs keeps, and about an estimator's depth, which is of its own dataset.
+  If the thesis has values on this dataset, these are returned. Otherwise all
+  values are transferred, with the default protocol of the dataset and without
+  weights of other datasets. Values that become equal are merged; the result
+  keeps all figures of the thesis, with their datasets. Two kinds of values are
+  omitted: weights of other datasets that a stage without epochs keeps, and
+  estimated depth, which belongs to its own dataset.
   """
   own = [wanted for wanted in wanted_values if wanted.dataset == dataset]
   if own or not dataset:
@@ -210,7 +214,7 @@ def move_to_dataset(wanted_values: Sequence[ThesisValue], dataset: str) -> List[
 
 
 def find(wanted: ThesisValue, selection: RunSelection, result_files: ResultFiles) -> MeasuredValue:
-  """Looks a wanted up in the result files of the runs with the chosen seeds."""
+  """Finds a value in the result files of the runs with the selected seeds; raises `UserError` for damaged files."""
   values, samples, missing = {}, set(), []
   for seed in selection.seeds:
     try:
@@ -231,7 +235,7 @@ def find(wanted: ThesisValue, selection: RunSelection, result_files: ResultFiles
 
 
 def _chain(wanted, seed, selection, result_files) -> List[recipes.Recipe]:
-  """The recipe of a wanted with a seed; before it that of the run that it starts from. Raises `UserError`."""
+  """The recipe of a value with a seed, preceded by the recipe of its initial weights. Raises `UserError`."""
   if not wanted.init_from:
     return [_recipe(wanted, seed, selection, wanted.dataset, wanted.protocol, wanted.settings)]
   protocol = wanted.protocol if wanted.protocol in _protocols(wanted.init_from) else None
@@ -260,7 +264,7 @@ def _recipe(wanted, seed, selection, dataset, protocol, values) -> recipes.Recip
 
 def recipe_of(selection: RunSelection, method: str, dataset: str, protocol: Optional[str], seed: int,
               values: Mapping[str, Any]) -> recipes.Recipe:
-  """The recipe of a method with overrides, as chosen; raises `UserError` if there is none."""
+  """The recipe of a method with overrides, for the selected preset and variant; raises `UserError` if there is none."""
   if dataset not in recipes.DATASETS:
     raise errors.UserError(f'{dataset} is none of the datasets {", ".join(recipes.DATASETS)}')
   plain = recipes.recipe(method, dataset, registry.resolve_protocol(dataset, protocol),
@@ -272,7 +276,7 @@ def recipe_of(selection: RunSelection, method: str, dataset: str, protocol: Opti
 
 
 def _reads(recipe, wanted) -> List[str]:
-  """The modalities that a figure needs at test time."""
+  """The modalities of a value at test time."""
   if wanted.stage == 'switch':
     return list(recipe.modalities)
   streams, stage = recipe.streams(wanted.stage), recipe.stages[wanted.stage]
@@ -285,7 +289,7 @@ def _reads(recipe, wanted) -> List[str]:
 
 
 def _at(content, keys) -> Any:
-  """The value at a path in a JSON tree, None if it has no such path; '*' gives {entry: value}, lists counted from 1."""
+  """The value at a path in a JSON tree, or None; '*' returns {entry: value}, with lists counted from 1."""
   for position, key in enumerate(keys):
     if key == '*' and content:
       entries = content.items() if isinstance(content, dict) else enumerate(content, 1)
@@ -298,7 +302,7 @@ def _at(content, keys) -> Any:
 
 
 def _check(value, wanted: ThesisValue, path: pathlib.Path) -> None:
-  """Raises `UserError` unless what a file holds is a figure, a curve, or the accuracies of stages."""
+  """Raises `UserError` unless a value of a file is a number, a curve, or the accuracies of stages."""
   parts = [value]
   if wanted.keys == ('stages',):
     accuracies = [_at(value, (stage, 'accuracy')) for stage in value] if isinstance(value, dict) else []

@@ -1,4 +1,4 @@
-"""Reports: the tables and figures of the thesis, with what runs have measured beside what the thesis has."""
+"""Reports that compare runs with the tables and figures of the thesis."""
 
 from typing import Dict, List, Sequence
 
@@ -8,21 +8,21 @@ from tf_privinfo import recipes
 from tf_privinfo.reports import cells, commands, methods_report, pages, plots, ranking, results, thesis_tables
 from tf_privinfo.utils import errors
 
-# Pairs of rows that are named, of those that are in another order than in the thesis.
+# Maximum number of listed pairs of rows whose order differs from the thesis.
 _REVERSED = 10
 
 
 def write(name: str, selection: results.RunSelection, run_missing: bool) -> None:
-  """Prints and writes a report, into a folder of its own in `reports/<dataset>` of the runs' root.
+  """Prints a report and writes it to a separate folder in `reports/<dataset>` under the root of the runs.
 
   Args:
-    name: a key of `thesis_tables.TITLES`, 'all' of these, or 'methods'.
-    selection: which runs it reads.
-    run_missing: run what is missing first.
+    name: key of `thesis_tables.TITLES`, 'all' of these, or 'methods'.
+    selection: runs of the report.
+    run_missing: whether the commands for missing results are run first.
 
   Raises:
-    UserError: for an unknown report, dataset, method, preset or variant, where
-      there are no runs, and, when all is written, if something failed to run.
+    UserError: for an unknown report, dataset, method, preset or variant, if
+      there are no runs, and, after writing, if a command failed.
   """
   names = [*thesis_tables.TITLES, name] if name == 'all' else [name]
   for flag, value, known in (('report', name, (*thesis_tables.TITLES, 'methods', 'all')),
@@ -38,7 +38,7 @@ def write(name: str, selection: results.RunSelection, run_missing: bool) -> None
     raise errors.UserError(f'--report={name} does not read --methods, only --report=methods does.')
   if not (run_missing or selection.output_dir.is_dir()):
     raise errors.UserError(f'There are no runs: {selection.output_dir} is not a folder. Pass the --output_dir of '
-                           'train_main.py, or --run_missing to run what a report needs.')
+                           'train_main.py, or --run_missing to run the missing commands.')
   failed = []
   if run_missing:
     failed = commands.run(_missing(_values(name, selection, results.ResultFiles(selection.output_dir))))
@@ -56,7 +56,7 @@ def write(name: str, selection: results.RunSelection, run_missing: bool) -> None
 
 
 def _directory_name(name: str, selection: results.RunSelection) -> str:
-  """Tells reports on a dataset apart, by what was chosen and is not the default."""
+  """A folder name that is unique among the reports on a dataset, with all choices that differ from the defaults."""
   plain = results.RunSelection(selection.output_dir)
   return recipes.directory_name(filter(None, [
       name, *selection.methods, selection.preset, selection.variant if selection.variant != plain.variant else '',
@@ -65,7 +65,7 @@ def _directory_name(name: str, selection: results.RunSelection) -> str:
 
 
 def build(name: str, selection: results.RunSelection, result_files: results.ResultFiles) -> pages.Page:
-  """The page of a report, from the result files as they are; that of 'all' leads to the others."""
+  """The page of a report from existing result files; the page of 'all' links to the others. Arguments as in `write`."""
   if name == 'all':
     return _overview(selection, result_files)
   measured_values = _values(name, selection, result_files)
@@ -80,7 +80,7 @@ def build(name: str, selection: results.RunSelection, result_files: results.Resu
 
 
 def _overview(selection: results.RunSelection, result_files: results.ResultFiles) -> pages.Page:
-  """The page that leads to all reports: what of each was measured, and whether it has the thesis' order."""
+  """The page that links to all reports, with measured rows and the order of rows for each."""
   rows, records, links, of_all = [], [], [], []
   for name, title in thesis_tables.TITLES.items():
     measured_values = [measured for measured in _values(name, selection, result_files) if not measured.refusal]
@@ -93,9 +93,9 @@ def _overview(selection: results.RunSelection, result_files: results.ResultFiles
     of_all += measured_values
   header = ('report', 'content', 'measured with all seeds', 'pairs of rows in the thesis\' order')
   return pages.Page(
-      f'Tables and figures of the thesis{f", asked of {selection.dataset}" if selection.dataset else ""}',
-      [f'Variant {selection.variant}, seeds {", ".join(map(str, selection.seeds))}. Counted are rows and '
-       'curves that have a recipe, and pairs of rows of which the thesis has one above the other.'],
+      f'Tables and figures of the thesis{f", measured on {selection.dataset}" if selection.dataset else ""}',
+      [f'Variant {selection.variant}, seeds {", ".join(map(str, selection.seeds))}. The counts include '
+       'rows and curves with a recipe, and pairs of rows with different figures in the thesis.'],
       [pages.Table('The reports', header, rows, links)], records,
       [*map(commands.shell, _missing(of_all))])
 
@@ -129,18 +129,18 @@ def _values(name: str, selection: results.RunSelection, result_files: results.Re
 
 
 def _missing(measured_values) -> List[commands.Command]:
-  """What gives the values that are missing, each once, in order."""
+  """The commands for missing values, each once, in order."""
   return list(dict.fromkeys(command for measured in measured_values for command in measured.commands))
 
 
 def _notes(measured_values: Sequence[results.MeasuredValue], selection: results.RunSelection) -> List[str]:
-  """What must be known to read a report."""
+  """Notes on the measurement, for readers of a report."""
   notes = [f'Accuracies in percent on test samples. Measured: variant {selection.variant}, seeds '
-           f'{", ".join(map(str, selection.seeds))}; mean ± standard deviation of the runs there are.']
+           f'{", ".join(map(str, selection.seeds))}; mean ± standard deviation of the existing runs.']
   if any(not place.startswith(f'{measured.wanted.dataset}, ')
          for measured in measured_values for place, _ in measured.wanted.paper):
-    notes.append(f'The thesis\' figures are not of {selection.dataset}: each stands with the dataset and the protocol '
-                 'that it was measured on. The measured ones start from no other dataset\'s weights.')
+    notes.append(f'The thesis has no figures on {selection.dataset}: its figures are listed with their own datasets '
+                 'and protocols. The measured runs do not start from weights of other datasets.')
   if selection.values:
     notes.append(f'With {", ".join(f"{key}={value}" for key, value in selection.values.items())}.')
   refusals: Dict[str, List[str]] = {}
@@ -152,7 +152,7 @@ def _notes(measured_values: Sequence[results.MeasuredValue], selection: results.
 
 
 def _table(measured_values: Sequence[results.MeasuredValue]):
-  """The table of a table, its records, and a plot of it."""
+  """Tables, records and plots of a table of the thesis."""
   header = ('row', 'method', 'after stage, stream', 'reads', 'thesis', 'measured', 'measured on', 'runs', 'samples')
   rows = [(cells.name(measured), cells.method(measured.wanted),
            f'{measured.wanted.stage}, {measured.wanted.stream}', measured.reads,
@@ -172,26 +172,26 @@ def _table(measured_values: Sequence[results.MeasuredValue]):
        for measured in measured_values], papers,
       [measured.mean() if measured.values else None for measured in measured_values],
       [measured.deviation() if measured.values else None for measured in measured_values])
-  return ([pages.Table('The thesis beside the runs', header, rows), *_order(measured_values)], records,
+  return ([pages.Table('Comparison of the thesis with the runs', header, rows), *_order(measured_values)], records,
           {'accuracies': pages.Plot('Accuracies of the thesis and of the runs, row by row', plot)})
 
 
 def _order(measured_values) -> List[pages.Table]:
-  """How many pairs of rows have the thesis' order, and which have another one with all seeds."""
+  """Tables of the order of rows: counts of pairs, and pairs with a different order for all seeds."""
   found = ranking.pairs(measured_values)
   if not found:
     return []
   of_places = {place: [pair for pair in found if pair.place == place] for place in dict.fromkeys(
       pair.place for pair in found)}
   tables = [pages.Table(
-      'The order: pairs of rows of which the thesis has one above the other',
+      'Order: pairs of rows with different figures in the thesis',
       ('thesis on', 'in the thesis\' order'), [(place, str(ranking.count(of))) for place, of in of_places.items()])]
   reversed_ = sorted((pair for pair in found if pair.decided and not pair.holds), key=lambda pair: -pair.thesis)
   if reversed_:
     which = (f'the {_REVERSED} of {len(reversed_)} furthest apart in the thesis' if len(reversed_) > _REVERSED
              else f'all {len(reversed_)}')
     tables.append(pages.Table(
-        f'Above the other one in the thesis, below it with all seeds: {which}',
+        f'Pairs with the opposite order for all seeds: {which}',
         ('above in the thesis', 'below in the thesis', 'points in the thesis', 'points measured'),
         [(cells.name(pair.above), cells.name(pair.below), f'{pair.thesis:+.2f} ({pair.place})', f'{pair.mean:+.2f}')
          for pair in reversed_[:_REVERSED]]))
@@ -199,7 +199,7 @@ def _order(measured_values) -> List[pages.Table]:
 
 
 def _figure(number: str, measured_values: Sequence[results.MeasuredValue]):
-  """The table of a figure, the points of its curves, and its plot."""
+  """Tables, records and plots of a figure of the thesis."""
   panels: Dict[str, List[plots.Curve]] = {}
   rows, records = [], []
   for measured in measured_values:

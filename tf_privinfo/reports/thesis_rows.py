@@ -1,4 +1,4 @@
-"""What a row of a table, and a curve of a figure, of the thesis is."""
+"""Rows of tables and curves of figures of the thesis, as data."""
 
 import dataclasses
 from typing import Any, Mapping, Optional
@@ -6,23 +6,22 @@ from typing import Any, Mapping, Optional
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-  """One row of a table: a figure in the results of a run.
+  """One row of a table, and its accuracy in the results of a run.
 
   Attributes:
-    method: of the run.
+    method: method of the run.
     settings: overrides of the method's recipe.
-    stage: of the run.
-    stream: in the stage's accuracies; 'sum' for all of its streams (Σ), 'oracle'
-      for any of them (Φ).
-    reported: protocol -> accuracy in percent, None where the thesis has none.
-    dataset: of the run. 'ntu60_mini' and 'ntu120_mini' train on a part of NTU's
+    stage: stage of the accuracy.
+    stream: stream of the accuracy; 'sum' for the sum of all streams (Σ), 'oracle'
+      for the oracle (Φ).
+    reported: protocol -> accuracy in percent, None if the thesis has none.
+    dataset: dataset of the run. 'ntu60_mini' and 'ntu120_mini' train on a part of NTU's
       training sets and test on the whole test sets.
     init_from: dataset of the run of this method that `--init_from` names; empty: none.
-    accuracies: which of the stage's accuracies, by their name in `results.json`.
-    depth_variant: of the depth that is read in the test, where it is not that of
-      the training.
-    noise: level of noise on depth -> accuracy in percent; without noise it is
-      the one reported.
+    accuracies: name of the stage's accuracies in `results.json`.
+    depth_variant: variant of depth in the test, if it differs from the training.
+    noise: level of noise on depth -> accuracy in percent; `reported` is without
+      noise.
   """
   method: str
   settings: Mapping[str, Any]
@@ -41,15 +40,15 @@ class ThesisCurve:
   """One curve of a figure, over the epochs of a stage or over noise on depth.
 
   Attributes:
-    method: of the run.
+    method: method of the run.
     settings: overrides of the method's recipe.
-    stage: whose `history.json` has it; 'switch': the sweep in `noise.json` has
-      it, of which 'joint' is the two-stream model.
-    quantity: its name there.
-    dataset: of the run.
-    protocol: of the run.
-    axis: what the quantity is; curves of one axis are drawn together.
-    paper: x -> y, where the thesis prints numbers; accuracies are in percent.
+    stage: stage whose `history.json` contains the curve; 'switch' stands for the
+      sweep in `noise.json`, with 'joint' as the two-stream model.
+    quantity: name of the quantity in this file.
+    dataset: dataset of the run.
+    protocol: protocol of the run.
+    axis: label of the y axis; curves of one axis share a panel.
+    paper: x -> y, if the thesis prints numbers; accuracies are in percent.
   """
   method: str
   settings: Mapping[str, Any]

@@ -46,7 +46,7 @@ TABLE_3_2.update({
     f"{number} as in the authors' code": dataclasses.replace(
         TABLE_3_2[number], settings={**_INJECTED, **TABLE_3_2[number].settings}, accuracies='accuracy_with_true_depth')
     for number in ('11', '12', '13')})
-# The authors' rows and Hoffman's.
+# The rows of the authors and of Hoffman et al.
 TABLE_3_1 = {
     'depth model, step 1': TABLE_3_2['1'],
     'RGB model, step 1': TABLE_3_2['2'],
@@ -75,19 +75,19 @@ TABLE_3_4 = {
 _ADMD = 'admd'
 _NO_BOTTLENECK = {'network.bottleneck': 'none'}
 
-# The thesis starts the depth stream with a bottleneck from the one without, which `--init_from` cannot.
+# In the thesis, the depth stream with a bottleneck starts from the one without, which `--init_from` does not support.
 TABLE_4_1 = {
     'depth stream': Row(_ADMD, _NO_BOTTLENECK, 'depth', 'depth', _ntu(70.53, None)),
     'hall, 2048': Row(_ADMD, _NO_BOTTLENECK, 'game', 'hall', _ntu(54.25, None)),
-    # Its target is the depth stream of the whole training set.
+    # The target is the depth stream trained on the whole training set.
     'hall, 2048, mini': Row(
         _ADMD, {**_NO_BOTTLENECK, 'stages.rgb.epochs': 0, 'stages.depth.epochs': 0}, 'game', 'hall', _ntu(60.95, None),
         dataset='ntu60_mini', init_from='ntu60'),
     'depth stream, bottleneck': Row(_ADMD, {}, 'depth', 'depth', _ntu(69.13, None)),
     'hall, 128': Row(_ADMD, {}, 'game', 'hall', _ntu(72.14, None)),
 }
-# Depth streams, as its header and the teacher of table 4.3 have it; its caption says hallucination, whose figure with
-# 'pool + conv' is the last one of table 4.3.
+# Depth streams, according to the header of the table and the teacher of table 4.3. The caption names hallucination
+# streams, whose figure for 'pool + conv' is the last one of table 4.3.
 TABLE_4_2 = {
     name: Row(_ADMD, {'network.bottleneck': bottleneck}, 'depth', 'depth', figures, dataset='ntu60_mini')
     for name, bottleneck, figures in (
@@ -106,12 +106,12 @@ TABLE_4_3 = {
 
 
 def _mini_first(stage: str, stream: str, cross_subject: float, cross_view: float) -> Row:
-  """A row of ADMD on NTU: its depth stream was trained on mini-NTU before (section 4.3.3)."""
+  """A row of ADMD on NTU: the depth stream is first trained on mini-NTU (section 4.3.3)."""
   return Row(_ADMD, {}, stage, stream, _ntu(cross_subject, cross_view), init_from='ntu60_mini')
 
 
 def _nwucla(method: str, stage: str, stream: str, figure: float, settings: Mapping[str, Any]) -> Row:
-  """A row of chapter 4 on NW-UCLA: its streams were trained on NTU before (section 4.3.1)."""
+  """A row of chapter 4 on NW-UCLA: the streams are first trained on NTU (section 4.3.1)."""
   return Row(method, {'new_classifier': True, **settings}, stage, stream, {'cross_view_3': figure}, dataset='nwucla',
              init_from='ntu60')
 
@@ -123,7 +123,7 @@ TABLE_4_4 = {
     '7': Row(_ADMD, _NO_BOTTLENECK, 'depth', 'depth', _ntu(70.53, 76.47)),
     '8': _mini_first('depth', 'depth', 71.87, 75.32),
     '8 nwucla': _nwucla(_ADMD, 'depth', 'depth', 71.09, {}),
-    # Row 2 of table 3.2, which has 71.39 for the second figure; this one is that of row 10.
+    # Row 2 of table 3.2, where the second figure is 71.39; here it equals row 10.
     '9': Row(_DISTILLATION, {}, 'rgb', 'rgb', _ntu(66.52, 80.01)),
     '9 nwucla': _nwucla(_DISTILLATION, 'rgb', 'rgb', 85.22, {}),
     '10': _mini_first('rgb', 'rgb', 67.95, 80.01),
@@ -134,7 +134,7 @@ TABLE_4_4 = {
     '19 nwucla': _nwucla(_ADMD, 'joint', 'sum', 89.93, {}),
     '20': TABLE_3_2['3'],
     '20 nwucla': _nwucla('hoffman', 'hallucination', 'sum', 83.30, _MAPS),
-    # Section 4.3.3 calls it a two-stream model, table 3.2 the hallucination stream.
+    # A two-stream model according to section 4.3.3, the hallucination stream according to table 3.2.
     '22': TABLE_3_2['13'],
     '22 nwucla': _nwucla(_DISTILLATION, 'hallucination', 'hall', 76.30, _BOTH),
     '23': TABLE_3_2['15'],
@@ -161,7 +161,7 @@ TABLE_4_5 = {
         'moddrop', {}, 'moddrop', 'sum', 47.86, accuracies='accuracy_with_void_depth'),
     'ModDrop, RGB': _nyud('moddrop', {}, 'moddrop', 'rgb', 53.73),
     'autoencoder': _nyud('autoencoder', {}, 'fused', 'sum', 50.52),
-    # Its depth images, made with that estimator, lie in a folder of this name.
+    # The depth images of this estimator are in a folder of this name.
     'FCRN depth estimation': _nyud('two_stream', {}, 'joint', 'sum', 50.23, depth_variant='fcrn'),
     'hallucination model': _nyud(_DISTILLATION, {}, 'fused', 'sum', 55.94),
     'naive adversarial': _nyud('naive_adversarial', {}, 'fused', 'sum', 50.81),
@@ -182,14 +182,14 @@ TABLE_4_6 = {
         noise=dict(zip(NOISE, (58.89, 58.56, 57.49, 48.90, 25.95, 47.86)))),
 }
 
-# Chapter 5. That two views of UWA3DII train and two test is all that the thesis says of its protocol.
+# Chapter 5. For UWA3DII, the thesis only states that two views are for training and two for testing.
 _PROTOCOLS = {
     'nwucla': 'cross_view_1', 'uwa3dii': 'cross_view_12_34', 'ntu60': 'cross_subject', 'ntu120_mini': 'cross_subject',
     'ntu120': 'cross_subject'}
 
 
 def _ensembles(streams: Sequence[str], figures: Mapping[Tuple[str, str], Sequence[float]]) -> Dict[str, Row]:
-  """Rows named 'dataset, method, stream', of (dataset, method) -> figures of the first of `streams`."""
+  """Rows named 'dataset, method, stream', from (dataset, method) -> figures of the first ones among `streams`."""
   return {
       f'{dataset}, {method}, {stream}': Row(
           method, {}, 'ensemble', stream, {_PROTOCOLS[dataset]: figure}, dataset=dataset)
@@ -215,7 +215,7 @@ TABLE_5_1 = _ensembles(('rgb', 'sum', 'oracle'), {
     ('ntu120', 'cmcl'): (22.37, 5.06, 85.20),
     ('ntu120', 'dmcl'): (84.31, 88.46, 93.21),
 })
-# Σ and Φ of DMCL on UWA3DII are not those of table 5.1.
+# Σ and Φ of DMCL on UWA3DII differ from table 5.1.
 TABLE_5_2 = _ensembles(('rgb', 'depth', 'flow', 'sum', 'oracle'), {
     ('nwucla', 'independent'): (87.53, 80.30, 89.58, 93.79, 97.86),
     ('nwucla', 'random_teacher'): (89.57, 57.81, 89.43, 86.93, 95.71),
@@ -224,7 +224,7 @@ TABLE_5_2 = _ensembles(('rgb', 'depth', 'flow', 'sum', 'oracle'), {
     ('uwa3dii', 'random_teacher'): (71.07, 79.07, 85.03, 84.47, 92.60),
     ('uwa3dii', 'dmcl'): (78.39, 81.87, 88.26, 88.51, 94.59),
 })
-# Modality -> accuracy of nearest neighbours on features of networks that were never trained, by their number k.
+# Modality -> {k: accuracy of k nearest neighbours on features of untrained networks}.
 NEIGHBOURS = (1, 5, 10, 50, 120)
 TABLE_5_3 = {
     'rgb': dict(zip(NEIGHBOURS, (10.53, 10.74, 11.11, 11.32, 12.26))),
@@ -238,7 +238,7 @@ TABLE_5_4 = {
         ('nwucla', 'independent'): (87.52, 80.30, 89.58, 93.9),
         ('nwucla', 'dmcl'): (93.64, 83.29, 91.07),
     }),
-    # Three views train and the fourth tests in the authors' code of chapter 3.
+    # In the authors' code of chapter 3, three views are for training and the fourth for testing.
     'uwa3dii, hoffman': Row('hoffman', _MAPS, 'hallucination', 'sum', {'cross_view_4': 66.67}, dataset='uwa3dii'),
     'uwa3dii, modality_distillation': Row(
         _DISTILLATION, {}, 'finetune', 'sum', {'cross_view_4': 73.23}, dataset='uwa3dii'),
@@ -255,12 +255,12 @@ TABLE_5_5 = {
         ('ntu120', 'independent'): (84.86, 83.32, 86.72, 89.74),
         ('ntu120', 'dmcl'): (84.31, 82.22, 86.44),
     }),
-    # By their figures; the thesis has their names the other way round.
+    # Assigned by their figures; the names are interchanged in the thesis.
     'ntu60, modality_distillation': Row(_DISTILLATION, {}, 'finetune', 'sum', {'cross_subject': 73.4}),
     'ntu60, admd': Row(_ADMD, {}, 'fused', 'sum', {'cross_subject': 73.11}, init_from='ntu60_mini'),
 }
 
-# Number of the table -> name of the row -> row. Table 5.3, which no recipe gives, is not among them.
+# Number of the table -> name of the row -> row. Table 5.3, which has no recipe, is not among them.
 TABLES: Dict[str, Dict[str, Row]] = {
     '3.1': TABLE_3_1, '3.2': TABLE_3_2, '3.3': TABLE_3_3, '3.4': TABLE_3_4, '4.1': TABLE_4_1, '4.2': TABLE_4_2,
     '4.3': TABLE_4_3, '4.4': TABLE_4_4, '4.5': TABLE_4_5, '4.6': TABLE_4_6, '5.1': TABLE_5_1, '5.2': TABLE_5_2,
@@ -269,7 +269,7 @@ TABLES: Dict[str, Dict[str, Row]] = {
 _LOSS_3_4 = 'hallucination loss, eq. 3.3'
 # Number of the figure -> name of the curve -> curve.
 FIGURES: Dict[str, Dict[str, ThesisCurve]] = {
-    # The thesis starts the one without connections again, at another rate.
+    # In the thesis, training without connections is restarted at a different learning rate.
     '3.4': {
         'without connections (row 14)': ThesisCurve(
             _DISTILLATION, {**_SEPARATE, **_BOTH}, 'hallucination', 'loss_maps/hall', 'ntu60', 'cross_subject',
@@ -288,24 +288,24 @@ FIGURES: Dict[str, Dict[str, ThesisCurve]] = {
         for modality in ('rgb', 'depth', 'flow')},
 }
 
-# Report -> what it is about.
+# Report -> title.
 TITLES = {
-    'table_3_1': 'Modality distillation beside other methods on NTU RGB+D',
+    'table_3_1': 'Modality distillation and other methods on NTU RGB+D',
     'table_3_2': 'Ablation study of modality distillation',
     'table_3_3': 'Modality distillation under noisy depth',
     'table_3_4': 'Inverted cross-stream connections',
     'table_4_1': 'ADMD: size of the bottleneck',
     'table_4_2': 'ADMD: form of the bottleneck',
     'table_4_3': 'ADMD: input and task of the discriminator',
-    'table_4_4': 'ADMD beside other methods on videos',
+    'table_4_4': 'ADMD and other methods on videos',
     'table_4_5': 'Recognition of objects',
     'table_4_6': 'Two streams under noisy depth',
     'table_5_1': 'Methods of multiple choice learning',
-    'table_5_2': 'The right teacher',
-    'table_5_3': 'Nearest neighbours on features of networks that were never trained',
-    'table_5_4': 'DMCL beside other methods on UWA3DII and NW-UCLA',
-    'table_5_5': 'DMCL beside other methods on NTU RGB+D',
+    'table_5_2': 'The choice of the teacher',
+    'table_5_3': 'Nearest neighbours on features of untrained networks',
+    'table_5_4': 'DMCL and other methods on UWA3DII and NW-UCLA',
+    'table_5_5': 'DMCL and other methods on NTU RGB+D',
     'figure_3_4': 'The hallucination loss with and without connections',
     'figure_4_5': "The discriminator's confidence over noise on depth",
-    'figure_5_3': 'How fast each modality learns alone',
+    'figure_5_3': 'Learning curves of each modality alone',
 }

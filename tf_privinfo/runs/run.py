@@ -169,7 +169,7 @@ class Run:
     finished = self.finished(stage)
     if finished is None:
       raise errors.UserError(
-          f'Stage {stage} of {self.directory} has not finished: run its training command again to resume.')
+          f'Stage {stage} of {self.directory} has not finished: run train_main.py again to resume.')
     return str(self.directory / stage / finished['weights'])
 
 
@@ -210,5 +210,5 @@ def _refuse_other_recipe(directory, saved: recipes.Recipe, wanted: recipes.Recip
              for key in {**before, **now} if before.get(key) != now.get(key)]
   if changed:
     raise errors.UserError(
-        f'{directory} holds a run of another recipe ({"; ".join(changed)}): '
+        f'{directory} contains a run of a different recipe ({"; ".join(changed)}): '
         'choose another --output_dir, or --noresume to keep this run under another name and start from scratch.')

@@ -53,13 +53,13 @@ def read_json(path: pathlib.Path, keys: Sequence[str] = (), kind: type = dict) -
     content = json.loads(path.read_text(encoding='utf-8'))
     missing = [] if isinstance(content, kind) else [f'JSON {"object" if kind is dict else "list"}']
   except FileNotFoundError:
-    raise errors.UserError(f'{path} is missing: run the training command of this run again to write it.') from None
+    raise errors.UserError(f'{path} is missing: run train_main.py for this run again to write it.') from None
   except ValueError:  # of JSON, or of the encoding
     missing = ['readable JSON']
   missing = missing or [key for key in keys if key not in content]
   if missing:
     raise errors.UserError(f'{path} is damaged or of another version (it contains no {", ".join(missing)}): remove it '
-                           'and run the training command of this run again to write it.')
+                           'and run train_main.py for this run again to write it.')
   return content
 
 
