@@ -172,9 +172,9 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     fingerprints = self.fingerprints(found)  # of the files as they are before they are read
     records = []
     if self._samples_folder.exists():
-      earlier = parallel.in_threads(self._find, found, desc='Looking for earlier work', unit=self.UNIT, delay=1)
+      earlier = parallel.in_threads(self._find, found, desc='Finding prepared samples', unit=self.UNIT, delay=1)
       records = [record for record in earlier if record]
-      print(f'{len(records)} of {len(found)} {self.UNIT}s were prepared before.', flush=True)
+      print(f'{len(records)} of {len(found)} {self.UNIT}s are already prepared.', flush=True)
     there = {record.name for record in records}
     missing = [sample for sample in found if sample.name not in there]
     if beam_options is None:
@@ -190,7 +190,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     records = sorted((record for record in records if not record.problem), key=lambda record: record.name)
     if not records:
       raise errors.UserError(f'No {self.UNIT} under {root} can be used'
-                             + (f'; the last problem is {problems[-1]}' if problems else '')
+                             + (f'; the last problem: {problems[-1]}' if problems else '')
                              + f'.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}')
     self._fill_metadata(records, problems)
     self.info.metadata['native'] = fingerprints
@@ -270,7 +270,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       shown = '\n  '.join(problems[:_SHOWN_PROBLEMS])
       rest = len(problems) - _SHOWN_PROBLEMS
       raise errors.UserError(
-          f'{len(problems)} {self.UNIT}s cannot be used; mend them, or pass --skip_broken to go on without them:'
+          f'{len(problems)} {self.UNIT}s cannot be used; fix them, or pass --skip_broken to continue without them:'
           f'\n  {shown}' + (f'\n  ... and {rest} more (--check lists all)' if rest > 0 else ''))
 
 
@@ -293,10 +293,9 @@ def _clear_failures(folder: pathlib.Path) -> Iterator[None]:
     # TensorFlow's messages begin with the name of the file.
     text = f'{cause.filename or folder}: {cause.strerror}' if isinstance(cause, OSError) else cause.message
     if _is_not_writable(cause, folder):
-      raise errors.UserError(f'The prepared form of the data cannot be written ({text}): pass --prepared_dir to keep '
-                             'it in another folder.') from None
-    raise errors.UserError(f'{text}. Mend that and run the same command again: it goes on from what has been '
-                           'prepared.') from None
+      raise errors.UserError(f'The prepared data cannot be written ({text}): pass --prepared_dir to store them in '
+                             'another folder.') from None
+    raise errors.UserError(f'{text}. Fix this and rerun the command; completed work is kept.') from None
 
 
 def _is_not_writable(error: Exception, folder: pathlib.Path) -> bool:

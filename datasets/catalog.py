@@ -108,7 +108,7 @@ def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: in
   except (ValueError, json_format.ParseError) as error:
     raise errors.UserError(
         f'The metadata of the data prepared in {os.path.join(prepared, dataset_class.name, builder_config.name)} '
-        f'cannot be read ({error}): remove this folder and run the same command again, to prepare the data anew.'
+        f'cannot be read ({error}): remove this folder and rerun the command to prepare the data from scratch.'
     ) from None
 
 
@@ -167,8 +167,8 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
   elif os.path.isdir(data_dir):
     problems = builder.check(data_dir)
   else:
-    raise errors.UserError(f'There is no folder {data_dir}: pass another --data_dir. Synthetic data are rendered by '
-                           'the same command without --check.')
+    raise errors.UserError(f'There is no folder {data_dir}: pass another --data_dir. The same command without '
+                           '--check renders synthetic data.')
   source = PreparedDataset(builder)
   print(f'{dataset}: {source.describe()}')
   return source, problems

@@ -82,9 +82,9 @@ def blocks(sample: Sample, config: ClipConfig, aligned: bool) -> Dict[str, Dict[
       ('colours of RGB', config.colour)) if active]
   if changes:
     result = {'as stored': sample.stored,
-              f'as a training step sees it (every other clip: {", ".join(changes)})': sample.augmented}
+              f'as a training step reads it (every other clip: {", ".join(changes)})': sample.augmented}
   else:
-    result = {'as stored and as a training step sees it': sample.augmented}
+    result = {'as stored and as a training step reads it': sample.augmented}
   if aligned:
     result['alignment: edges of depth over RGB'] = {
         'rgb + depth': overlay_edges(sample.stored['rgb'], sample.stored['depth'])}

@@ -12,7 +12,7 @@ from tf_privinfo.utils import errors, text
 
 def verify(builder, checksums: bool = False) -> None:
   """Raises `UserError` unless the prepared data are whole: the files' sizes, and on demand what is in them."""
-  again = f'remove {builder.data_dir} and run the same command again, to prepare the data anew'
+  again = f'remove {builder.data_dir} and rerun the command to prepare the data from scratch'
   version = builder.info.metadata.get('preparation_version', 1)  # it was not noted at first, and neither were the files
   if version != prepared_samples.PREPARATION_VERSION:
     raise errors.UserError(f'The data were prepared by version {version} of the preparation, and this is version '
@@ -62,19 +62,19 @@ def changes_line(builder, native_dir: str) -> str:
   try:
     differences = changes(builder, native_dir)
   except (errors.UserError, OSError) as error:
-    return f'Warning: the native files cannot be compared with the prepared data, which are used as they are: {error}'
+    return f'Warning: the native files cannot be compared with the prepared data, which are used unchanged: {error}'
   if not differences:
     return ''
   counts = collections.Counter(line.rpartition(' ')[2] for line in differences)
   return (f'Warning: since these data were prepared, native files of {len(differences)} {builder.UNIT}s differ ('
           + ', '.join(f'{count} {kind}' for kind, count in counts.items())
-          + f': {text.first(differences, 3)}). The prepared data are used as they are; '
+          + f': {text.first(differences, 3)}). The prepared data are used unchanged; '
           f'{how_to_prepare_again(builder)}.')
 
 
 def how_to_prepare_again(builder) -> str:
   """What to do for the native files as they are now."""
-  return f'to use the files as they are now, remove {builder.data_dir} and run the same command again'
+  return f'to use the current files, remove {builder.data_dir} and rerun the command'
 
 
 def sha256(path: pathlib.Path) -> str:

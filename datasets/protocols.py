@@ -131,13 +131,13 @@ def missing_classes(protocol: str, parts: Split, label_names: Sequence[str], lab
     label_names: all classes.
     label_of: the class of a sample.
   """
-  advice = {'train': 'nothing can learn them, so add samples and prepare the data again, or leave these classes out',
-            'test': 'the results say nothing about them'}
+  advice = {'train': 'they cannot be learned; add samples and prepare the data again, or leave these classes out',
+            'test': 'the results do not cover them'}
   lines = []
   for part in advice:
     there = set(map(label_of, getattr(parts, part)))
     missing = [label for label in label_names if label not in there]
     if missing:
-      lines.append(f'Warning: protocol {protocol} has no sample to {part} on of {len(missing)} of {len(label_names)} '
+      lines.append(f'Warning: protocol {protocol} has no sample to {part} on for {len(missing)} of {len(label_names)} '
                    f'classes ({", ".join(missing)}): {advice[part]}.')
   return lines

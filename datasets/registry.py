@@ -50,5 +50,6 @@ def split(dataset: str, protocol: str, names: Sequence[str], hold_out: float = 0
   result = DATASETS[dataset].protocols[protocol](names, hold_out)
   for part in ('train', 'test'):
     if not getattr(result, part):
-      raise errors.UserError(f'Protocol {protocol} finds no sample to {part} on among the {len(names)} of {dataset}.')
+      raise errors.UserError(
+          f'Protocol {protocol} finds no sample to {part} on among the {len(names)} samples of {dataset}.')
   return result

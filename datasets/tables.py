@@ -42,7 +42,7 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tupl
         _check_header(path, header, columns, hint)
       elif len(values) != len(header):
         raise errors.UserError(f'{path} has {len(values)} values in line {reader.line_num}, but {len(header)} columns: '
-                               'correct this line; a value that contains the separator needs quotation marks.')
+                               'correct this line. A value that contains the separator needs quotation marks.')
       else:
         yield reader.line_num, {name: value for name, value in zip(header, values) if name in columns}
   except csv.Error as error:
@@ -51,7 +51,7 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tupl
 
 def _decode(path: pathlib.Path) -> str:
   if path.is_dir():
-    raise errors.UserError(f'{path} is a folder: name the table in it.')
+    raise errors.UserError(f'{path} is a folder: pass the path of the table.')
   data = path.read_bytes()
   is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
   try:
@@ -62,7 +62,7 @@ def _decode(path: pathlib.Path) -> str:
   if '\0' in text:
     raise errors.UserError(f'{path} is not a CSV table but binary data: save it as CSV in UTF-8.')
   if not text.strip():
-    raise errors.UserError(f'{path} is empty: it needs a header and a row for each sample.')
+    raise errors.UserError(f'{path} is empty: it needs a header and one row per sample.')
   return text
 
 

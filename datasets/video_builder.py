@@ -90,8 +90,8 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
       raise errors.UserError(
           f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(cls.DEPTH_VARIANTS)}.')
     if config.aligned and not cls.ALIGNABLE:
-      raise errors.UserError('RGB and depth of this dataset cannot be aligned, since it does not tell where joints are '
-                             'in both: leave data.aligned false.')
+      raise errors.UserError('RGB and depth of this dataset cannot be aligned, since it does not contain the joints in '
+                             'both: leave data.aligned false.')
     return VideoConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
                        aligned=config.aligned)
 

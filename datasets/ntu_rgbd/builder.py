@@ -50,7 +50,7 @@ class Ntu120(video_builder.VideoBuilder):
   def describe(self, names: Sequence[str]) -> List[str]:
     lines, left_out = super().describe(names), self.info.metadata['without_skeleton']
     if left_out:
-      lines.append(f'{len(left_out)} videos are on the published list of those without usable skeleton and were left '
+      lines.append(f'{len(left_out)} videos are on the published list of samples without usable skeleton and were left '
                    f'out: {text.first(left_out)}')
     return lines
 

@@ -162,7 +162,7 @@ def _problem(paths: Dict[str, List[str]]) -> str:
       there = _DEPTH[kind][0] if kind in _DEPTH else f'*{_ENDINGS[kind]}'
       return f'no {kind} ({there})'
     if len(found) > 1:
-      return f'{kind} is there {len(found)} times: {" and ".join(sorted(found))}'
+      return f'{kind} exists {len(found)} times: {" and ".join(sorted(found))}'
   return ''
 
 

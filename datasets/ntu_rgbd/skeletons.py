@@ -52,11 +52,11 @@ def read(path: str) -> Dict[str, np.ndarray]:
         people[name][frame] = joints
   except (StopIteration, ValueError):
     raise frames.UnreadableFileError(
-        f'{path}: truncated, or not of the known form, in frame {frame + 1} of {length}') from None
+        f'{path}: truncated, or of unknown format, in frame {frame + 1} of {length}') from None
   if next(rows, None) is not None:
-    raise frames.UnreadableFileError(f'{path}: there are lines after its {length} frames')
+    raise frames.UnreadableFileError(f'{path}: there are lines after the {length} frames')
   if not people:
-    raise frames.UnreadableFileError(f'{path}: nobody is in any of its {length} frames')
+    raise frames.UnreadableFileError(f'{path}: no person in any of the {length} frames')
   absent = np.full((_JOINTS, _JOINT_COLUMNS), np.nan)
   return {name: np.stack([seen.get(frame, absent) for frame in range(length)]) for name, seen in people.items()}
 

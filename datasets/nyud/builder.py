@@ -81,8 +81,8 @@ class Nyud(base_builder.NativeBuilder):
              'per class (train + test): ' + ', '.join(
                  f'{label} {per_class["train", label]}+{per_class["test", label]}' for label in labels)]
     if len(labels) == _CLASSES and parts != _COUNTS:
-      lines.append(f'Warning: the whole NYUD has {_COUNTS["train"]} training and {_COUNTS["test"]} test pairs of these '
-                   f'{_CLASSES} classes, so figures are not comparable with the published ones.')
+      lines.append(f'Warning: the complete NYUD has {_COUNTS["train"]} training and {_COUNTS["test"]} test pairs of '
+                   f'these {_CLASSES} classes, so the results are not comparable with the published ones.')
     return lines
 
   def _info(self) -> tfds.core.DatasetInfo:

@@ -103,8 +103,8 @@ def read_pairs(path: pathlib.Path, columns: Mapping[str, str]) -> Tuple[List[nat
                              f'{" but " + ", ".join(map(repr, left_out)) if left_out else ""}.')
   unlearnt = sorted(classes['test'] - classes['train'])
   if unlearnt:
-    raise errors.UserError(f'Classes of {path} have test rows only ({", ".join(unlearnt)}): nothing can learn them, so '
-                           'add training rows or leave them out.')
+    raise errors.UserError(f'Classes of {path} have test rows only ({", ".join(unlearnt)}): add training rows or leave '
+                           'them out.')
   return pairs, dict(left_out)
 
 
@@ -162,7 +162,7 @@ def _refuse(problems: List[str]) -> None:
   if problems:
     rest = len(problems) - _SHOWN_PROBLEMS
     raise errors.UserError(
-        f'{len(problems)} image pairs cannot be converted; mend them or leave them out of the table:\n  '
+        f'{len(problems)} image pairs cannot be converted; fix them or leave them out of the table:\n  '
         + '\n  '.join(problems[:_SHOWN_PROBLEMS]) + (f'\n  ... and {rest} more' if rest > 0 else ''))
 
 
@@ -217,8 +217,8 @@ def _robust_range(counts: np.ndarray) -> Tuple[int, int]:
   below = np.cumsum(counts[1:])
   nearest, farthest = (int(np.searchsorted(below, part * below[-1])) + 1 for part in _QUANTILES)
   if nearest >= farthest:
-    raise errors.UserError('The middle of the training crops has no depth, or all of it is the same: say what the '
-                           'pictures are to tell apart with --depth_range=NEAREST,FARTHEST in millimetres.')
+    raise errors.UserError('The middle of the training crops has no depth, or constant depth: pass the range to encode '
+                           'as --depth_range=NEAREST,FARTHEST, in millimetres.')
   return nearest, farthest
 
 

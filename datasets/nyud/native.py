@@ -25,8 +25,8 @@ Download the RGB-D object crops of NYU Depth v2 with HHA-encoded depth (2186 tra
 classes; J. Hoffman et al., "Learning with Side Information through Modality Hallucination", CVPR 2016, and E. Tzeng et
 al., "Adversarial Discriminative Domain Adaptation", CVPR 2017, link to them or send them), unpack them, and pass
 --data_dir=DIR with the folders DIR/train/images/CLASS, DIR/train/depth/CLASS, DIR/test/images/CLASS and
-DIR/test/depth/CLASS; RGB and depth pair by file name. Crops with metric depth are converted to
-that by python -m tf_privinfo.datasets.nyud.convert (see its --help). --dataset=synthetic_objects needs no download."""
+DIR/test/depth/CLASS. RGB and depth are paired by file name. To convert crops with metric depth to this layout, run
+python -m tf_privinfo.datasets.nyud.convert (see its --help). --dataset=synthetic_objects needs no download."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,19 +63,19 @@ def classes(root: pathlib.Path, depth_folder: str) -> List[str]:
   for part in PARTS:
     for folder in (IMAGES, depth_folder):
       if not (root / part / folder).is_dir():
-        raise errors.UserError(f'{root / part} has no folder {folder!r}: put one with the crops of every class there'
-                               + (', or name another one with --set data.depth_variant=depth.'
+        raise errors.UserError(f'{root / part} has no folder {folder!r}: add one with the crops of every class'
+                               + (', or select another one, as in --set data.depth_variant=depth.'
                                   if folder != IMAGES and depth_folder != 'depth' else '.'))
     rgb, depth = (_folders(root / part / folder) for folder in (IMAGES, depth_folder))
     if rgb != depth:
       only = [f'{name} in {folder}' for folder, names in ((IMAGES, rgb - depth), (depth_folder, depth - rgb))
               for name in sorted(names)]
-      raise errors.UserError(f'Classes of {root / part} exist in one modality only ({", ".join(only)}): add the other '
-                             'one or move these folders away.')
+      raise errors.UserError(f'Classes of {root / part} exist in one modality only ({", ".join(only)}): add the '
+                             'missing folders or move these away.')
   train, test = (_folders(root / part / IMAGES) for part in PARTS)
   if test - train:
     raise errors.UserError(f'Classes of {root / "test"} are not in {root / "train"} ({", ".join(sorted(test - train))})'
-                           ': nothing can learn them, so add training images or move these folders away.')
+                           ': add training images or move these folders away.')
   return sorted(train)
 
 

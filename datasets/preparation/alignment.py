@@ -119,7 +119,7 @@ def crop_boxes(alignment: Alignment, rgb_shape: Tuple[int, int], depth_shape: Tu
   last = np.floor(np.minimum(rgb_size - 1, alignment.to_rgb(depth_size - 1)) + tolerance)
   share = (last - first + 1) / rgb_size
   if (share < _LEAST_SHARE).any():
-    raise NotAlignable('RGB and depth overlap in {:.0%} of the width and {:.0%} of the height'.format(
+    raise NotAlignable('RGB and depth overlap in only {:.0%} of the width and {:.0%} of the height'.format(
         *np.maximum(share, 0)))
   return Box(*first.astype(int), *last.astype(int)), Box(*alignment.to_depth(first), *alignment.to_depth(last))
 

@@ -26,7 +26,7 @@ def read_picture(path: str) -> np.ndarray:
   """Decodes a JPEG or 8-bit PNG file to [H, W, 3] uint8, upright, grey replicated; raises `UnreadableFileError`."""
   def decode(data):
     if data[:4] == b'\x89PNG' and data[24:25] == b'\x10':
-      raise UnreadableFileError(f'{path}: a 16-bit PNG, where a picture of 8 bits is expected')
+      raise UnreadableFileError(f'{path}: a 16-bit PNG, where an 8-bit image is expected')
     return tf.io.decode_image(data, channels=3, expand_animations=False)
   return _decode(path, decode)
 
@@ -60,8 +60,7 @@ def check_pixels(path: str, height: int, width: int) -> None:
   """Raises `UnreadableFileError` if a picture of this size has more than `MAX_PIXELS` pixels."""
   if height * width > MAX_PIXELS:
     raise UnreadableFileError(
-        f'{path}: {width}x{height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that a picture '
-                     'may have: make it smaller')
+        f'{path}: {width}x{height} pixels, more than the limit of {MAX_PIXELS / 1e6:.0f} million: reduce its size')
 
 
 def _size(data: bytes) -> Tuple[int, int]:

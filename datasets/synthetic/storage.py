@@ -81,7 +81,7 @@ def _check_same(folder: pathlib.Path, parameters: dict) -> None:
     raise ValueError(f'{folder} holds no synthetic dataset ({PARAMETERS} is missing or unreadable): '
                      'choose another folder.') from None
   if not same:
-    raise ValueError(f'{folder} holds a synthetic dataset of other parameters (version {found["version"]}, '
+    raise ValueError(f'{folder} holds a synthetic dataset with other parameters (version {found["version"]}, '
                      f'{found["options"]}): remove it or choose another folder.')
 
 
