@@ -33,13 +33,19 @@ flags.DEFINE_string(
 
 
 def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
-  """What --frame_size changes in a recipe."""
+  """Fields of the recipe that --frame_size overrides."""
   size = FLAGS.frame_size
   return {'clips.frame_size': size, 'clips.crop_size': min(size, recipe.clips.crop_size)} if size else {}
 
 
 def table(dataset: str, source, hold_out: float) -> str:
-  """The numbers of training, validation and test samples of a `catalog.PreparedDataset` by protocol, and its size."""
+  """Text table of the training, validation and test samples of every protocol, with modalities and size on disk.
+
+  Args:
+    dataset: name in `registry.DATASETS`.
+    source: the `catalog.PreparedDataset`.
+    hold_out: fraction of the training set that is held out for validation.
+  """
   lines = [f'{"protocol":<20}{"train":>8}{"validate":>10}{"test":>8}']
   for name, protocol in registry.DATASETS[dataset].protocols.items():
     train, validation, test = map(len, protocol(source.names, hold_out))
@@ -50,11 +56,12 @@ def table(dataset: str, source, hold_out: float) -> str:
 
 
 def main() -> None:
-  # Without a method, the form of the data that the first one reads: videos as they are recorded.
+  """Prepares or checks the dataset that the flags select; raises `UserError` for problems."""
+  # The default is the form that the first method reads: videos as recorded.
   recipe = recipe_flags.resolve(lambda dataset: recipes.methods(dataset)[0], _overrides)
   from tf_privinfo.datasets import catalog  # TensorFlow takes seconds to import: flags are checked first
 
-  # Workers of Beam are started elsewhere.
+  # Workers of Beam have other working directories.
   data_dir = os.path.abspath(FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data))
   prepared_dir = FLAGS.prepared_dir and os.path.abspath(FLAGS.prepared_dir)
   form = recipe.dataset, data_dir, recipe.data, recipe.clips.frame_size

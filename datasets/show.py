@@ -25,6 +25,7 @@ flags.DEFINE_integer('count', 10, 'Number of samples.', lower_bound=1)
 
 
 def main() -> None:
+  """Writes the contact sheets that the flags select; raises `UserError` for problems."""
   recipe = recipe_flags.resolve(lambda dataset: 'admd' if 'dmcl' not in recipes.methods(dataset) else 'dmcl')
   # TensorFlow takes seconds to import: flags are checked first.
   from tf_privinfo.datasets import catalog, contact_sheets
