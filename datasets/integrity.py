@@ -21,7 +21,7 @@ def verify(builder, checksums: bool = False) -> None:
     checksums: whether the SHA-256 of all files is compared as well, not only their sizes.
   """
   again = f'remove {builder.data_dir} and rerun the command to prepare the data from scratch'
-  version = builder.info.metadata.get('preparation_version', 1)  # version 1 did not record it
+  version = builder.info.metadata.get('preparation_version', 1)  # the first data record neither this nor the files
   if version != prepared_samples.PREPARATION_VERSION:
     raise errors.UserError(f'The data were prepared by version {version} of the preparation, and this is version '
                            f'{prepared_samples.PREPARATION_VERSION}: {again}.')
