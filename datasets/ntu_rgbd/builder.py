@@ -12,10 +12,10 @@ from tf_privinfo.utils import text
 
 
 class Ntu120(video_builder.VideoBuilder):
-  """120 actions of 106 performers in 32 setups, seen by three cameras; see `native`.
+  """120 actions of 106 performers in 32 setups, recorded by three cameras; see `native`.
 
-  `info.metadata` also has `without_skeleton`, the samples on the published list
-  that were left out.
+  `info.metadata` also contains `without_skeleton`, the samples on the published
+  list of samples without usable skeletons, which are left out.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -27,7 +27,7 @@ class Ntu120(video_builder.VideoBuilder):
 
   @staticmethod
   def partition(name: str) -> str:
-    """One per setup, camera and performer: every protocol is made of these."""
+    """Name of the TFDS split of a setup, camera and performer; every protocol is a union of these."""
     parts = protocols.parse_ntu_name(name)
     return f'setup_{parts.setup:02d}_camera_{parts.camera}_performer_{parts.performer:03d}'
 
@@ -56,7 +56,7 @@ class Ntu120(video_builder.VideoBuilder):
 
 
 class Ntu60(Ntu120):
-  """The part that was published first: 60 actions of 40 performers in 17 setups."""
+  """The first release: 60 actions of 40 performers in 17 setups."""
 
   ACTIONS = {number: name for number, name in native.ACTIONS.items() if number <= 60}
   SETUPS = range(1, 18)

@@ -21,7 +21,7 @@ class Nwucla(video_builder.VideoBuilder):
 
   @staticmethod
   def partition(name: str) -> str:
-    """One per view and subject: every protocol is made of these."""
+    """Name of the TFDS split of a view and subject; every protocol is a union of these."""
     parts = protocols.parse_multiview_name(name)
     return f'view_{parts.view}_subject_{parts.subject:02d}'
 

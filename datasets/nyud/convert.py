@@ -70,6 +70,7 @@ def numbers(flag: str, kind: type, count: int) -> tuple:
 
 
 def main() -> None:
+  """Converts the crops that the flags select and prints a summary; raises `UserError` for problems."""
   if pathlib.Path(FLAGS.depth_folder).name != FLAGS.depth_folder or FLAGS.depth_folder == 'images':
     raise errors.UserError(
         f'--depth_folder={FLAGS.depth_folder} must be a folder name, without a path, other than images.')

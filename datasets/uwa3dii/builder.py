@@ -22,7 +22,7 @@ class Uwa3dii(video_builder.VideoBuilder):
 
   @staticmethod
   def partition(name: str) -> str:
-    """One per view: every protocol is made of these."""
+    """Name of the TFDS split of a view; every protocol is a union of these."""
     return f'view_{protocols.parse_uwa3d_name(name).view}'
 
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Video], List[str]]:
