@@ -87,6 +87,7 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
 
   @classmethod
   def configure(cls, config: DataConfig, frame_size: int) -> VideoConfig:
+    """The builder config; raises `UserError` for an unknown depth variant or impossible alignment."""
     if config.depth_variant not in cls.DEPTH_VARIANTS:
       raise errors.UserError(
           f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(cls.DEPTH_VARIANTS)}.')
@@ -98,6 +99,7 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
 
   @classmethod
   def label_of(cls, name: str) -> str:
+    """Class name of the action in a sample name."""
     return cls.ACTIONS[cls.parse(name).action]
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -116,6 +118,7 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
             depth_variant=self.builder_config.depth_variant, frame_size=size, **aligned))
 
   def describe(self, names: Sequence[str]) -> List[str]:
+    """Summary lines of the videos `names`: frames, encodings, counts by class and by `PARTS`, cut videos."""
     metadata, parsed = self.info.metadata, [self.parse(name) for name in names]
     classes = collections.Counter(map(self.label_of, names))
     lines = [f'{len(names)} videos, {sum(metadata["samples"].values())} frames, '
@@ -131,6 +134,7 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
     return lines
 
   def prepare(self, sample) -> base_builder.Prepared:
+    """Reads a video, aligns it if configured, computes flow, and resizes and encodes all frames."""
     size = self.builder_config.frame_size
     footage = self.read(sample)
     rgb, depth = footage.rgb, footage.depth
@@ -151,6 +155,7 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
       self.info.metadata['unlike_sizes'] = {name: sizes for sizes, name in examples.items()}
 
   def inspect(self, sample) -> Tuple[int, Mapping[str, Any]]:
+    """Number of frames and metadata of a video, without flow and encoding; raises as `prepare` does."""
     footage = self.read(sample)
     if self.builder_config.aligned:
       alignment.crop_boxes(alignment.estimate(*footage.joints), footage.rgb.shape[1:3], footage.depth.shape[1:3])

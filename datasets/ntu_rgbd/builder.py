@@ -32,6 +32,7 @@ class Ntu120(video_builder.VideoBuilder):
     return f'setup_{parts.setup:02d}_camera_{parts.camera}_performer_{parts.performer:03d}'
 
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Video], List[str]]:
+    """See `native.scan`; records the samples on the published list in `info.metadata`."""
     config = self.builder_config
     samples, problems, without_skeleton = native.scan(
         root, config.depth_variant, config.aligned, self.ACTIONS, self.SETUPS)
@@ -39,6 +40,7 @@ class Ntu120(video_builder.VideoBuilder):
     return samples, problems
 
   def read(self, sample: native.Video) -> video_builder.RawVideo:
+    """Reads a video; raises `frames.UnreadableFileError`. RGB and depth are cut to the shorter one."""
     rgb = video.read_video(sample.rgb, spec.NTU120.least_rgb_width)
     paths = native.depth_frames(sample.depth, self.builder_config.depth_variant)
     length = min(len(rgb), len(paths))
@@ -48,6 +50,7 @@ class Ntu120(video_builder.VideoBuilder):
     return video_builder.RawVideo(rgb[:length], images, joints, max(len(rgb), len(paths)) - length)
 
   def describe(self, names: Sequence[str]) -> List[str]:
+    """Summary lines of the base class, and one for the samples without usable skeletons."""
     lines, left_out = super().describe(names), self.info.metadata['without_skeleton']
     if left_out:
       lines.append(f'{len(left_out)} videos are on the published list of samples without usable skeleton and were left '

@@ -58,6 +58,7 @@ class Nyud(base_builder.NativeBuilder):
 
   @classmethod
   def configure(cls, config: DataConfig, frame_size: int) -> ObjectConfig:
+    """The builder config; raises `UserError` if `config.depth_variant` is not a folder name."""
     if pathlib.Path(config.depth_variant).name != config.depth_variant:
       raise errors.UserError(f'data.depth_variant={config.depth_variant!r} must be the name of a folder beside images, '
                              'such as depth, without a path.')
@@ -74,6 +75,7 @@ class Nyud(base_builder.NativeBuilder):
     return name.split('/')[1]
 
   def describe(self, names: Sequence[str]) -> List[str]:
+    """Summary lines of the pairs `names`, with a warning if the dataset is incomplete."""
     parts = collections.Counter(map(self.partition, names))
     per_class = collections.Counter(tuple(name.split('/')[:2]) for name in names)
     labels = self.info.features['label'].names
@@ -100,10 +102,12 @@ class Nyud(base_builder.NativeBuilder):
             samples={}, skipped=[], depth_variant=self.builder_config.depth_variant, frame_size=size))
 
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Pair], List[str]]:
+    """See `native.scan`; sets the class names of the feature `label`."""
     self.info.features['label'].names = native.classes(root, self.builder_config.depth_variant)
     return native.scan(root, self.builder_config.depth_variant)
 
   def prepare(self, sample: native.Pair) -> base_builder.Prepared:
+    """Reads, resizes and encodes a pair; raises `frames.UnreadableFileError`, also for different sizes."""
     rgb, depth = frames.read_picture(sample.rgb), frames.read_picture(sample.depth)
     if rgb.shape != depth.shape:
       raise frames.UnreadableFileError('RGB is {1}x{0}, depth {3}x{2}: the crops must have equal sizes'.format(
