@@ -132,7 +132,7 @@ def test_describe_counts(source):
 def test_nineteen_classes_are_counted(tmp_path):
   native_files.write_nyud(tmp_path, classes=[f'class_{i:02d}' for i in range(19)], train=1, test=1)
   lines = _open(tmp_path).describe().splitlines()
-  assert lines[-1].startswith('Warning: the whole NYUD has 2186 training and 2401 test pairs')
+  assert lines[-1].startswith('Warning: the complete NYUD has 2186 training and 2401 test pairs')
 
 
 def test_depth_of_another_origin(own_files):
