@@ -1,8 +1,8 @@
-"""What the builders of all datasets have in common: native files are checked and prepared, on all cores or on Beam.
+"""Base class of the builders of all datasets: checks and prepares native files, on all cores or on Apache Beam.
 
-A dataset adds one subclass of `NativeBuilder`, in a module of its own, and an entry in `registry`. Preparing has two
-steps: first every sample becomes a file of its own (see `prepared_samples`), then TFDS writes these into its records. A
-process that is killed, or stops at an unreadable sample, is resumed from the files.
+A dataset adds one subclass of `NativeBuilder`, in a module of its own, and an entry in `registry`. Preparation has two
+steps: first every sample is written to a file of its own (see `prepared_samples`), then TFDS copies these files into
+its records. A preparation that was interrupted, or stopped by an unreadable sample, resumes from these files.
 """
 
 import collections
@@ -21,10 +21,10 @@ from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.preparation import alignment, frames
 from tf_privinfo.utils import atomic, errors, progress_bars
 
-# What makes a single sample unusable.
+# Exceptions that make a single sample unusable.
 PROBLEMS = (frames.UnreadableFileError, alignment.NotAlignable)
 _SHOWN_PROBLEMS = 20
-# What TensorFlow makes of a full disk, a file that may not grow, and a folder that may not be written.
+# Exceptions of TensorFlow for a full disk, a file at its size limit, and a folder without write permission.
 _FAILED_WRITES = (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.PermissionDeniedError)
 
 
@@ -32,8 +32,8 @@ class Prepared(NamedTuple):
   """One sample as it is stored.
 
   Attributes:
-    example: by the names of the features; modalities are lists of encoded frames, all else is text.
-    facts: what else is to be known of it, by the key of the metadata that holds it (sample's name -> fact).
+    example: values by feature name; modalities are lists of encoded frames, all other features are text.
+    facts: additional entries of the metadata. `facts[key]` is stored as `metadata[key][sample name]`.
   """
   example: prepared_samples.Example
   facts: Mapping[str, Any]
@@ -42,16 +42,16 @@ class Prepared(NamedTuple):
 class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """Builds a dataset from native files on disk.
 
-  `info.metadata` is the manifest. It holds at least `samples` (name -> number
-  of frames), `skipped` (one sentence for each sample that cannot be used),
-  `preparation_version`, and `files` (name of a record file -> `bytes`,
-  `sha256`), and `native` (name -> fingerprint of its native files, broken
-  samples included). The builder's config has `skip_broken`.
+  `info.metadata` is the manifest. It contains at least `samples` (name ->
+  number of frames), `skipped` (one sentence for each unusable sample),
+  `preparation_version`, `files` (name of a record file -> `bytes`, `sha256`)
+  and `native` (name -> fingerprint of its native files, unusable samples
+  included). The builder's config has the field `skip_broken`.
 
   Attributes:
-    MODALITIES: what each sample offers.
-    UNIT: what a sample is, for messages.
-    PREPARATION: what preparing does, for the progress bar.
+    MODALITIES: names of the modalities of every sample.
+    UNIT: singular noun for a sample in messages, such as 'video'.
+    PREPARATION: steps of the preparation, for the progress bar.
   """
 
   MODALITIES: Tuple[str, ...]
@@ -60,81 +60,82 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   @classmethod
   def configure(cls, config: DataConfig, frame_size: int) -> tfds.core.BuilderConfig:
-    """The builder's config for frames of `frame_size` pixels; raises `UserError` if the dataset has no such form."""
+    """The builder config for frames of `frame_size` pixels; raises `UserError` if the dataset has no such form."""
     raise NotImplementedError
 
   @classmethod
   def generate(cls, data_dir: str, config: DataConfig) -> None:
-    """Makes the native files if the dataset is one that makes its own."""
+    """Renders the native files of a synthetic dataset into `data_dir`; does nothing for other datasets."""
 
   @classmethod
   def find_root(cls, data_dir: str) -> pathlib.Path:
-    """The folder of the native files at or under `data_dir`; raises `UserError` with what to download."""
+    """The folder of the native files at or under `data_dir`; raises `UserError` with download instructions."""
     raise NotImplementedError
 
   @staticmethod
   def partition(name: str) -> str:
-    """The TFDS split that stores a sample.
+    """Name of the TFDS split that stores a sample.
 
-    Protocols train and test on whole partitions, so training never opens a
-    file that holds a test sample.
+    Protocols consist of whole partitions, so training never opens a file that
+    contains a test sample.
     """
     raise NotImplementedError
 
   @classmethod
   def label_of(cls, name: str) -> str:
-    """The class of a sample."""
+    """Name of the class of a sample, derived from the sample name."""
     raise NotImplementedError
 
   def describe(self, names: Sequence[str]) -> List[str]:
-    """Lines that say what was kept: the samples `names`, by class and whatever else matters."""
+    """Summary lines of the samples `names`: their number, by class and by other parts of the dataset."""
     raise NotImplementedError
 
   def scan(self, root: pathlib.Path) -> Tuple[List[Any], List[str]]:
-    """Finds the samples, each as in `prepared_samples.locate`, and one sentence for each that cannot be used."""
+    """Lists the samples under `root`, as dataclasses for `prepared_samples.locate`, and one sentence per problem."""
     raise NotImplementedError
 
   def prepare(self, sample) -> Prepared:
-    """Reads the native files of a sample; raises one of `PROBLEMS`; runs in threads or on other machines."""
+    """Reads and encodes a sample; raises one of `PROBLEMS`. Runs in threads or on other machines."""
     raise NotImplementedError
 
   def inspect(self, sample) -> Tuple[int, Mapping[str, Any]]:
-    """Reads a sample as `prepare` does, and raises what that would; returns how many frames it has, and its facts."""
+    """Number of frames and facts of a sample; reads it like `prepare` and raises the same exceptions."""
     example, facts = self.prepare(sample)
     return len(example[self.MODALITIES[0]]), facts
 
   def build(self, native_dir: str, beam_options: Optional[Sequence[str]] = None) -> None:
-    """Prepares the dataset, unless that was done.
+    """Prepares the dataset, unless it is prepared already.
 
-    While it runs, it takes twice the space of the result. Other processes that
-    want the same wait for it.
+    Preparation temporarily needs twice the final disk space. Other processes
+    that need the same data wait until it has ended.
 
     Args:
-      native_dir: as for `find_root`.
-      beam_options: of Apache Beam, such as --runner=FlinkRunner: samples are
-        prepared and records written by its workers, which see `native_dir` and
-        the prepared data under the same paths. None: all cores of this machine.
+      native_dir: folder of the native files, as for `find_root`.
+      beam_options: options of Apache Beam, such as --runner=FlinkRunner: its
+        workers prepare samples and write records, and must have `native_dir`
+        and the prepared data under the same paths. None: all cores of this
+        machine.
 
     Raises:
-      UserError: if native files are missing or broken, or nothing can be
-        written. What has been prepared is kept for the next time.
+      UserError: if native files are missing or unreadable, or the prepared data
+        cannot be written. Completed work is kept.
     """
     if not self.data_path.exists():
-      self.find_root(native_dir)  # before anything is written
+      self.find_root(native_dir)  # fails before anything is written
     elif not self._samples_folder.exists():
       return
     with _clear_failures(self._samples_folder.parent), atomic.only_process(
         self._samples_folder.with_suffix('.lock'), 'Another process is preparing these data'):
       if not self.data_path.exists():
-        for path in pathlib.Path(self.data_dir).parent.glob('incomplete.*'):  # of a killed process
+        for path in pathlib.Path(self.data_dir).parent.glob('incomplete.*'):  # of an interrupted process
           shutil.rmtree(path)
         self._write(self._prepare_samples(native_dir, beam_options), beam_options)
       shutil.rmtree(self._samples_folder, ignore_errors=True)
 
   def check(self, native_dir: str) -> List[str]:
-    """Reads all native files and writes nothing; returns one sentence for each sample that cannot be used.
+    """Reads all native files and writes nothing; returns one sentence for each unusable sample.
 
-    The metadata tell of the other samples what they would if these were prepared.
+    Afterwards the metadata describe the usable samples as if they were prepared.
     """
     found, problems = self.scan(self.find_root(native_dir))
 
@@ -150,7 +151,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     return problems + _problems(records)
 
   def fingerprints(self, found: Sequence[Any]) -> Mapping[str, str]:
-    """The fingerprint of the native files of each sample, by its name."""
+    """Sample name -> fingerprint of its native files; see `prepared_samples.fingerprint`."""
     version = prepared_samples.PREPARATION_VERSION, str(self.version)
     prints = parallel.in_threads(
         lambda sample: prepared_samples.fingerprint(sample, version), found, desc='Comparing native files',
@@ -159,22 +160,22 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   @property
   def _samples_folder(self) -> pathlib.Path:
-    """Of the prepared samples; with and without broken ones they are the same."""
+    """Folder of the prepared samples, shared by the forms with and without `skip_broken`."""
     folder = pathlib.Path(self.data_dir).parent
     return folder.with_name(folder.name.removesuffix('_skip_broken') + '.samples')
 
   def _prepare_samples(self, native_dir: str, beam_options: Optional[Sequence[str]]) -> List[prepared_samples.Record]:
-    """Prepares all samples that are not there yet, fills the metadata, and returns the usable ones by name."""
+    """Prepares all samples that are not prepared yet, fills the metadata; returns the usable ones, sorted by name."""
     root = self.find_root(native_dir)
     found, problems = self.scan(root)
     if not self.builder_config.skip_broken:
       self._stop_if_any(problems)
-    fingerprints = self.fingerprints(found)  # of the files as they are before they are read
+    fingerprints = self.fingerprints(found)  # of the files before they are read
     records = []
     if self._samples_folder.exists():
-      earlier = parallel.in_threads(self._find, found, desc='Looking for earlier work', unit=self.UNIT, delay=1)
+      earlier = parallel.in_threads(self._find, found, desc='Finding prepared samples', unit=self.UNIT, delay=1)
       records = [record for record in earlier if record]
-      print(f'{len(records)} of {len(found)} {self.UNIT}s were prepared before.', flush=True)
+      print(f'{len(records)} of {len(found)} {self.UNIT}s are already prepared.', flush=True)
     there = {record.name for record in records}
     missing = [sample for sample in found if sample.name not in there]
     if beam_options is None:
@@ -190,7 +191,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     records = sorted((record for record in records if not record.problem), key=lambda record: record.name)
     if not records:
       raise errors.UserError(f'No {self.UNIT} under {root} can be used'
-                             + (f'; the last problem is {problems[-1]}' if problems else '')
+                             + (f'; the last problem: {problems[-1]}' if problems else '')
                              + f'.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}')
     self._fill_metadata(records, problems)
     self.info.metadata['native'] = fingerprints
@@ -213,8 +214,8 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     return prepared_samples.find(sample.name, self._locate(sample))
 
   def _prepare_once(self, sample) -> prepared_samples.Record:
-    """Prepares a sample and keeps it."""
-    path = self._locate(sample)  # of the files as they are before they are read
+    """Prepares a sample and writes it to its file."""
+    path = self._locate(sample)  # fingerprint of the files before they are read
     try:
       example, facts = self.prepare(sample)
     except PROBLEMS as problem:
@@ -224,17 +225,17 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     return record
 
   def _write(self, records: Sequence[prepared_samples.Record], beam_options: Optional[Sequence[str]]) -> None:
-    """Writes the records of TFDS, into a temporary folder that is renamed at the end."""
+    """Writes the TFDS records into a temporary folder, which is renamed at the end."""
     config = tfds.download.DownloadConfig()
     if beam_options is not None:
       options = parallel.import_beam().options.pipeline_options.PipelineOptions(list(beam_options))
       config = dataclasses.replace(config, beam_options=options)
     self._records, self._on_beam = records, beam_options is not None
-    tfds.disable_progress_bar()  # it has one for each partition
+    tfds.disable_progress_bar()  # one for each partition
     self._progress = progress_bars.bar(
         total=len(records), desc='Writing', unit=self.UNIT, delay=1, disable=self._on_beam)
-    with self._progress, contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
-      # There is nothing to download, but the folder for it is made.
+    with self._progress, contextlib.redirect_stdout(io.StringIO()):  # TFDS reports downloads
+      # Nothing is downloaded, but TFDS creates this folder.
       self.download_and_prepare(download_dir=self._samples_folder / 'downloads', download_config=config)
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
@@ -245,7 +246,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     return {name: self._generate_examples(members) for name, members in sorted(partitions.items())}
 
   def _generate_examples(self, members: Sequence[Tuple[str, str]]):
-    """(key, example) of prepared samples by name and path: pairs, or the Beam transform that gives them."""
+    """Pairs (key, example) of prepared samples, given as (name, path): an iterator, or a Beam transform."""
     if self._on_beam:
       beam = parallel.import_beam()
       return (beam.Create(members) | beam.Reshuffle()
@@ -258,7 +259,7 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       self._progress.update()
 
   def _download_and_prepare(self, dl_manager, download_config=None) -> None:
-    """As TFDS does, and notes what was written before the folder gets its final name."""
+    """Calls TFDS, then records sizes and checksums of the record files before the folder gets its final name."""
     super()._download_and_prepare(dl_manager, download_config)
     paths = sorted(pathlib.Path(self.data_dir).glob('*.tfrecord*'))
     sums = parallel.in_threads(integrity.sha256, paths, desc='Computing checksums', unit='file', delay=1)
@@ -270,18 +271,18 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       shown = '\n  '.join(problems[:_SHOWN_PROBLEMS])
       rest = len(problems) - _SHOWN_PROBLEMS
       raise errors.UserError(
-          f'{len(problems)} {self.UNIT}s cannot be used; mend them, or pass --skip_broken to go on without them:'
+          f'{len(problems)} {self.UNIT}s cannot be used; fix them, or pass --skip_broken to continue without them:'
           f'\n  {shown}' + (f'\n  ... and {rest} more (--check lists all)' if rest > 0 else ''))
 
 
 def _problems(records: Sequence[prepared_samples.Record]) -> List[str]:
-  """One sentence for each broken sample."""
+  """One sentence for each unusable sample."""
   return [f'{record.name}: {record.problem}' for record in records if record.problem]
 
 
 @contextlib.contextmanager
 def _clear_failures(folder: pathlib.Path) -> Iterator[None]:
-  """What the machine got wrong, such as a full disk, becomes a `UserError`, whatever TFDS made of it."""
+  """Converts failures of the machine, such as a full disk, to a `UserError`, also if TFDS wraps them."""
   try:
     yield
   except Exception as error:  # pylint: disable=broad-except
@@ -290,17 +291,16 @@ def _clear_failures(folder: pathlib.Path) -> Iterator[None]:
       cause = cause.__cause__
     if not cause:
       raise
-    # TensorFlow's messages begin with the name of the file.
+    # Messages of TensorFlow begin with the file name.
     text = f'{cause.filename or folder}: {cause.strerror}' if isinstance(cause, OSError) else cause.message
     if _is_not_writable(cause, folder):
-      raise errors.UserError(f'The prepared form of the data cannot be written ({text}): pass --prepared_dir to keep '
-                             'it in another folder.') from None
-    raise errors.UserError(f'{text}. Mend that and run the same command again: it goes on from what has been '
-                           'prepared.') from None
+      raise errors.UserError(f'The prepared data cannot be written ({text}): pass --prepared_dir to store them in '
+                             'another folder.') from None
+    raise errors.UserError(f'{text}. Fix this and rerun the command; completed work is kept.') from None
 
 
 def _is_not_writable(error: Exception, folder: pathlib.Path) -> bool:
-  """Whether an error says that nothing can be written into the folder of the prepared form, or that into its parent."""
+  """Whether an error reports that the folder of the prepared data, or a parent of it, is not writable."""
   if not isinstance(error, OSError):
     return isinstance(error, tf.errors.PermissionDeniedError)
   path = pathlib.Path(error.filename or folder)

@@ -1,4 +1,4 @@
-"""Opens a dataset by name: renders or finds the native files, prepares them once, reads videos."""
+"""Opens a dataset by name: finds or renders the native files, prepares them once, reads videos."""
 
 import os
 import pkgutil
@@ -16,7 +16,7 @@ from tf_privinfo.utils import errors, text
 
 
 class _Encoded(tfds.decode.SkipDecoding):
-  """Leaves frames encoded, all of a video at once: the class above walks through them one by one."""
+  """Skips decoding for all frames of a video at once; the base class iterates over single frames."""
 
   def decode_batch_example(self, serialized_example):
     return serialized_example
@@ -26,12 +26,12 @@ class PreparedDataset:
   """A prepared dataset.
 
   Attributes:
-    names: all sample names.
+    names: names of all samples, sorted.
     label_names: class names in the order of the labels.
-    modalities: what each sample offers.
-    unit: what a sample is, for messages.
-    metadata: the manifest: samples, what was skipped, the files, and what else the dataset tells.
-    directory: where the prepared form is.
+    modalities: names of the modalities of every sample.
+    unit: singular noun for a sample in messages.
+    metadata: manifest of the builder: samples, skipped samples, files, and entries of the dataset.
+    directory: folder of the prepared data.
   """
 
   def __init__(self, builder: base_builder.NativeBuilder):
@@ -46,7 +46,11 @@ class PreparedDataset:
   def videos(self, names: Sequence[str], modalities: Sequence[str]) -> tf.data.Dataset:
     """The encoded videos `names`: ({modality: [F] JPEG bytes}, label int32, sample id), in a fixed order.
 
-    Only the files that hold them and only the modalities asked for are read.
+    Reads only the files that contain these videos, and only the given modalities.
+
+    Args:
+      names: sample names; the order of the result does not depend on their order.
+      modalities: names of the modalities; empty for labels and sample ids alone.
     """
     partitions = sorted({self._builder.partition(name) for name in names})
     wanted = tf.lookup.StaticHashTable(
@@ -61,22 +65,22 @@ class PreparedDataset:
         {m: video[m] for m in modalities}, tf.cast(video['label'], tf.int32), video['sample_id']))
 
   def index(self, names: Sequence[str]) -> Tuple[List[str], np.ndarray]:
-    """Sample ids and labels [N] int of the videos `names`, in the order of `videos`."""
+    """Sample ids (N strings) and labels ([N] int) of the videos `names`, in the order of `videos`."""
     pairs = [(sample_id.decode(), label) for _, label, sample_id in self.videos(names, ()).as_numpy_iterator()]
     return [sample_id for sample_id, _ in pairs], np.array([label for _, label in pairs])
 
   def label_of(self, name: str) -> str:
-    """The name of the class of a sample; no file is read."""
+    """Class name of a sample; no file is read."""
     return self._builder.label_of(name)
 
   def manifest(self) -> Dict[str, Any]:
-    """What a run must know of its dataset, ready for JSON."""
-    # A run must not stop because copied files have other times.
+    """Manifest of a run on this dataset, ready for JSON: `label_names` and the metadata without `native`."""
+    # Copied files with different times must not stop a run.
     metadata = {key: value for key, value in self.metadata.items() if key != 'native'}
     return {'label_names': self.label_names, **metadata}
 
   def describe(self) -> str:
-    """What was kept and what was skipped."""
+    """Summary of the samples and of the skipped samples, several lines."""
     lines = self._builder.describe(self.names)
     if self.metadata['skipped']:
       lines.append(f'{len(self.metadata["skipped"])} {self.unit}s were skipped: '
@@ -85,54 +89,54 @@ class PreparedDataset:
 
 
 def builder_class(dataset: str) -> Type[base_builder.NativeBuilder]:
-  """The builder of a dataset."""
+  """Builder class of a dataset; imports its module."""
   return pkgutil.resolve_name(DATASETS[dataset].builder)
 
 
 def default_data_dir(dataset: str, config: DataConfig) -> str:
-  """Where a dataset is looked for (or rendered) without --data_dir."""
+  """Default of --data_dir: the folder where the native files are expected, or rendered."""
   suffix = '' if config.rendering == 'default' else f'_{config.rendering}'
   return os.path.join('data', builder_class(dataset).name + suffix)
 
 
 def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: int,
                  prepared_dir: Optional[str] = None) -> base_builder.NativeBuilder:
-  """The builder of one form of a dataset, which may be prepared or not; arguments as in `open_dataset`."""
+  """Builder of one form of a dataset, prepared or not; arguments and errors as in `open_dataset`."""
   dataset_class = builder_class(dataset)
   builder_config = dataset_class.configure(config, frame_size)
   prepared = prepared_dir or os.path.join(data_dir, 'prepared')
   try:
     builder = dataset_class(data_dir=prepared, config=builder_config)
-    _ = builder.info.metadata  # read when it is first asked for
+    _ = builder.info.metadata  # read at the first access
     return builder
   except (ValueError, json_format.ParseError) as error:
     raise errors.UserError(
         f'The metadata of the data prepared in {os.path.join(prepared, dataset_class.name, builder_config.name)} '
-        f'cannot be read ({error}): remove this folder and run the same command again, to prepare the data anew.'
+        f'cannot be read ({error}): remove this folder and rerun the command to prepare the data from scratch.'
     ) from None
 
 
 def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
                  beam_options: Optional[Sequence[str]] = None, prepared_dir: Optional[str] = None) -> PreparedDataset:
-  """Opens a dataset, preparing it first where that was not done yet.
+  """Opens a dataset; prepares it first if necessary.
 
   Args:
-    dataset: its name, as in `registry.DATASETS`.
-    data_dir: the folder of the native files.
-    config: which form.
+    dataset: name in `registry.DATASETS`.
+    data_dir: folder of the native files.
+    config: form of the data.
     frame_size: side of the stored frames in pixels.
-    beam_options: as in `base_builder.NativeBuilder.build`.
-    prepared_dir: the folder of the prepared form. Default: `<data_dir>/prepared`, beside the native files.
+    beam_options: options of Apache Beam, as in `base_builder.NativeBuilder.build`.
+    prepared_dir: folder of the prepared data. Default: `<data_dir>/prepared`, beside the native files.
 
   Raises:
-    UserError: if the data are missing, broken or cannot be written, or the
-      prepared ones are damaged.
+    UserError: if native files are missing or unreadable, if the prepared data
+      cannot be written, or if they are damaged.
   """
   builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   builder.generate(data_dir, config)
   was_prepared = builder.data_path.exists()
   builder.build(data_dir, beam_options)
-  # What is there now: another process may have prepared it since the first builder read that there was nothing.
+  # A new builder: another process may have prepared the data after the first one had read the metadata.
   builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   integrity.verify(builder)
   source = PreparedDataset(builder)
@@ -145,19 +149,24 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
 
 def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
                   prepared_dir: Optional[str] = None) -> Tuple[PreparedDataset, List[str]]:
-  """Reads all of a dataset and writes nothing: the prepared form where there is one, else the native files.
+  """Reads a complete dataset and writes nothing: the prepared data if they exist, otherwise the native files.
 
-  Of prepared data the native files, where there are any, are compared by names, sizes and times.
+  If the data are prepared and native files exist, these are compared by names, sizes and times.
 
   Args:
-    As of `open_dataset`.
+    dataset: name in `registry.DATASETS`.
+    data_dir: folder of the native files.
+    config: form of the data.
+    frame_size: side of the stored frames in pixels.
+    prepared_dir: folder of the prepared data, as in `open_dataset`.
 
   Returns:
-    The samples that are or can be prepared; one sentence for each that cannot
-    or, where they are prepared, whose native files were added, removed or changed.
+    The dataset, with the samples that are or can be prepared, and one sentence
+    for each problem: an unusable sample or, if the data are prepared, a sample
+    with native files that were added, removed or changed.
 
   Raises:
-    UserError: if the data are missing, or the prepared ones are damaged.
+    UserError: if the data are missing, or the prepared data are damaged.
   """
   builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir)
   problems = []
@@ -167,8 +176,8 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
   elif os.path.isdir(data_dir):
     problems = builder.check(data_dir)
   else:
-    raise errors.UserError(f'There is no folder {data_dir}: pass another --data_dir. Synthetic data are rendered by '
-                           'the same command without --check.')
+    raise errors.UserError(f'There is no folder {data_dir}: pass another --data_dir. The same command without '
+                           '--check renders synthetic data.')
   source = PreparedDataset(builder)
   print(f'{dataset}: {source.describe()}')
   return source, problems

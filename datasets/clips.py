@@ -1,10 +1,9 @@
 """Clips: frame sampling, augmentation and the tf.data pipeline.
 
 Every draw is a function of (seed, epoch, sample id) through stateless ops, so
-clips do not depend on thread timing and a resumed run sees what an
-uninterrupted one would have seen. Test clips are a function of the sample id
-alone. Frames stay encoded until it is known which ones, and which window of
-them, a clip needs.
+clips do not depend on thread timing, and a resumed run reads the same clips as
+an uninterrupted one. Test clips are a function of the sample id alone. Only the
+frames of a clip are decoded, and only the window that the clip shows.
 """
 
 from typing import Callable, Dict, NamedTuple, Optional, Sequence
@@ -14,28 +13,34 @@ import tensorflow as tf
 from tf_privinfo.datasets import depth_noise
 from tf_privinfo.datasets.config import ClipConfig
 
-# Block of sampled but still encoded clips that are shuffled together: about 0.3 MB each at the thesis' size.
+# Number of sampled, still encoded clips that are shuffled together: about 0.3 MB each at the size of the thesis.
 SHUFFLE_BUFFER = 1024
-# Clips that go through a network at once in evaluation.
+# Number of clips in a forward pass of evaluation.
 MICRO_BATCH = 16
 
-# Colour distortion of RGB (METHODS 3); brightness on pixels of 0..255.
+# Colour distortion of RGB (docs/methods.md, section 3); brightness on pixels of 0..255.
 BRIGHTNESS, HUE = 32.0, 0.2
 SATURATION = CONTRAST = (0.5, 1.5)
 
-# Sets the seeds of depth noise apart from those of the frames of test clips.
+# Separates the seeds of depth noise from the seeds that draw frames of test clips.
 _NOISE_FOLD = 1
 
 
 class Window(NamedTuple):
-  """The part of every frame of a clip that is decoded, the same in all modalities."""
+  """The part of every frame of a clip that is decoded, the same in all modalities.
+
+  Attributes:
+    top: first row, scalar int32.
+    left: first column, scalar int32.
+    flip: whether the frames are mirrored, scalar bool.
+  """
   top: tf.Tensor
   left: tf.Tensor
   flip: tf.Tensor
 
 
 def _seeds(sample_id, *folds, count: int):
-  """`count` independent seeds, a function of the sample and of the integers `folds`."""
+  """List of `count` independent stateless seeds, a function of the sample id and of the integers `folds`."""
   seed = tf.stack([tf.strings.to_hash_bucket_fast(sample_id, 2**62), tf.constant(0, tf.int64)])
   for fold in folds:
     seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(fold, tf.int64))
@@ -43,16 +48,16 @@ def _seeds(sample_id, *folds, count: int):
 
 
 def sample_segments(length, frames: int, seed) -> tf.Tensor:
-  """One frame index of each of T equal segments of a video, in temporal order.
+  """Draws one frame index from each of T equal segments of a video, in temporal order.
 
   Index j is uniform in [ceil(j·L/T), ceil((j+1)·L/T)). Videos of T frames or
-  fewer repeat their last frame up to T + 1 first (METHODS 4), so all indices
-  are valid for any length of at least one.
+  fewer are first extended to T + 1 frames by repeating the last frame
+  (docs/methods.md, section 4), so all indices are valid if L is at least 1.
 
   Args:
-    length: L, number of frames of the video.
-    frames: T.
-    seed: a stateless seed.
+    length: number of frames of the video, L.
+    frames: number of frames of the clip, T.
+    seed: stateless seed.
 
   Returns:
     [T] int32.
@@ -67,53 +72,64 @@ def sample_segments(length, frames: int, seed) -> tf.Tensor:
 
 
 def sample_uniform(length, frames: int) -> tf.Tensor:
-  """T evenly spaced frame indices from the first frame to the last: trunc(linspace(0, L - 1, T)) [T] int32.
+  """Evenly spaced frame indices from the first frame to the last: trunc(linspace(0, L - 1, T)), [T] int32.
 
-  Videos of fewer frames than T give some of them several times.
+  Videos of fewer than T frames repeat some of them.
+
+  Args:
+    length: number of frames of the video, L.
+    frames: number of frames of the clip, T.
   """
   return tf.cast(tf.linspace(0.0, tf.cast(length - 1, tf.float32), frames), tf.int32)
 
 
 def sample_subset(length, frames: int, seed) -> tf.Tensor:
-  """A random subset of T distinct frames, in temporal order: [T] int32.
+  """Random subset of T distinct frame indices, in temporal order: [T] int32.
 
-  Videos of fewer frames than T give all of them and then repeat the last.
+  Videos of fewer than T frames yield all indices and repeat the last one.
+  Arguments as in `sample_segments`.
   """
   draws = tf.random.stateless_uniform([tf.maximum(length, frames)], seed)
   return tf.minimum(tf.sort(tf.argsort(draws)[:frames]), length - 1)
 
 
 def sample_mixed(length, frames: int, seed) -> tf.Tensor:
-  """With probability 1/2 evenly spaced frames, else a random ordered subset (FIDELITY row 28): [T] int32."""
+  """Frame indices [T] int32: evenly spaced with probability 1/2, otherwise a random ordered subset.
+
+  See docs/fidelity.md, row 28. Arguments as in `sample_segments`.
+  """
   choice, subset = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
   even = tf.random.stateless_uniform([], choice) < 0.5
   return tf.where(even, sample_uniform(length, frames), sample_subset(length, frames, subset))
 
 
 def _sample_even(length, frames: int, seed) -> tf.Tensor:
-  del seed  # As the other samplers.
+  del seed  # Same signature as the other samplers.
   return sample_uniform(length, frames)
 
 
-# How training and test clips draw their frames, by `ClipConfig.sampling`.
+# Samplers of training and test clips, by `ClipConfig.sampling`.
 _TRAINING_SAMPLERS = {'segments': sample_segments, 'uniform': _sample_even, 'mixed': sample_mixed}
 _TEST_SAMPLERS = {'segments': sample_segments, 'uniform': _sample_even, 'mixed': _sample_even}
 
 
 def centre_window(config: ClipConfig) -> Window:
-  """The window of validation and test: the exact centre, not flipped."""
+  """The window of validation and test clips: the exact centre, not flipped."""
   start = tf.constant((config.frame_size - config.crop_size) // 2)
   return Window(start, start, tf.constant(False))
 
 
 def crop(frame: tf.Tensor, window: Window, config: ClipConfig) -> tf.Tensor:
-  """The window [S, S, 3] of a decoded frame [H, W, 3], not flipped."""
+  """Crops a decoded frame [H, W, 3] to the window: [S, S, 3], not flipped."""
   side = config.crop_size
   return tf.ensure_shape(frame[window.top:window.top + side, window.left:window.left + side], [side, side, 3])
 
 
 def random_window(config: ClipConfig, seed) -> Window:
-  """The window of a training clip: half of them are shifted and, with `config.flip`, half flipped (METHODS 3)."""
+  """Draws the window of a training clip (docs/methods.md, section 3).
+
+  Half of the windows are shifted from the centre. With `config.flip`, half of them are flipped.
+  """
   margin = config.frame_size - config.crop_size
   shifted, flipped, row, column = tf.unstack(tf.random.stateless_uniform([4], seed))
 
@@ -125,34 +141,35 @@ def random_window(config: ClipConfig, seed) -> Window:
 
 
 def decode_frames(encoded, window: Window, config: ClipConfig) -> tf.Tensor:
-  """Decodes one window of T JPEG frames [T]: [T, S, S, 3] uint8.
+  """Decodes one window of T JPEG frames ([T] string): [T, S, S, 3] uint8.
 
-  Flow is flipped as an image, like the other modalities: the authors do not
-  negate its horizontal component.
+  Flow is flipped as an image, like the other modalities. As in the authors'
+  code, its horizontal component is not negated.
   """
   box = tf.stack([window.top, window.left, config.crop_size, config.crop_size])
   frames = tf.concat([
       tf.image.decode_and_crop_jpeg(encoded[t], box, channels=3, dct_method='INTEGER_ACCURATE')
       for t in range(config.frames)], 0)
-  # All rows of all frames as one image: the one form that TensorFlow mirrors by copying whole pixels.
+  # All rows of all frames as one image: TensorFlow mirrors only this form by copying whole pixels.
   rows = tf.ensure_shape(frames, [config.frames * config.crop_size, config.crop_size, 3])
   rows = tf.cond(window.flip, lambda: tf.reverse(rows, [1]), lambda: rows)
   return tf.reshape(rows, [config.frames, config.crop_size, config.crop_size, 3])
 
 
 def distort_colour(clip: tf.Tensor, seed) -> tf.Tensor:
-  """Colour distortion of an RGB clip [T, H, W, 3] of 0..255, one draw for all its frames.
+  """Distorts the colours of an RGB clip [T, H, W, 3] of 0..255, with one draw for all frames.
 
-  Half of the clips stay as they are. Of the others half see brightness and
-  saturation only, the rest also hue and contrast, each half in an order drawn
-  from those of the authors (FIDELITY B 5); the result is clipped to 0..255.
+  Half of the clips remain unchanged. One quarter is distorted in brightness and
+  saturation, one quarter also in hue and contrast. The order of the operations
+  is drawn from the orders in the authors' code (docs/fidelity.md, B 5). The
+  result is float32, clipped to 0..255.
   """
   amounts, choice = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
   brightness, saturation, hue, contrast = tf.unstack(tf.random.stateless_uniform([4], amounts))
   operations = colour_operations(
       BRIGHTNESS * (2 * brightness - 1), _between(SATURATION, saturation), HUE * (2 * hue - 1),
       _between(CONTRAST, contrast))
-  # Twice as often as each slow order: the fast half has two orders, the slow half four.
+  # Two orders without hue and contrast, each twice, and four orders with them: both kinds are equally likely.
   orders = ('BS', 'SB', 'BS', 'SB', 'BSHC', 'SBCH', 'CHBS', 'HSCB')
   drawn = tf.random.stateless_uniform([], choice, 0, 2 * len(orders), tf.int32)
   branches = [lambda order=order: apply_colour(clip, order, operations) for order in orders]
@@ -160,7 +177,7 @@ def distort_colour(clip: tf.Tensor, seed) -> tf.Tensor:
 
 
 def colour_operations(brightness, saturation, hue, contrast) -> Dict[str, Callable]:
-  """The colour operations of given amounts, by their initials: brightness and hue are added, the others factors."""
+  """Colour operations with the given amounts, by initials: brightness and hue are offsets, the others are factors."""
   return {
       'B': lambda clip: clip + brightness,
       'S': lambda clip: tf.image.adjust_saturation(clip, saturation),
@@ -170,7 +187,7 @@ def colour_operations(brightness, saturation, hue, contrast) -> Dict[str, Callab
 
 
 def apply_colour(clip, order: str, operations: Dict[str, Callable]) -> tf.Tensor:
-  """Applies the named colour operations in order and clips to 0..255."""
+  """Applies the colour operations with the initials `order` in this order and clips the result to 0..255."""
   for name in order:
     clip = operations[name](clip)
   return tf.clip_by_value(clip, 0.0, 255.0)
@@ -182,20 +199,20 @@ def _between(bounds, draw):
 
 def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, epochs: Sequence[int],
                    batch_size: int, noisy_depth: bool = False) -> tf.data.Dataset:
-  """Batches of one random clip per video for each of `epochs`, one epoch after the other.
+  """Batches of one random clip per video for each of `epochs`, one epoch after another.
 
   Args:
     videos: encoded videos ({modality: [F] JPEG bytes}, label, sample id).
-    config: the clips.
-    seed: of the run.
-    epochs: their numbers, which decide order, frames and augmentation.
-    batch_size: of all replicas together; an epoch's last partial batch is dropped.
-    noisy_depth: also give 'noisy_depth', the depth clips spoiled by speckle of random variances.
+    config: sampling and augmentation of the clips.
+    seed: seed of the run.
+    epochs: numbers of the epochs, which determine order, frames and augmentation.
+    batch_size: total batch size of all replicas; the last partial batch of an epoch is dropped.
+    noisy_depth: whether the clips also contain 'noisy_depth', depth corrupted by speckle of random variance.
 
   Returns:
     A dataset of ({modality: [B, T, S, S, 3], pixels 0..255}, label [B], sample
-    id [B]). Pixels are bytes, a quarter as much to move as floats, except
-    those with changed colours or noise: float32.
+    id [B]). Pixels are uint8, a quarter of the size of floats; clips with
+    distorted colours or noise are float32.
   """
   draw = _TRAINING_SAMPLERS[config.sampling]
 
@@ -225,7 +242,7 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
 
 
 def _shuffle(clips: tf.data.Dataset, seed) -> tf.data.Dataset:
-  """Shuffles within blocks of SHUFFLE_BUFFER; unlike `Dataset.shuffle` its seed may be a tensor, such as an epoch."""
+  """Shuffles within blocks of SHUFFLE_BUFFER clips; unlike in `Dataset.shuffle`, the seed can be a tensor."""
 
   def permute(block, elements):
     count = tf.shape(tf.nest.flatten(elements)[0])[0]
@@ -237,20 +254,22 @@ def _shuffle(clips: tf.data.Dataset, seed) -> tf.data.Dataset:
 
 def evaluation_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
                 depth_noise: Optional[depth_noise.DepthNoise] = None) -> tf.data.Dataset:
-  """Micro-batches of `config.test_clips` fixed clips per video, centre crops, those of a video one after the other.
+  """Micro-batches of `config.test_clips` fixed clips per video, centre crops, all clips of a video in sequence.
 
   Frames and noise are drawn from the sample id and the number of the clip
-  alone, so every evaluation of every run sees the same clips (FIDELITY row 30).
-  Evenly spaced frames are the same in all clips of a video.
+  alone, so every evaluation of every run reads the same clips
+  (docs/fidelity.md, row 30). Evenly spaced frames are the same in all clips of
+  a video.
 
   Args:
-    videos, config: as for `training_clips`.
-    batch_size: clips in a micro-batch; it may cut through a video.
-    depth_noise: spoils the depth clips, if there are any, and nothing else.
+    videos: encoded videos, as for `training_clips`.
+    config: sampling of the clips.
+    batch_size: number of clips in a micro-batch; clips of a video can be in two micro-batches.
+    depth_noise: noise that corrupts the depth clips, if there are any; other modalities remain unchanged.
 
   Returns:
     A dataset of ({modality: [b, T, S, S, 3], pixels 0..255}, label [b], sample
-    id [b]). Pixels are bytes, those with noise float32.
+    id [b]). Pixels are uint8, with noise float32.
   """
   draw, count, window = _TEST_SAMPLERS[config.sampling], config.test_clips, centre_window(config)
 

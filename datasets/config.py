@@ -1,4 +1,4 @@
-"""The sections of a recipe that say which data are read; nothing heavy is imported here."""
+"""The sections `data` and `clips` of a recipe. This module imports neither TensorFlow nor NumPy."""
 
 import dataclasses
 from typing import Tuple
@@ -9,17 +9,18 @@ SAMPLINGS = ('segments', 'uniform', 'mixed')
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-  """Which prepared form of a dataset is read.
+  """Form of the prepared data.
 
   Attributes:
-    depth_variant: 'depth_vis', the 8-bit depth pictures that the authors used,
-      or 'depth', 16-bit millimetres with the jet colour map.
+    depth_variant: source of depth: 'depth_vis', the 8-bit depth images that the
+      authors used, or 'depth', 16-bit millimetres with the jet colour map.
     rendering: size of the synthetic dataset, 'default' or 'tiny'; other
       datasets ignore it.
-    skip_broken: prepare without the videos that cannot be read.
-    aligned: RGB and depth are laid over each other from the skeleton's joints
-      (section 3.3.6), as cross-stream connections need it.
-    hold_out: the part of the training set that validates.
+    skip_broken: whether unreadable videos are skipped instead of stopping the
+      preparation.
+    aligned: whether RGB and depth are spatially aligned by the joints of the
+      skeleton (thesis section 3.3.6); cross-stream connections need it.
+    hold_out: fraction of the training set that is held out for validation.
   """
   depth_variant: str = 'depth_vis'
   rendering: str = 'default'
@@ -30,24 +31,24 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ClipConfig:
-  """What a clip is; the defaults are those of chapter 5 and the authors' code.
+  """Sampling and augmentation of clips; the defaults follow chapter 5 and the authors' code.
 
   Attributes:
-    frames: T.
-    sampling: how the frames of a clip are drawn. 'segments': a video is cut in
-      T equal segments and gives one frame of each. 'uniform': evenly spaced
-      frames. 'mixed': in training every other clip has a random ordered subset
-      of the frames instead (FIDELITY row 28).
+    frames: number of frames of a clip, T.
+    sampling: method that draws the frames of a clip. 'segments': one frame from
+      each of T equal segments of a video. 'uniform': evenly spaced frames.
+      'mixed': evenly spaced frames, replaced by a random ordered subset in half
+      of the training clips (docs/fidelity.md, row 28).
     frame_size: side of the stored frames in pixels.
     crop_size: side of the crop in pixels.
-    crop_shift: how far from the centre a shifted crop may start, as a fraction
-      of the margin frame_size - crop_size: 1/4 is the code's ±8 of 32 pixels,
-      1/2 the text's ±16 (FIDELITY row 24).
-    flip: mirror half of the training clips.
-    colour: distort the colours of half of the RGB training clips.
-    test_clips: clips of a video whose logits are averaged in evaluation.
-    noise_centre: the colour around which depth noise multiplies, as the authors'
-      code does for objects; empty: pixels are multiplied as they are.
+    crop_shift: largest shift of a crop from the centre, as a fraction of the
+      margin frame_size - crop_size: 1/4 is ±8 of 32 pixels, as in the authors'
+      code; 1/2 is ±16, as in the thesis (docs/fidelity.md, row 24).
+    flip: whether half of the training clips are mirrored.
+    colour: whether the colours of half of the RGB training clips are distorted.
+    test_clips: number of clips per video; evaluation averages their logits.
+    noise_centre: colour around which depth noise multiplies, as in the authors'
+      code for objects; empty: noise multiplies pixel values directly.
   """
   frames: int = 8
   sampling: str = 'segments'

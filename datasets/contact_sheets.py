@@ -1,4 +1,4 @@
-"""Contact sheets: the clips of one sample as a picture, as they are stored and as a training step sees them."""
+"""Contact sheets: images with the clips of one sample, as they are stored and as a training step reads them."""
 
 import collections
 import dataclasses
@@ -11,21 +11,21 @@ import numpy as np
 
 from tf_privinfo.datasets.config import ClipConfig
 
-# A frame is enlarged by a whole factor as long as it does not become larger than this, or its row wider, in pixels.
+# Largest side of an enlarged frame and largest width of a row, in pixels; frames are enlarged by whole factors.
 _LARGEST_FRAME, _WIDEST_ROW = 256, 1200
-# Of the sheet, in pixels.
+# Layout of the sheet, in pixels.
 _LEFT, _TOP, _CAPTION, _GAP, _LEAST_WIDTH, _DPI = 70, 36, 30, 4, 640, 100
-# Colour of the edges of depth, and the gradients that make one: those of silhouettes, not of the colour map.
+# Colour of the edges of depth, and the thresholds of the edge detector: silhouettes, not steps of the colour map.
 _EDGES, _CANNY = (255, 0, 160), (300, 600)
 
 
 class Sample(NamedTuple):
-  """Clips of one sample, [T, H, W, 3] uint8 by modality, of the same frames.
+  """Clips of one sample with the same frames, [T, H, W, 3] uint8 by modality.
 
   Attributes:
-    name: its id.
-    stored: whole frames.
-    augmented: what a training step reads.
+    name: sample id.
+    stored: clips of whole frames, as stored.
+    augmented: clips as a training step reads them.
   """
   name: str
   stored: Dict[str, np.ndarray]
@@ -33,11 +33,17 @@ class Sample(NamedTuple):
 
 
 def spread(names: Sequence[str], label_of, count: int) -> List[str]:
-  """`count` of the samples from as many classes as possible, each class at other places of its list."""
+  """Selects `count` samples from as many classes as possible, at different positions within the classes.
+
+  Args:
+    names: sample names.
+    label_of: function of a sample name that returns its class.
+    count: number of samples to select; fewer are returned if there are fewer.
+  """
   by_class = collections.defaultdict(list)
   for name in sorted(names):
     by_class[label_of(name)].append(name)
-  classes, most = len(by_class), -(-count // len(by_class))  # of a class
+  classes, most = len(by_class), -(-count // len(by_class))  # samples per class
   chosen = [[members[i] for i in sorted({int((k + rank / classes) / most * len(members)) for k in range(most)})]
             for rank, members in enumerate(by_class.values())]
   rounds = itertools.chain.from_iterable(itertools.zip_longest(*chosen))
@@ -45,17 +51,17 @@ def spread(names: Sequence[str], label_of, count: int) -> List[str]:
 
 
 def read(source, names: Sequence[str], config: ClipConfig, seed: int) -> Iterator[Sample]:
-  """Clips of the samples `names` as the first epoch of a training has them, in its order.
+  """Yields the clips of samples as the first epoch of a training reads them, in its order.
 
   Args:
-    source: from `catalog.open_dataset`.
-    names: which samples.
-    config: the clips.
-    seed: of the training.
+    source: dataset from `catalog.open_dataset`.
+    names: names of the samples.
+    config: sampling and augmentation of the clips.
+    seed: seed of the training.
   """
   from tf_privinfo.datasets import clips
 
-  # The frames of a clip do not depend on how it is cut out.
+  # The frames of a clip do not depend on its crop.
   whole = dataclasses.replace(config, crop_size=config.frame_size, crop_shift=0.0, flip=False, colour=False)
   stored, augmented = (
       clips.training_clips(source.videos(names, source.modalities), form, seed=seed, epochs=[0], batch_size=1)
@@ -67,24 +73,24 @@ def read(source, names: Sequence[str], config: ClipConfig, seed: int) -> Iterato
 
 
 def overlay_edges(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
-  """RGB [T, H, W, 3] uint8, grey and paler, with the edges of depth [T, H, W, 3] uint8 over it in one colour."""
+  """Draws the edges of depth [T, H, W, 3] uint8 in one colour over a pale grey version of RGB of the same shape."""
   pale = np.repeat(rgb.mean(axis=-1, keepdims=True) / 2 + 96, 3, axis=-1).astype(np.uint8)
   for picture, of_depth in zip(pale, depth):
-    calm = cv2.medianBlur(of_depth, 3)  # without single pixels that were not measured
+    calm = cv2.medianBlur(of_depth, 3)  # removes single missing pixels
     picture[np.any([cv2.Canny(channel, *_CANNY) for channel in np.moveaxis(calm, -1, 0)], axis=0)] = _EDGES
   return pale
 
 
 def blocks(sample: Sample, config: ClipConfig, aligned: bool) -> Dict[str, Dict[str, np.ndarray]]:
-  """What a sheet shows of a sample: caption -> row -> [T, H, W, 3] uint8."""
+  """Content of a sheet: caption of a block -> name of a row -> frames [T, H, W, 3] uint8."""
   changes = [change for change, active in (
       ('shifted crop', config.crop_shift and config.crop_size < config.frame_size), ('mirroring', config.flip),
       ('colours of RGB', config.colour)) if active]
   if changes:
     result = {'as stored': sample.stored,
-              f'as a training step sees it (every other clip: {", ".join(changes)})': sample.augmented}
+              f'as a training step reads it (every other clip: {", ".join(changes)})': sample.augmented}
   else:
-    result = {'as stored and as a training step sees it': sample.augmented}
+    result = {'as stored and as a training step reads it': sample.augmented}
   if aligned:
     result['alignment: edges of depth over RGB'] = {
         'rgb + depth': overlay_edges(sample.stored['rgb'], sample.stored['depth'])}
@@ -92,13 +98,13 @@ def blocks(sample: Sample, config: ClipConfig, aligned: bool) -> Dict[str, Dict[
 
 
 def contact_sheet(title: str, shown: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
-  """A PNG with a caption for each block and a line of frames for each row in it.
+  """Draws a sheet with a caption for each block and a line of frames for each row; returns a PNG file as bytes.
 
   Frames are enlarged by a whole factor and never resampled.
 
   Args:
-    title: above all.
-    shown: as `blocks` returns it; all rows have as many frames.
+    title: heading of the sheet.
+    shown: content as returned by `blocks`; all rows have the same number of frames.
   """
   from matplotlib import figure  # heavy; no global state, unlike pyplot
 

@@ -1,9 +1,9 @@
-"""Noise on depth: what sensors do wrong, for evaluation under stress (sections 3.3.4 and 4.3.5).
+"""Models of depth noise, for evaluation with unreliable depth (thesis sections 3.3.4 and 4.3.5).
 
 The thesis studies multiplicative speckle and missing depth; the other models
-are not in it. All of them act on the 8-bit pictures that encode depth, as the
-authors' speckle does, and not on millimetres. With the same seed more noise
-does more damage to the same places, which keeps sweeps smooth.
+are additions. As in the authors' code, noise acts on the 8-bit images that
+encode depth, not on millimetres. With the same seed, more noise corrupts the
+same pixels more strongly, so results vary smoothly with the amount of noise.
 """
 
 import math
@@ -13,35 +13,35 @@ import tensorflow as tf
 
 from tf_privinfo.utils import errors
 
-# Cells along the side of a crop of the random field whose valleys are the holes: the size of a typical hole.
+# Cells of the random field of holes along the side of a crop: a typical hole has the size of a cell.
 HOLE_CELLS = 8
-# Powers of ten between which table 4.6 has variances.
+# Range of the variances of table 4.6, as powers of ten.
 _MAGNITUDES = (-3.0, 1.0)
 
 
 class DepthNoise(NamedTuple):
-  """One way to spoil depth.
+  """A model of depth noise and its amount.
 
-  | text        | kind      | what happens                                          |
+  | text        | kind      | effect                                                |
   |-------------|-----------|-------------------------------------------------------|
-  | `0`         | `speckle` | nothing                                               |
+  | `0`         | `speckle` | none                                                  |
   | `1e-2`      | `speckle` | every element times N(1, 1e-2) (tables 3.3 and 4.6)   |
   | `void`      | `void`    | all depth is missing                                  |
   | `holes:0.3` | `holes`   | connected patches, 0.3 of every frame, are missing    |
-  | `levels:8`  | `levels`  | 8 different values are left of 0..255                 |
-  | `shift:0.1` | `shift`   | displaced against RGB by 0.1 of the crop's side       |
-  | `frozen`    | `frozen`  | the first frame stays: single frames are not affected |
+  | `levels:8`  | `levels`  | quantisation of 0..255 to 8 values                    |
+  | `shift:0.1` | `shift`   | shift against RGB by 0.1 of the side of the crop      |
+  | `frozen`    | `frozen`  | all frames are the first one; no effect on one frame  |
 
   Attributes:
-    kind: of noise.
-    amount: variance, fraction or number of levels; void and frozen have none.
+    kind: name of the noise model.
+    amount: variance, fraction or number of levels; unused by void and frozen.
   """
   kind: str
   amount: float = 0.0
 
   @classmethod
   def parse(cls, text: str) -> 'DepthNoise':
-    """Noise from one of the texts in the table; raises `UserError` for anything else."""
+    """Parses a text of the form in the table; raises `UserError` for other texts."""
     name, colon, number = text.strip().partition(':')
     if not colon and name in _MODELS and name not in _ALLOWED_AMOUNTS:
       return cls(name)
@@ -49,7 +49,7 @@ class DepthNoise(NamedTuple):
     try:
       amount = float(number)
     except ValueError:
-      amount = math.nan  # Allowed by no kind.
+      amount = math.nan  # No kind allows it.
     if kind not in _ALLOWED_AMOUNTS or not _ALLOWED_AMOUNTS[kind](amount):
       raise errors.UserError(
           'Depth noise must be a variance of zero or more, such as 0.1, "void", "holes:" with a fraction of the pixels '
@@ -58,15 +58,16 @@ class DepthNoise(NamedTuple):
     return cls(kind, amount)
 
   def apply(self, clip: tf.Tensor, seed, centre: Sequence[float] = ()) -> tf.Tensor:
-    """Spoils a depth clip.
+    """Corrupts a depth clip.
 
     Args:
-      clip: [T, S, S, C], whole numbers of 0..255.
-      seed: a stateless seed, which alone decides what is drawn.
-      centre: the colour of missing depth and the one that speckle scales
-        distances from, as in the authors' code for objects, which adds noise
-        after the mean is subtracted (FIDELITY B 3). Empty: black, and speckle
-        leaves whole numbers of 0..255, as in their code for video (B 1.3).
+      clip: depth clip [T, S, S, C], whole numbers of 0..255.
+      seed: stateless seed, the only source of randomness.
+      centre: colour of missing depth. Speckle multiplies the distance from this
+        colour, as in the authors' code for objects, which adds noise after the
+        mean is subtracted (docs/fidelity.md, B 3). Empty: black, and speckle
+        produces whole numbers of 0..255, as in their code for video
+        (docs/fidelity.md, B 1.3).
 
     Returns:
       [T, S, S, C] float32.
@@ -77,7 +78,7 @@ class DepthNoise(NamedTuple):
 def _speckle(clip, variance, seed, centre):
   """Multiplies every element, or its distance from `centre`, by its own draw of N(1, variance) (section 3.3.4).
 
-  A variance of 0 leaves the clip exactly as it is.
+  A variance of 0 does not change the clip.
   """
   factors = tf.random.stateless_normal(tf.shape(clip), seed, 1.0, variance**0.5)
   if not centre:
@@ -87,9 +88,9 @@ def _speckle(clip, variance, seed, centre):
 
 
 def random_speckle(clip: tf.Tensor, seed, centre: Sequence[float] = ()) -> tf.Tensor:
-  """Spoils a depth clip by speckle of a random variance, any order of magnitude of table 4.6 as likely as another.
+  """Corrupts a depth clip by speckle of random variance, log-uniform over the range of table 4.6.
 
-  Arguments and result are those of `DepthNoise.apply`.
+  Arguments and result as in `DepthNoise.apply`.
   """
   magnitude, factors = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
   variance = 10**tf.random.stateless_uniform([], magnitude, *_MAGNITUDES)
@@ -103,10 +104,10 @@ def _void(clip, amount, seed, centre):
 
 
 def _holes(clip, fraction, seed, centre):
-  """Connected patches are missing: the valleys of a smooth random field, flooded up to `fraction` of every frame.
+  """Removes connected patches: the lowest `fraction` of the pixels of a smooth random field, for every frame.
 
-  The holes of a frame say nothing about those of the next: frames of a clip
-  are far apart in time, and what reflects or shadows the infrared light moves.
+  The holes of successive frames are independent: frames of a clip are far apart
+  in time, and the surfaces that reflect or shadow the infrared light move.
   """
   frames, height, width, _ = clip.shape
   field = tf.image.resize(
@@ -117,25 +118,25 @@ def _holes(clip, fraction, seed, centre):
 
 
 def _levels(clip, levels, seed, centre):
-  """Leaves `levels` evenly spaced values of 0..255, the ends included, rounded to whole numbers; 256 are all."""
+  """Quantises to `levels` evenly spaced values from 0 to 255, rounded to whole numbers; 256 has no effect."""
   del seed, centre
   step = 255 / (levels - 1)
   return tf.round(tf.round(clip / step) * step)
 
 
 def _shift(clip, fraction, seed, centre):
-  """Displaces all frames by `fraction` of their side in one random direction; what is uncovered is missing."""
+  """Shifts all frames by `fraction` of their side in one random direction; uncovered pixels are missing."""
   _, height, width, _ = clip.shape
   angle = tf.random.stateless_uniform([], seed, 0.0, 2 * math.pi)
   down = tf.cast(tf.round(fraction * height * tf.sin(angle)), tf.int32)
   right = tf.cast(tf.round(fraction * width * tf.cos(angle)), tf.int32)
-  rows, columns = tf.range(height) - down, tf.range(width) - right  # Where the pixels come from.
+  rows, columns = tf.range(height) - down, tf.range(width) - right  # Source of every row and column.
   inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
   return tf.where(inside[..., None], tf.roll(clip, [down, right], [1, 2]), _missing(centre))
 
 
 def _frozen(clip, amount, seed, centre):
-  """All frames show the first one."""
+  """Replaces all frames by the first one."""
   del amount, seed, centre
   return tf.broadcast_to(clip[:1], tf.shape(clip))
 
@@ -146,7 +147,7 @@ def _missing(centre):
 
 
 _MODELS = {'speckle': _speckle, 'void': _void, 'holes': _holes, 'levels': _levels, 'shift': _shift, 'frozen': _frozen}
-# Of the kinds that have an amount. Comparisons with nan are false.
+# Kinds with an amount. Comparisons with nan are false.
 _ALLOWED_AMOUNTS = {
     'speckle': lambda variance: 0 <= variance < math.inf,
     'holes': lambda fraction: 0 <= fraction <= 1,

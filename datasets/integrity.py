@@ -1,4 +1,7 @@
-"""Whether prepared data are whole, and whether their native files have changed. `builder` is a `NativeBuilder`."""
+"""Checks whether prepared data are complete and whether their native files have changed.
+
+In all functions, `builder` is a `base_builder.NativeBuilder`.
+"""
 
 import collections
 import hashlib
@@ -11,9 +14,14 @@ from tf_privinfo.utils import errors, text
 
 
 def verify(builder, checksums: bool = False) -> None:
-  """Raises `UserError` unless the prepared data are whole: the files' sizes, and on demand what is in them."""
-  again = f'remove {builder.data_dir} and run the same command again, to prepare the data anew'
-  version = builder.info.metadata.get('preparation_version', 1)  # it was not noted at first, and neither were the files
+  """Raises `UserError` if prepared data are incomplete, damaged, or of another preparation version.
+
+  Args:
+    builder: builder whose data are prepared.
+    checksums: whether the SHA-256 of all files is compared as well, not only their sizes.
+  """
+  again = f'remove {builder.data_dir} and rerun the command to prepare the data from scratch'
+  version = builder.info.metadata.get('preparation_version', 1)  # the first data record neither this nor the files
   if version != prepared_samples.PREPARATION_VERSION:
     raise errors.UserError(f'The data were prepared by version {version} of the preparation, and this is version '
                            f'{prepared_samples.PREPARATION_VERSION}: {again}.')
@@ -30,15 +38,19 @@ def verify(builder, checksums: bool = False) -> None:
 
 
 def changes(builder, native_dir: str) -> List[str]:
-  """Compares the native files, by names, sizes and times, with those that the data were prepared of.
+  """Compares names, sizes and times of the native files with their state at preparation.
+
+  Args:
+    builder: builder whose data are prepared.
+    native_dir: folder of the native files.
 
   Returns:
     One line for each sample that was added, removed or changed, in this
-    order; none if the native files are not there. Data of earlier versions,
-    which did not note sizes and times, are compared by names.
+    order; an empty list if there are no native files. Data of earlier versions,
+    which did not record sizes and times, are compared by names.
 
   Raises:
-    UserError: if the native files are there and cannot be used as a whole.
+    UserError: if the native files exist, but not in a usable layout.
     OSError: if they cannot be read.
   """
   try:
@@ -46,7 +58,7 @@ def changes(builder, native_dir: str) -> List[str]:
   except errors.UserError:
     return []
   unprepared = type(builder)(data_dir=os.path.join(root, 'not_prepared'), config=builder.builder_config)
-  found, _ = unprepared.scan(root)  # notes what it finds in its own metadata
+  found, _ = unprepared.scan(root)  # may change the metadata of its builder
   metadata = builder.info.metadata
   before = metadata.get('native') or dict.fromkeys(
       [*metadata['samples'], *(line.partition(': ')[0] for line in metadata['skipped'])])
@@ -58,26 +70,26 @@ def changes(builder, native_dir: str) -> List[str]:
 
 
 def changes_line(builder, native_dir: str) -> str:
-  """What `changes` finds, in one line for somebody who trains; empty if nothing has changed."""
+  """Result of `changes` as a one-line warning for training; empty if nothing has changed."""
   try:
     differences = changes(builder, native_dir)
   except (errors.UserError, OSError) as error:
-    return f'Warning: the native files cannot be compared with the prepared data, which are used as they are: {error}'
+    return f'Warning: the native files cannot be compared with the prepared data, which are used unchanged: {error}'
   if not differences:
     return ''
   counts = collections.Counter(line.rpartition(' ')[2] for line in differences)
   return (f'Warning: since these data were prepared, native files of {len(differences)} {builder.UNIT}s differ ('
           + ', '.join(f'{count} {kind}' for kind, count in counts.items())
-          + f': {text.first(differences, 3)}). The prepared data are used as they are; '
+          + f': {text.first(differences, 3)}). The prepared data are used unchanged; '
           f'{how_to_prepare_again(builder)}.')
 
 
 def how_to_prepare_again(builder) -> str:
-  """What to do for the native files as they are now."""
-  return f'to use the files as they are now, remove {builder.data_dir} and run the same command again'
+  """Instruction to prepare the data again from the current native files, as part of a sentence."""
+  return f'to use the current files, remove {builder.data_dir} and rerun the command'
 
 
 def sha256(path: pathlib.Path) -> str:
-  """The checksum of a file, in hexadecimal."""
+  """SHA-256 checksum of a file, in hexadecimal."""
   with open(path, 'rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()

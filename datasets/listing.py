@@ -1,33 +1,33 @@
-"""Which files and folders of a dataset's native files count, and how numbered frames are matched, in every dataset."""
+"""Listing of native files in all datasets: ignored names, and frames matched by their numbers."""
 
 import os
 import pathlib
 import re
 from typing import Dict, Iterable, List
 
-# What operating systems, network drives and notebooks leave between the files, besides names that begin with a dot.
+# Files that operating systems, network drives and notebooks leave behind, besides names that begin with a dot.
 _LEFT_BEHIND = frozenset((
     '__macosx', 'thumbs.db', 'desktop.ini', 'lost+found', '$recycle.bin', 'system volume information', '#recycle',
     '#snapshot', '@eadir', '@recycle', '@recently-snapshot', '@tmp'))
 
 
 def is_passed_over(name: str) -> bool:
-  """Whether a file or folder of this name is none of the dataset's, such as `._001.jpg`, `.DS_Store` or `@eaDir`."""
+  """Whether a file or folder of this name is ignored, such as `._001.jpg`, `.DS_Store` or `@eaDir`."""
   return name.startswith('.') or name.lower() in _LEFT_BEHIND
 
 
 def names(folder) -> List[str]:
-  """The sorted names in a folder, without those that are passed over; raises OSError if it cannot be read."""
+  """Sorted names in a folder, without ignored ones; raises OSError if the folder cannot be read."""
   return sorted(name for name in os.listdir(folder) if not is_passed_over(name))
 
 
 def folders(parent: pathlib.Path) -> List[pathlib.Path]:
-  """The sorted folders in a folder, without those that are passed over; raises OSError if it cannot be read."""
+  """Sorted subfolders of a folder, without ignored ones; raises OSError if the folder cannot be read."""
   return [path for path in map(parent.joinpath, names(parent)) if path.is_dir()]
 
 
 def is_text(name: str) -> bool:
-  """Whether a name can be stored: the bytes of others are no UTF-8."""
+  """Whether a file name is valid UTF-8 and can be stored."""
   return name.isprintable() or not any('\ud800' <= character <= '\udfff' for character in name)
 
 
@@ -35,15 +35,15 @@ def numbered(folder: pathlib.Path, candidates: Iterable[str], pattern: str) -> D
   """Finds the frames in a folder by their numbers.
 
   Args:
-    folder: that holds them.
-    candidates: names in it.
-    pattern: regular expression that a frame's whole name matches, in upper or lower case; its group is the number.
+    folder: folder of the frames.
+    candidates: file names in the folder.
+    pattern: regular expression for complete file names of frames, case-insensitive; its group is the number.
 
   Returns:
-    Number -> path.
+    Number of a frame -> path.
 
   Raises:
-    ValueError: if two frames have the same number, as `frame_5` and `frame_05` have.
+    ValueError: if two frames have the same number, such as `frame_5` and `frame_05`.
   """
   found = {}
   for name in candidates:

@@ -1,4 +1,4 @@
-"""Runs a function on many samples: in threads of this machine, or on Apache Beam."""
+"""Applies a function to many samples: in threads of this machine, or on Apache Beam."""
 
 import concurrent.futures
 import json
@@ -10,13 +10,19 @@ from tf_privinfo.utils import errors, machine, progress_bars
 
 
 def in_threads(function: Callable, items: Sequence[Any], **bar) -> Iterator[Any]:
-  """The results in order, with a progress bar; OpenCV and TensorFlow release the GIL."""
+  """Yields the results of `function` for all items, in order, with a progress bar.
+
+  Args:
+    function: function of one item. Threads suffice, since OpenCV and TensorFlow release the GIL.
+    items: arguments of the function.
+    **bar: arguments of `progress_bars.bar`.
+  """
   with concurrent.futures.ThreadPoolExecutor(machine.cpu_cores()) as pool:
     yield from progress_bars.bar(pool.map(function, items), **{'total': len(items), **bar})
 
 
 def import_beam():
-  """Apache Beam, an extra that takes seconds to import; raises `UserError` where it is not installed."""
+  """Imports Apache Beam, an optional dependency; raises `UserError` if it is not installed."""
   try:
     import apache_beam
   except ImportError:
@@ -26,7 +32,17 @@ def import_beam():
 
 def on_beam(function: Callable[[Any], Any], items: Sequence[Any], beam_options: Sequence[str],
              folder: pathlib.Path) -> List[Any]:
-  """The results of all items as JSON has them, which Beam's workers leave in a file of `folder`."""
+  """Results of `function` for all items, in any order, converted to JSON and back.
+
+  Args:
+    function: function of one item; its results must be convertible to JSON.
+    items: arguments of the function.
+    beam_options: options of the pipeline.
+    folder: folder on a shared file system, where the workers write the results.
+
+  Raises:
+    UserError: if Apache Beam is not installed, or does not accept the options.
+  """
   beam = import_beam()
   path = folder / 'records.json'
   path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,10 @@
 
   python -m tf_privinfo.datasets.prepare --dataset=nwucla --data_dir=/data/nwucla
 
-train_main.py does the same when it first meets a dataset. Which form of the data is prepared is said as it is there, by
-method, preset and --set: chapter 5 (default) reads RGB, depth and flow as they are recorded, the others RGB and depth
-laid over each other; of objects all read the same. A killed preparation is resumed by the same command.
+train_main.py prepares a dataset in the same way when it first opens it. The flags --method, --preset and --set select
+the form of the data, as in train_main.py: the methods of chapter 5 (default) read RGB, depth and flow as recorded, the
+methods of chapters 3 and 4 read spatially aligned RGB and depth; all methods for objects read the same form.
+Preparation temporarily needs twice the final disk space. If interrupted, run the same command again to resume.
 """
 
 import os
@@ -20,24 +21,31 @@ from tf_privinfo.utils import cli, errors
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
-flags.DEFINE_integer('frame_size', None, "Side of the stored frames in pixels. Default: the recipe's.", lower_bound=1)
+flags.DEFINE_integer(
+    'frame_size', None, 'Side of the stored frames in pixels. Default: clips.frame_size of the recipe.', lower_bound=1)
 flags.DEFINE_bool(
-    'check', False, 'Write nothing. Of data that have been prepared, compare the checksums of all files, and names, '
-    'sizes and times of the native files; of others, read all native files and list all problems. The exit '
-    'status is 1 if there are any.')
+    'check', False, 'Check of all files; nothing is written. If the data are prepared, their checksums are compared, '
+    'and names, sizes and times of the native files. Otherwise all native files are read and all problems are listed. '
+    'The exit status is 1 if there are problems.')
 flags.DEFINE_string(
-    'beam_options', None, 'Prepare on Apache Beam, with these options of the pipeline, such as "--runner=FlinkRunner '
-    '--flink_master=HOST:8081". Every worker must see --data_dir and --prepared_dir under the same paths.')
+    'beam_options', None, 'Options of an Apache Beam pipeline that prepares the data, such as "--runner=FlinkRunner '
+    '--flink_master=HOST:8081". --data_dir and --prepared_dir must have the same paths on all workers.')
 
 
 def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
-  """What --frame_size changes in a recipe."""
+  """Fields of the recipe that --frame_size overrides."""
   size = FLAGS.frame_size
   return {'clips.frame_size': size, 'clips.crop_size': min(size, recipe.clips.crop_size)} if size else {}
 
 
 def table(dataset: str, source, hold_out: float) -> str:
-  """The numbers of training, validation and test samples of a `catalog.PreparedDataset` by protocol, and its size."""
+  """Text table of the training, validation and test samples of every protocol, with modalities and size on disk.
+
+  Args:
+    dataset: name in `registry.DATASETS`.
+    source: the `catalog.PreparedDataset`.
+    hold_out: fraction of the training set that is held out for validation.
+  """
   lines = [f'{"protocol":<20}{"train":>8}{"validate":>10}{"test":>8}']
   for name, protocol in registry.DATASETS[dataset].protocols.items():
     train, validation, test = map(len, protocol(source.names, hold_out))
@@ -48,11 +56,12 @@ def table(dataset: str, source, hold_out: float) -> str:
 
 
 def main() -> None:
-  # Without a method, the form of the data that the first one reads: videos as they are recorded.
+  """Prepares or checks the dataset that the flags select; raises `UserError` for problems."""
+  # The default is the form that the first method reads: videos as recorded.
   recipe = recipe_flags.resolve(lambda dataset: recipes.methods(dataset)[0], _overrides)
   from tf_privinfo.datasets import catalog  # TensorFlow takes seconds to import: flags are checked first
 
-  # Workers of Beam are started elsewhere.
+  # Workers of Beam have other working directories.
   data_dir = os.path.abspath(FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data))
   prepared_dir = FLAGS.prepared_dir and os.path.abspath(FLAGS.prepared_dir)
   form = recipe.dataset, data_dir, recipe.data, recipe.clips.frame_size
@@ -63,12 +72,12 @@ def main() -> None:
     source, problems = catalog.open_dataset(*form, beam_options=beam_options, prepared_dir=prepared_dir), []
   print(table(recipe.dataset, source, recipe.data.hold_out))
   if problems:
-    headline = (f'native files of {len(problems)} {source.unit}s differ from what was prepared; to use them as they '
-                f'are now, remove {source.directory} and run the same command without --check:'
+    headline = (f'native files of {len(problems)} {source.unit}s differ from the prepared data; to use the current '
+                f'files, remove {source.directory} and rerun the command without --check:'
                 if os.path.isdir(source.directory) else f'{len(problems)} {source.unit}s cannot be used:')
     raise errors.UserError('\n  '.join([headline, *problems]))
   print(f'Everything is in {source.directory}' if os.path.isdir(source.directory) else
-        'Everything can be read: run the same command without --check to prepare it.')
+        'All native files are readable: rerun the command without --check to prepare the data.')
 
 
 if __name__ == '__main__':

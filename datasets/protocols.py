@@ -1,7 +1,7 @@
-"""Protocols: which samples train, validate and test, as pure functions of sample names.
+"""Protocols: training, validation and test samples, as pure functions of sample names.
 
-Names are those of the native files: `view_2/a01_s04_e01` in the layout of NW-UCLA, which the synthetic dataset shares,
-and `train/chair/0001` for objects. Datasets with other names have their protocols in their own folders.
+Sample names follow the native files: `view_2/a01_s04_e01` in the layout of NW-UCLA and of the synthetic dataset,
+`train/chair/0001` for objects. Datasets with different names have their protocols in their own folders.
 """
 
 import collections
@@ -13,18 +13,24 @@ import numpy as np
 _MULTIVIEW = re.compile(r'view_(?P<view>\d)/a(?P<action>\d\d)_s(?P<subject>\d\d)_e(?P<episode>\d\d)')
 
 class Split(NamedTuple):
-  """Sample names of one protocol; validation is held out of the training set."""
+  """Sample names of one protocol.
+
+  Attributes:
+    train: training samples, without the validation samples.
+    validation: samples that are held out of the training set; possibly none.
+    test: test samples.
+  """
   train: List[str]
   validation: List[str]
   test: List[str]
 
 
-# Of all sample names and the fraction of the training set that is held out for validation.
+# Function of all sample names and the fraction of the training set that is held out for validation.
 Protocol = Callable[[Sequence[str], float], Split]
 
 
 class MultiviewName(NamedTuple):
-  """The parts of a name such as `view_2/a01_s04_e01`, as they stand in the name."""
+  """Numbers in a name such as `view_2/a01_s04_e01`."""
   view: int
   action: int
   subject: int
@@ -32,12 +38,12 @@ class MultiviewName(NamedTuple):
 
 
 def parse_multiview_name(name: str) -> MultiviewName:
-  """Parses `view_2/a01_s04_e01`; raises ValueError for anything else."""
+  """Parses a name such as `view_2/a01_s04_e01`; raises ValueError for other forms."""
   return MultiviewName(**parse(_MULTIVIEW, name, 'view_2/a01_s04_e01'))
 
 
 def parse(pattern: re.Pattern, name: str, example: str) -> Dict[str, int]:
-  """The numbers in a name by the groups of `pattern`; raises ValueError, with an `example`, for another form."""
+  """Numbers in a name by the groups of `pattern`; raises ValueError, with the `example`, for other forms."""
   match = pattern.fullmatch(name)
   if not match:
     raise ValueError(f'{name!r} is not of the form {example}')
@@ -46,19 +52,19 @@ def parse(pattern: re.Pattern, name: str, example: str) -> Dict[str, int]:
 
 def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], Union[int, str]], fraction: float,
                       at_least: int = 0):
-  """Holds a class-balanced part of a training set out for validation, as the authors' DMCL code does.
+  """Holds out a class-balanced part of a training set for validation, as in the authors' DMCL code.
 
-  int(len(names) / classes · fraction) samples of every class, drawn with the
-  class's rank as seed from a list that was shuffled with seed 0 (FIDELITY B 6).
-  That is none of classes with fewer than 1 / fraction samples in the mean,
-  unless `at_least` says otherwise. A class that has no more than are held out
-  keeps one to train on.
+  int(len(names) / classes · fraction) samples of every class are held out,
+  drawn with the rank of the class as seed from a list that was shuffled with
+  seed 0 (docs/fidelity.md, B 6). This number is 0 if classes have fewer than
+  1 / fraction samples on average, unless `at_least` is larger. At least one
+  sample of every class remains in the training set.
 
   Args:
-    names: the training set; its order matters.
-    label_of: the class of a name.
-    fraction: of the training set.
-    at_least: of every class, where the fraction is less.
+    names: training set; the result depends on its order.
+    label_of: function of a name that returns its class.
+    fraction: fraction of the training set to hold out.
+    at_least: minimum number of samples of every class to hold out.
 
   Returns:
     (train, validation), both grouped by class.
@@ -80,7 +86,13 @@ def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], Union[int,
 
 
 def by_parts(parse: Callable[[str], Any], trains: Callable[[Any], bool], tests: Callable[[Any], bool]) -> Protocol:
-  """Samples train or test by the parts of their names; a class-balanced part of the training set validates."""
+  """Protocol that selects samples by the parts of their names and holds out a class-balanced validation set.
+
+  Args:
+    parse: parser of a name; its result has the field `action`.
+    trains: predicate of training samples, on parsed names.
+    tests: predicate of test samples, on parsed names.
+  """
 
   def protocol(names, hold_out):
     names = sorted(names)
@@ -92,20 +104,20 @@ def by_parts(parse: Callable[[str], Any], trains: Callable[[Any], bool], tests: 
 
 
 def cross_view(parse: Callable[[str], MultiviewName], train: Sequence[int], test: Sequence[int]) -> Protocol:
-  """The views `train` train, the views `test` test."""
+  """Cross-view protocol: trains on the views `train`, tests on the views `test`."""
   return by_parts(parse, lambda name: name.view in train, lambda name: name.view in test)
 
 
 def cross_subject(parse: Callable[[str], MultiviewName]) -> Protocol:
-  """Odd subjects train, even ones test, in all views."""
+  """Cross-subject protocol: trains on odd subjects, tests on even ones, in all views."""
   return by_parts(parse, lambda name: name.subject % 2 == 1, lambda name: name.subject % 2 == 0)
 
 
 def given(names: Sequence[str], hold_out: float) -> Split:
-  """The training and test sets of `train/chair/0001`, `test/chair/0001`.
+  """Predefined training and test sets: names such as `train/chair/0001` and `test/chair/0001`.
 
-  A balanced part of the former validates: at least one sample of every class
-  that has two, unless nothing is to be held out.
+  A class-balanced part of the training set is held out for validation: unless
+  `hold_out` is 0, at least one sample of every class with two or more samples.
   """
   names = sorted(names)
   train, validation = hold_out_balanced(
@@ -114,7 +126,7 @@ def given(names: Sequence[str], hold_out: float) -> Split:
   return Split(train, validation, [name for name in names if name.startswith('test/')])
 
 
-# NW-UCLA's protocols, named by the view that tests.
+# Protocols of NW-UCLA, named by the test view.
 CROSS_VIEW = {
     'cross_view_1': cross_view(parse_multiview_name, (2, 3), (1,)),
     'cross_view_2': cross_view(parse_multiview_name, (1, 3), (2,)),
@@ -123,21 +135,21 @@ CROSS_VIEW = {
 
 def missing_classes(protocol: str, parts: Split, label_names: Sequence[str], label_of: Callable[[str], str]
                     ) -> List[str]:
-  """One line for the classes that have no sample to train on under a protocol, and one for those without test samples.
+  """Warnings, one line each, for classes without training samples and for classes without test samples.
 
   Args:
-    protocol: its name.
-    parts: the samples of the protocol.
-    label_names: all classes.
-    label_of: the class of a sample.
+    protocol: name of the protocol.
+    parts: samples of the protocol.
+    label_names: names of all classes.
+    label_of: function of a sample name that returns its class.
   """
-  advice = {'train': 'nothing can learn them, so add samples and prepare the data again, or leave these classes out',
-            'test': 'the results say nothing about them'}
+  advice = {'train': 'they cannot be learned; add samples and prepare the data again, or leave these classes out',
+            'test': 'the results do not cover them'}
   lines = []
   for part in advice:
     there = set(map(label_of, getattr(parts, part)))
     missing = [label for label in label_names if label not in there]
     if missing:
-      lines.append(f'Warning: protocol {protocol} has no sample to {part} on of {len(missing)} of {len(label_names)} '
+      lines.append(f'Warning: protocol {protocol} has no sample to {part} on for {len(missing)} of {len(label_names)} '
                    f'classes ({", ".join(missing)}): {advice[part]}.')
   return lines

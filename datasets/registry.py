@@ -1,4 +1,4 @@
-"""Every dataset by its name, and its protocols."""
+"""All datasets by name, and their protocols."""
 
 from typing import Dict, Optional, Sequence
 
@@ -26,7 +26,7 @@ DATASETS: Dict[str, DatasetSpec] = {
 
 
 def resolve_protocol(dataset: str, protocol: Optional[str]) -> str:
-  """The name of a protocol of a dataset, its default for None; raises `UserError` if it does not exist."""
+  """Name of a protocol of a dataset, the default one for None; raises `UserError` if it does not exist."""
   known = DATASETS[dataset].protocols
   if protocol is None:
     return next(iter(known))
@@ -37,18 +37,20 @@ def resolve_protocol(dataset: str, protocol: Optional[str]) -> str:
 
 
 def split(dataset: str, protocol: str, names: Sequence[str], hold_out: float = 0.05) -> Split:
-  """Divides samples by a protocol.
+  """Splits samples by a protocol.
 
   Args:
-    dataset, protocol: names.
-    names: of all samples.
-    hold_out: fraction of the training set that validates; with 0 the whole training set trains.
+    dataset: name of the dataset.
+    protocol: name of the protocol.
+    names: names of all samples.
+    hold_out: fraction of the training set that is held out for validation; 0: no validation set.
 
   Raises:
-    UserError: if no sample is left to train or to test on.
+    UserError: if the training or test set is empty.
   """
   result = DATASETS[dataset].protocols[protocol](names, hold_out)
   for part in ('train', 'test'):
     if not getattr(result, part):
-      raise errors.UserError(f'Protocol {protocol} finds no sample to {part} on among the {len(names)} of {dataset}.')
+      raise errors.UserError(
+          f'Protocol {protocol} finds no sample to {part} on among the {len(names)} samples of {dataset}.')
   return result

@@ -1,12 +1,12 @@
-"""Draws contact sheets of a dataset: what is stored of a sample, and what a training step sees of it.
+"""Draws contact sheets of a dataset: samples as they are stored and as a training step reads them.
 
   python -m tf_privinfo.datasets.show --dataset=nwucla --data_dir=/data/nwucla --out=sheets
 
-writes one PNG for each of --count samples, which are spread over the classes and belong to the training set. Rows are
-modalities, columns are the frames of one clip, in blocks: whole frames as they are stored; the same frames after the
-augmentation of the training pipeline; and, where RGB and depth are aligned, RGB with the edges of depth drawn over it,
-which must lie on the edges of what RGB shows. Frames, crops and augmentation are those of the recipe that
-train_main.py would run with the same flags. A dataset that was never opened is prepared first.
+writes one PNG for each of --count samples of the training set, spread over the classes. Rows are modalities, columns
+are the frames of one clip. There are up to three blocks: whole frames as they are stored; the same frames after the
+augmentation of the training pipeline; and, if RGB and depth are aligned, RGB with the edges of depth drawn over it. The
+edges of depth must coincide with the edges in RGB. Frames, crops and augmentation follow the recipe that train_main.py
+runs with the same flags. A dataset that is not prepared yet is prepared first.
 """
 
 import pathlib
@@ -20,11 +20,12 @@ from tf_privinfo.utils import atomic, cli, errors, paths
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(recipe_flags)
-paths.DEFINE_path('out', None, 'Folder to write the sheets to.', required=True)
-flags.DEFINE_integer('count', 10, 'How many samples.', lower_bound=1)
+paths.DEFINE_path('out', None, 'Folder for the sheets.', required=True)
+flags.DEFINE_integer('count', 10, 'Number of samples.', lower_bound=1)
 
 
 def main() -> None:
+  """Writes the contact sheets that the flags select; raises `UserError` for problems."""
   recipe = recipe_flags.resolve(lambda dataset: 'admd' if 'dmcl' not in recipes.methods(dataset) else 'dmcl')
   # TensorFlow takes seconds to import: flags are checked first.
   from tf_privinfo.datasets import catalog, contact_sheets

@@ -1,4 +1,4 @@
-"""What the rest of the project needs to know of a dataset before anything of it is read."""
+"""Static description of a dataset, available before any of its files is read."""
 
 import dataclasses
 from typing import Mapping, Optional, Tuple
@@ -11,21 +11,21 @@ class DatasetSpec:
   """A dataset. Each is defined in `spec.py` of its own folder and listed in `registry.DATASETS`.
 
   Attributes:
-    help: its description, for --help.
-    builder: 'module:Class' of its `base_builder.NativeBuilder`; imported only when data are opened.
-    protocols: name -> function; the first one is the default.
+    help: description for --help.
+    builder: 'module:Class' of the `base_builder.NativeBuilder`; imported only when data are opened.
+    protocols: protocols by name; the first one is the default.
     depth_variants: values of `data.depth_variant`. Chapter 5 reads the first one; chapters 3 and 4 read 'depth'.
-    objects: samples are single frames of objects (chapter 4); otherwise they are videos of actions.
-    alignable: whether RGB and depth can be aligned spatially by the skeleton's joints.
-    default_preset: sizes without --preset.
-    two_stream_protocol: the protocol of the authors' code of chapters 3 and 4, where it is not the default one.
-    hold_out: fraction of the training set that validates in chapters 3 and 4 (docs/fidelity.md, B 6).
-    switch_hold_out: the same for ADMD, whose switch is chosen on validation samples; None: `hold_out`.
-    hold_outs: the only values that `data.hold_out` can have, where the validation set is a published one.
-    resize: name in `preparation.frames.RESIZE` of the resize to the stored size.
-    dct_method: that decodes JPEG files of RGB, as of `tf.io.decode_jpeg`.
-    least_rgb_width: in pixels; RGB frames are shrunk by the largest whole factor that leaves so many, before anything
-      else. 0: not at all.
+    objects: whether samples are single frames of objects (chapter 4) instead of videos of actions.
+    alignable: whether RGB and depth can be aligned spatially by the joints of the skeleton.
+    default_preset: preset without --preset.
+    two_stream_protocol: protocol of the authors' code of chapters 3 and 4, if it is not the default one.
+    hold_out: fraction of the training set that is held out for validation in chapters 3 and 4 (docs/fidelity.md, B 6).
+    switch_hold_out: the same fraction for ADMD, which chooses its switch on validation samples; None: `hold_out`.
+    hold_outs: all legal values of `data.hold_out`, if the validation set is a published one; empty: any fraction.
+    resize: method of the resize to the stored size, a name in `preparation.frames.RESIZE`.
+    dct_method: DCT method that decodes JPEG files of RGB, as in `tf.io.decode_jpeg`.
+    least_rgb_width: minimum width, in pixels, of RGB frames that are downscaled by a whole factor before any other
+      step; 0: no downscaling.
   """
   help: str
   builder: str

@@ -1,4 +1,4 @@
-"""Reading a table that a user wrote: CSV as spreadsheets and editors save it."""
+"""Reader of CSV tables as spreadsheets and text editors save them."""
 
 import codecs
 import csv
@@ -12,20 +12,20 @@ _DELIMITERS = ',;\t'
 
 
 def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tuple[int, Dict[str, str]]]:
-  """The line number and the values, stripped, of every row of a table with a header.
+  """Yields line number and stripped values (column -> value) of every row of a table with a header.
 
-  Commas, semicolons or tabs separate the values; the text is UTF-8, or UTF-16 with a byte order mark. Empty lines are
-  passed over.
+  Values are separated by commas, semicolons or tabs. The text is UTF-8, or UTF-16 with a byte order mark. Empty lines
+  are ignored.
 
   Args:
-    path: of the table.
-    columns: that are needed; the values of others are left out.
-    hint: a sentence that says how other columns can be named.
+    path: path of the table.
+    columns: names of the required columns; other columns are ignored.
+    hint: sentence for error messages on how to set different column names.
 
   Raises:
-    UserError: if it is a folder, empty, of another encoding, has not each of these columns once, or has rows with
-      another number of values than the header.
-    OSError: if it cannot be read.
+    UserError: if the path is a folder, the file is empty or has another encoding, a required column is missing or
+      occurs twice, or a row does not have one value per column.
+    OSError: if the file cannot be read.
   """
   text = _decode(path)
   first = next((line for line in text.splitlines() if line.strip()), '')
@@ -42,7 +42,7 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tupl
         _check_header(path, header, columns, hint)
       elif len(values) != len(header):
         raise errors.UserError(f'{path} has {len(values)} values in line {reader.line_num}, but {len(header)} columns: '
-                               'correct this line; a value that contains the separator needs quotation marks.')
+                               'correct this line. A value that contains the separator needs quotation marks.')
       else:
         yield reader.line_num, {name: value for name, value in zip(header, values) if name in columns}
   except csv.Error as error:
@@ -51,7 +51,7 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tupl
 
 def _decode(path: pathlib.Path) -> str:
   if path.is_dir():
-    raise errors.UserError(f'{path} is a folder: name the table in it.')
+    raise errors.UserError(f'{path} is a folder: pass the path of the table.')
   data = path.read_bytes()
   is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
   try:
@@ -62,7 +62,7 @@ def _decode(path: pathlib.Path) -> str:
   if '\0' in text:
     raise errors.UserError(f'{path} is not a CSV table but binary data: save it as CSV in UTF-8.')
   if not text.strip():
-    raise errors.UserError(f'{path} is empty: it needs a header and a row for each sample.')
+    raise errors.UserError(f'{path} is empty: it needs a header and one row per sample.')
   return text
 
 

@@ -1,4 +1,4 @@
-"""What the builders of all video datasets have in common: alignment, optical flow, frames of one size."""
+"""Base class of the builders of all video datasets: alignment, optical flow, frames of one size."""
 
 import collections
 import dataclasses
@@ -14,13 +14,13 @@ from tf_privinfo.utils import errors, text
 
 
 class RawVideo(NamedTuple):
-  """What was recorded of one video.
+  """The frames of one video in their original size.
 
   Attributes:
-    rgb: [F, H, W, 3] uint8.
-    depth: [F, H', W', 3] uint8 pictures of depth, frame by frame those of RGB.
-    joints: of the same F frames, where the builder's config asks for alignment.
-    dropped: how many frames only one modality has; they were left out.
+    rgb: [F, H, W, 3] uint8 RGB frames.
+    depth: [F, H', W', 3] uint8 depth images of the same F frames.
+    joints: joints in the same F frames; needed only for alignment.
+    dropped: number of frames that were left out because only one modality contains them.
   """
   rgb: np.ndarray
   depth: np.ndarray
@@ -30,13 +30,14 @@ class RawVideo(NamedTuple):
 
 @dataclasses.dataclass
 class VideoConfig(tfds.core.BuilderConfig):
-  """What is stored of each video.
+  """Form of the stored videos.
 
   Attributes:
-    frame_size: S; frames are stored as S x S, the size before cropping.
-    depth_variant: which of the dataset's `DEPTH_VARIANTS`.
-    skip_broken: keep going without the videos that cannot be read (or aligned).
-    aligned: RGB and depth are laid over each other by the skeleton's joints and cropped to what both show.
+    name: name of the form, derived from the other fields.
+    frame_size: side S of the stored frames in pixels; training crops from S x S.
+    depth_variant: source of depth, one of the builder's `DEPTH_VARIANTS`.
+    skip_broken: whether videos that cannot be read (or aligned) are skipped.
+    aligned: whether RGB and depth are spatially aligned by the joints and cropped to their overlap.
   """
   name: str = ''
   frame_size: int = 256
@@ -55,17 +56,17 @@ class VideoConfig(tfds.core.BuilderConfig):
 class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
   """RGB, depth and optical flow of every video, as JPEG frames of one size.
 
-  `info.metadata` holds `samples` (name -> number of frames), `skipped` (one
-  sentence each), `cut` (name -> frames left out), the flow's encoding, the
-  depth variant, `aligned` where RGB and depth are, and otherwise
-  `unlike_sizes` (name -> both sizes; one video for each pair of sizes) if frames
-  of both differ in size and could be aligned.
+  `info.metadata` contains `samples` (name -> number of frames), `skipped` (one
+  sentence each), `cut` (name -> number of frames left out), the encoding of the
+  flow, the depth variant, and `aligned` if RGB and depth are aligned. If they
+  are not, but could be, `unlike_sizes` (name -> both sizes) lists one video for
+  each pair of different sizes of RGB and depth.
 
   Attributes:
     DEPTH_VARIANTS: known values of `data.depth_variant`, the default first.
-    ACTIONS: number of an action in the samples' names -> name of the class; labels are their ranks.
-    PARTS: what `describe` counts by, of what `parse` returns.
-    ALIGNABLE: whether `read` can give joints.
+    ACTIONS: number of an action in sample names -> class name; labels are the ranks of the numbers.
+    PARTS: fields of the result of `parse` by which `describe` counts.
+    ALIGNABLE: whether `read` can return joints.
   """
 
   MODALITIES = ('rgb', 'depth', 'flow')
@@ -77,31 +78,33 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
 
   @staticmethod
   def parse(name: str):
-    """The parts of a sample's name, `action` among them; see `protocols`."""
+    """Parts of a sample name as a named tuple with the field `action`; see `protocols`."""
     raise NotImplementedError
 
   def read(self, sample) -> RawVideo:
-    """Reads the native files of a video; raises one of `base_builder.PROBLEMS`; runs in threads."""
+    """Reads the native files of a video; raises one of `base_builder.PROBLEMS`. Runs in threads."""
     raise NotImplementedError
 
   @classmethod
   def configure(cls, config: DataConfig, frame_size: int) -> VideoConfig:
+    """The builder config; raises `UserError` for an unknown depth variant or impossible alignment."""
     if config.depth_variant not in cls.DEPTH_VARIANTS:
       raise errors.UserError(
           f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(cls.DEPTH_VARIANTS)}.')
     if config.aligned and not cls.ALIGNABLE:
-      raise errors.UserError('RGB and depth of this dataset cannot be aligned, since it does not tell where joints are '
-                             'in both: leave data.aligned false.')
+      raise errors.UserError('RGB and depth of this dataset cannot be aligned, since it does not contain the joints in '
+                             'both: leave data.aligned false.')
     return VideoConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
                        aligned=config.aligned)
 
   @classmethod
   def label_of(cls, name: str) -> str:
+    """Class name of the action in a sample name."""
     return cls.ACTIONS[cls.parse(name).action]
 
   def _info(self) -> tfds.core.DatasetInfo:
     size = self.builder_config.frame_size
-    aligned = {'aligned': True} if self.builder_config.aligned else {}  # else the metadata are as they always were
+    aligned = {'aligned': True} if self.builder_config.aligned else {}  # as in data of earlier versions
     image = tfds.features.Image(shape=(size, size, 3), encoding_format='jpeg')
     return tfds.core.DatasetInfo(
         builder=self,
@@ -115,6 +118,7 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
             depth_variant=self.builder_config.depth_variant, frame_size=size, **aligned))
 
   def describe(self, names: Sequence[str]) -> List[str]:
+    """Summary lines of the videos `names`: frames, encodings, counts by class and by `PARTS`, cut videos."""
     metadata, parsed = self.info.metadata, [self.parse(name) for name in names]
     classes = collections.Counter(map(self.label_of, names))
     lines = [f'{len(names)} videos, {sum(metadata["samples"].values())} frames, '
@@ -130,13 +134,14 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
     return lines
 
   def prepare(self, sample) -> base_builder.Prepared:
+    """Reads a video, aligns it if configured, computes flow, and resizes and encodes all frames."""
     size = self.builder_config.frame_size
     footage = self.read(sample)
     rgb, depth = footage.rgb, footage.depth
     if self.builder_config.aligned:
       rgb, depth = alignment.overlay(rgb, depth, alignment.estimate(*footage.joints))
     images = {'rgb': rgb, 'depth': depth, 'flow': map(flow.encode_flow, flow.frame_by_frame(rgb))}
-    # One frame after the other: as float, a long video would take gigabytes, on each core.
+    # One frame at a time: as float, a long video would need gigabytes of memory on each core.
     encoded = {m: [frames.encode_jpeg(frames.resize_bilinear(image[None], size))[0] for image in images[m]]
                for m in self.MODALITIES}
     return base_builder.Prepared({**encoded, 'label': self.label_of(sample.name), 'sample_id': sample.name},
@@ -145,18 +150,19 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
   def _fill_metadata(self, records, problems) -> None:
     super()._fill_metadata(records, problems)
     unlike = self.info.metadata.get('unlike_sizes')
-    if unlike:  # of a hundred thousand videos in NTU RGB+D all
+    if unlike:  # all of the hundred thousand videos of NTU RGB+D
       examples = {sizes: name for name, sizes in reversed(unlike.items())}
       self.info.metadata['unlike_sizes'] = {name: sizes for sizes, name in examples.items()}
 
   def inspect(self, sample) -> Tuple[int, Mapping[str, Any]]:
+    """Number of frames and metadata of a video, without flow and encoding; raises as `prepare` does."""
     footage = self.read(sample)
     if self.builder_config.aligned:
       alignment.crop_boxes(alignment.estimate(*footage.joints), footage.rgb.shape[1:3], footage.depth.shape[1:3])
     return len(footage.rgb), self._facts(footage)
 
   def _facts(self, footage: RawVideo) -> Mapping[str, Any]:
-    """What the metadata tell of one video."""
+    """Additional metadata of one video."""
     facts = {'cut': footage.dropped} if footage.dropped else {}
     (rgb_height, rgb_width), (height, width) = footage.rgb.shape[1:3], footage.depth.shape[1:3]
     if self.ALIGNABLE and not self.builder_config.aligned and (rgb_height, rgb_width) != (height, width):
@@ -165,7 +171,12 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
 
 
 def stack(images: Sequence[np.ndarray], paths: Sequence[Any]) -> np.ndarray:
-  """The frames of a video as one array; raises `frames.UnreadableFileError` where they differ in size."""
+  """Stacks the frames of a video: [F, H, W, ...]; raises `frames.UnreadableFileError` if their sizes differ.
+
+  Args:
+    images: F arrays [H, W, ...].
+    paths: paths of the frames, for the error message.
+  """
   for image, path in zip(images, paths):
     if image.shape != images[0].shape:
       raise frames.UnreadableFileError(

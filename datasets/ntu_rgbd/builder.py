@@ -12,10 +12,10 @@ from tf_privinfo.utils import text
 
 
 class Ntu120(video_builder.VideoBuilder):
-  """120 actions of 106 performers in 32 setups, seen by three cameras; see `native`.
+  """120 actions of 106 performers in 32 setups, recorded by three cameras; see `native`.
 
-  `info.metadata` also has `without_skeleton`, the samples on the published list
-  that were left out.
+  `info.metadata` also contains `without_skeleton`, the samples on the published
+  list of samples without usable skeletons, which are left out.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -27,11 +27,12 @@ class Ntu120(video_builder.VideoBuilder):
 
   @staticmethod
   def partition(name: str) -> str:
-    """One per setup, camera and performer: every protocol is made of these."""
+    """Name of the TFDS split of a setup, camera and performer; every protocol is a union of these."""
     parts = protocols.parse_ntu_name(name)
     return f'setup_{parts.setup:02d}_camera_{parts.camera}_performer_{parts.performer:03d}'
 
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Video], List[str]]:
+    """See `native.scan`; records the samples on the published list in `info.metadata`."""
     config = self.builder_config
     samples, problems, without_skeleton = native.scan(
         root, config.depth_variant, config.aligned, self.ACTIONS, self.SETUPS)
@@ -39,6 +40,7 @@ class Ntu120(video_builder.VideoBuilder):
     return samples, problems
 
   def read(self, sample: native.Video) -> video_builder.RawVideo:
+    """Reads a video; raises `frames.UnreadableFileError`. RGB and depth are cut to the shorter one."""
     rgb = video.read_video(sample.rgb, spec.NTU120.least_rgb_width)
     paths = native.depth_frames(sample.depth, self.builder_config.depth_variant)
     length = min(len(rgb), len(paths))
@@ -48,15 +50,16 @@ class Ntu120(video_builder.VideoBuilder):
     return video_builder.RawVideo(rgb[:length], images, joints, max(len(rgb), len(paths)) - length)
 
   def describe(self, names: Sequence[str]) -> List[str]:
+    """Summary lines of the base class, and one for the samples without usable skeletons."""
     lines, left_out = super().describe(names), self.info.metadata['without_skeleton']
     if left_out:
-      lines.append(f'{len(left_out)} videos are on the published list of those without usable skeleton and were left '
+      lines.append(f'{len(left_out)} videos are on the published list of samples without usable skeleton and were left '
                    f'out: {text.first(left_out)}')
     return lines
 
 
 class Ntu60(Ntu120):
-  """The part that was published first: 60 actions of 40 performers in 17 setups."""
+  """The first release: 60 actions of 40 performers in 17 setups."""
 
   ACTIONS = {number: name for number, name in native.ACTIONS.items() if number <= 60}
   SETUPS = range(1, 18)

@@ -1,13 +1,13 @@
-"""The native layout of NTU RGB+D: finding videos and their frames.
+"""The native layout of NTU RGB+D: finds videos and their frames.
 
     nturgb+d_rgb/S001C001P001R001A001_rgb.avi                           1920 x 1080
-    nturgb+d_depth_masked/S001C001P001R001A001/MDepth-00000001.png      512 x 424, 16 bit, millimetres; 0 but for people
+    nturgb+d_depth_masked/S001C001P001R001A001/MDepth-00000001.png      512 x 424, 16 bit, millimetres; 0 except people
     nturgb+d_depth/S001C001P001R001A001/Depth-00000001.png              the same with the background
     nturgb+d_skeletons/S001C001P001R001A001.skeleton                    see `skeletons`; needed only to align
 
-The folders may lie anywhere under the one that is given, and more than once,
-as they do when the parts of the download are unpacked side by side. Only the
-chosen one of the two folders of depth is needed.
+The folders can be anywhere under the given folder, and can occur more than
+once, for example if the parts of the dataset are unpacked side by side. Only
+one of the two folders of depth is needed, by `data.depth_variant`.
 """
 
 import collections
@@ -39,16 +39,16 @@ _NAMES = """
     hit_person_with_something wield_knife_towards_person knock_over_person grab_stuff_of_person shoot_at_person
     step_on_foot high_five cheers_and_drink carry_together take_photo_of_person follow_person whisper_in_ear
     exchange_things support_person rock_paper_scissors""".split()
-# Number of an action in the names of files -> name of the class; 60 of them were published first.
+# Number of an action in file names -> name of the class; the first 60 are NTU RGB+D 60.
 ACTIONS = dict(enumerate(_NAMES, 1))
 _SETUPS, _CAMERAS = range(1, 33), range(1, 4)
 
-# Variant -> folder and beginning of the frames' names.
+# Depth variant -> folder, and prefix of the frames' names.
 _DEPTH = {'depth': ('nturgb+d_depth_masked', 'MDepth'), 'depth_full': ('nturgb+d_depth', 'Depth')}
 _VARIANTS = {folder: variant for variant, (folder, _) in _DEPTH.items()}
 _ENDINGS = {'rgb': '_rgb.avi', 'skeleton': '.skeleton'}
 
-# Samples without skeletons, or with incomplete ones, as published: 302 of the first 60 actions, 535 of all.
+# Published list of samples with missing or incomplete skeletons: 302 of the first 60 actions, 535 in total.
 MISSING_SKELETONS = frozenset(
     importlib.resources.files(__package__).joinpath('missing_skeletons.txt').read_text('ascii').split())
 
@@ -63,10 +63,10 @@ class Video:
   """The files of one video.
 
   Attributes:
-    name: such as `S001C001P001R001A001`.
+    name: sample name, such as `S001C001P001R001A001`.
     rgb: path of the video file.
     depth: folder of the depth frames.
-    skeleton: path of the skeletons; None where they are not asked for.
+    skeleton: path of the skeletons; None if they are not needed.
   """
   name: str
   rgb: str
@@ -75,7 +75,7 @@ class Video:
 
 
 def find_root(data_dir: str) -> pathlib.Path:
-  """The folder `data_dir` if it holds any video; raises `UserError` with what to download."""
+  """The folder `data_dir` if it contains a video; raises `UserError` with download instructions."""
   if not os.path.isdir(data_dir) or not any(kind == 'rgb' for kind, _, _ in _walk(data_dir, _variant_of(data_dir))):
     raise errors.UserError(
         f'No NTU RGB+D videos under {data_dir} (looked for S001C001P001R001A001_rgb.avi).\n{HOW_TO_GET_IT}')
@@ -87,15 +87,16 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool, actions: 
   """Finds all videos of a part of the dataset.
 
   Args:
-    root: the folder under which all lie.
-    depth_variant: 'depth' (masked) or 'depth_full'.
-    with_skeletons: a video needs its skeletons, too.
-    actions, setups: those of the part; others are passed over.
+    root: folder that contains all files, at any depth.
+    depth_variant: source of depth, 'depth' (masked) or 'depth_full'.
+    with_skeletons: whether videos without skeletons are unusable.
+    actions: numbers of the actions of the part; other actions are ignored.
+    setups: numbers of the setups of the part; other setups are ignored.
 
   Returns:
-    The complete videos in the order of their names, one sentence for each that
-    cannot be used, and the names of those of `MISSING_SKELETONS`, which are in
-    neither, whether skeletons are asked for or not: all methods see the same videos.
+    The complete videos, sorted by name; one sentence for each unusable video;
+    the names of the videos in `MISSING_SKELETONS`. The latter are left out for
+    all methods, with or without skeletons, so that all use the same videos.
   """
   kinds = ('rgb', depth_variant, 'skeleton') if with_skeletons else ('rgb', depth_variant)
   found = collections.defaultdict(lambda: {kind: [] for kind in kinds})
@@ -123,18 +124,18 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool, actions: 
 
 
 def _variant_of(folder) -> Optional[str]:
-  """The variant of depth that the name of a folder tells."""
+  """Depth variant of a folder by its name; None for other folders."""
   return _VARIANTS.get(os.path.basename(os.path.abspath(folder)).lower())
 
 
 def _walk(folder, variant: Optional[str] = None, parents: Tuple[Tuple[int, int], ...] = ()
           ) -> Iterator[Tuple[str, str, str]]:
-  """Yields kind, name of the sample and path of each file, or folder of depth frames, that the files' names tell.
+  """Yields kind, sample name and path of every file and every folder of depth frames, by their names.
 
   Args:
-    folder: where to look, at any depth.
-    variant: of depth, that the name of this folder, or of one that it is in, tells.
-    parents: device and inode of the folders that it is in; a link back to one of them is not followed.
+    folder: folder to search, at any depth.
+    variant: depth variant by the name of this folder or of a parent.
+    parents: device and inode of the parent folders; links to them are not followed.
   """
   status = os.stat(folder)
   this = status.st_dev, status.st_ino
@@ -144,9 +145,9 @@ def _walk(folder, variant: Optional[str] = None, parents: Tuple[Tuple[int, int],
     for entry in sorted(entries, key=lambda entry: entry.name):
       if listing.is_passed_over(entry.name):
         continue
-      if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # a link to itself is no error here
+      if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # a link to itself is not an error here
         if variant and re.match(r'S\d', entry.name):
-          yield variant, entry.name, entry.path  # hundreds of frames in each of them
+          yield variant, entry.name, entry.path  # not searched: it contains hundreds of frames
         else:
           yield from _walk(entry.path, _VARIANTS.get(entry.name.lower(), variant), (*parents, this))
         continue
@@ -156,18 +157,18 @@ def _walk(folder, variant: Optional[str] = None, parents: Tuple[Tuple[int, int],
 
 
 def _problem(paths: Dict[str, List[str]]) -> str:
-  """Why a sample with these files of each kind cannot be used; empty if it can."""
+  """Reason why a sample with these files of each kind is unusable; empty if it is usable."""
   for kind, found in paths.items():
     if not found:
       there = _DEPTH[kind][0] if kind in _DEPTH else f'*{_ENDINGS[kind]}'
       return f'no {kind} ({there})'
     if len(found) > 1:
-      return f'{kind} is there {len(found)} times: {" and ".join(sorted(found))}'
+      return f'{kind} exists {len(found)} times: {" and ".join(sorted(found))}'
   return ''
 
 
 def depth_frames(folder: str, depth_variant: str) -> List[str]:
-  """Paths of depth frames in the order of their numbers; raises `frames.UnreadableFileError` if one is missing."""
+  """Paths of depth frames, in the order of their numbers; raises `frames.UnreadableFileError` if one is missing."""
   prefix = _DEPTH[depth_variant][1]
   try:
     by_number = listing.numbered(pathlib.Path(folder), listing.names(folder), rf'{prefix}-(\d+)\.png')

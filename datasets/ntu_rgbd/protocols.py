@@ -1,4 +1,4 @@
-"""The protocols of NTU RGB+D, as functions of names such as `S001C002P003R002A013`."""
+"""Protocols of NTU RGB+D, as functions of names such as `S001C002P003R002A013`."""
 
 import collections
 import re
@@ -12,17 +12,17 @@ from tf_privinfo.datasets.protocols import Protocol, Split
 _NTU = re.compile(
     r'S(?P<setup>\d{3})C(?P<camera>\d{3})P(?P<performer>\d{3})R(?P<replication>\d{3})A(?P<action>\d{3})')
 
-# Performers who train in NTU's cross-subject protocols, and the one of them who validates (thesis section 3.3.6).
+# Training performers of NTU's cross-subject protocols, and the validation performer among them (section 3.3.6).
 _NTU60_PERFORMERS = frozenset((1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38))
 _NTU120_PERFORMERS = _NTU60_PERFORMERS | {
     45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89, *range(91, 96), 97, 98, 100, 103}
 _NTU60_VALIDATION_PERFORMER = 1
-# Videos of each class that validate in NTU's cross-view protocol: 5 % of 37,646 (FIDELITY B 6).
+# Validation videos per class in NTU's cross-view protocol: 5 % of 37,646 videos (docs/fidelity.md, B 6).
 _NTU60_VALIDATION_VIDEOS = int(1882 / 60)
 
 
 class NtuName(NamedTuple):
-  """The parts of a name such as `S001C002P003R002A013`."""
+  """Numbers in a name such as `S001C002P003R002A013`."""
   setup: int
   camera: int
   performer: int
@@ -31,15 +31,15 @@ class NtuName(NamedTuple):
 
 
 def parse_ntu_name(name: str) -> NtuName:
-  """Parses `S001C002P003R002A013`; raises ValueError for anything else."""
+  """Parses a name such as `S001C002P003R002A013`; raises ValueError for other forms."""
   return NtuName(**protocols.parse(_NTU, name, 'S001C002P003R002A013'))
 
 
 def ntu60_cross_subject(names: Sequence[str], hold_out: float) -> Split:
-  """Twenty performers train, the others test; performer 1 validates unless `hold_out` is 0 (thesis section 3.3.6).
+  """Trains on twenty performers, tests on the others; performer 1 validates unless `hold_out` is 0 (section 3.3.6).
 
-  The same performers train in chapter 5 (FIDELITY row 31): all videos of the
-  first 60 actions are by performers of NTU RGB+D 60.
+  Chapter 5 has the same training performers (docs/fidelity.md, row 31): all
+  videos of the first 60 actions are by performers of NTU RGB+D 60.
   """
   result = Split([], [], [])
   for name in sorted(names):
@@ -51,10 +51,10 @@ def ntu60_cross_subject(names: Sequence[str], hold_out: float) -> Split:
 
 
 def ntu60_cross_view(names: Sequence[str], hold_out: float) -> Split:
-  """Cameras 2 and 3 train, camera 1 tests; 31 videos of each class validate unless `hold_out` is 0 (section 3.3.6).
+  """Trains on cameras 2 and 3, tests on camera 1; 31 videos per class validate unless `hold_out` is 0 (section 3.3.6).
 
-  They are drawn with seed 0 from the sorted names of every class. A class that
-  has no more keeps one to train on.
+  The validation videos are drawn with seed 0 from the sorted names of every
+  class. At least one video of every class remains in the training set.
   """
   names = sorted(names)
   train = [name for name in names if parse_ntu_name(name).camera in (2, 3)]
@@ -67,7 +67,7 @@ def ntu60_cross_view(names: Sequence[str], hold_out: float) -> Split:
 
 
 def _by_class(names: Sequence[str]) -> Dict[int, List[str]]:
-  """Names of NTU by the number of their action, in the order in which they are given."""
+  """Number of an action -> names of its samples, in the given order."""
   members = collections.defaultdict(list)
   for name in names:
     members[parse_ntu_name(name).action].append(name)
@@ -75,7 +75,7 @@ def _by_class(names: Sequence[str]) -> Dict[int, List[str]]:
 
 
 def third(protocol: Protocol) -> Protocol:
-  """Mini-NTU of chapter 4: the first third of the training list, which was sorted and shuffled with seed 0."""
+  """Mini-NTU of chapter 4: the given protocol with the first third of its training set, shuffled with seed 0."""
 
   def mini(names, hold_out):
     result = protocol(names, hold_out)
@@ -87,11 +87,15 @@ def third(protocol: Protocol) -> Protocol:
 
 
 def half_of_each_class(train: Sequence[str], version: int) -> List[str]:
-  """NTU120mini of chapter 5: int(len(train) / 2 / classes) videos of each class (FIDELITY B 6).
+  """NTU120mini of chapter 5: int(len(train) / 2 / classes) videos of each class (docs/fidelity.md, B 6).
 
-  They are drawn with the number of the class as seed. That is version 1, the
-  only one in the authors' code; the thesis has three, whose seeds are not known.
-  Here the seeds of versions 2 and 3 follow on those of the 120 classes before.
+  In version 1, the only one in the authors' code, the number of the class is
+  the seed of its draw. The thesis has three versions, and the seeds of the
+  other two are unknown. Here versions 2 and 3 add 120 and 240 to the seed.
+
+  Args:
+    train: names of the training set; the result depends on their order.
+    version: version of NTU120mini, 1 to 3.
   """
   classes = _by_class(train)
   count = int(len(train) / 2 / len(classes)) if classes else 0
@@ -103,7 +107,7 @@ def half_of_each_class(train: Sequence[str], version: int) -> List[str]:
 
 
 def half(protocol: Protocol, version: int) -> Protocol:
-  """The protocol with one version of NTU120mini as its training set."""
+  """The given protocol with one version of NTU120mini as training set."""
 
   def mini(names, hold_out):
     result = protocol(names, hold_out)
@@ -112,7 +116,7 @@ def half(protocol: Protocol, version: int) -> Protocol:
   return mini
 
 
-# NTU's larger dataset has no published validation set; a balanced one is held out.
+# NTU RGB+D 120 has no published validation set; a class-balanced one is held out.
 ntu120_cross_subject = protocols.by_parts(
     parse_ntu_name, lambda name: name.performer in _NTU120_PERFORMERS,
     lambda name: name.performer not in _NTU120_PERFORMERS)

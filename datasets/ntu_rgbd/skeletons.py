@@ -1,15 +1,15 @@
 """Skeletons of NTU RGB+D: `S001C001P001R001A001.skeleton`, one text file for each video.
 
-    103                                             frames
-    1                                               people in this frame, each of them with
+    103                                             number of frames
+    1                                               number of people in this frame, for each of them:
     72057594037931101 0 1 1 1 1 0 0.02 -0.06 2      id, clipped edges, confidence and state of the left and of the right
                                                     hand, restricted, lean in x and y, tracking state
-    25                                              joints, each of them with
+    25                                              number of joints, for each of them:
     0.2 0.1 3.8 277.4 191.8 1036.2 519.1 -0.2 0.05 0.97 -0.16 2
                                                     x y z in metres, x y in the depth frame, x y in the RGB frame,
                                                     orientation w x y z; state 2 tracked, 1 inferred, 0 not tracked
 
-Coordinates that the Kinect cannot give are NaN or infinite.
+Coordinates that the Kinect could not measure are NaN or infinite.
 """
 
 import collections
@@ -22,19 +22,22 @@ from tf_privinfo.datasets.preparation import alignment, frames
 _BODY_COLUMNS, _JOINTS, _JOINT_COLUMNS = 10, 25, 12
 _POSITION, _IN_DEPTH, _IN_RGB, _STATE = slice(0, 3), slice(3, 5), slice(5, 7), -1
 _TRACKED = 2
-# (height, width) of the frames that the pixels in the file are of.
+# (height, width) of the frames to which the pixels in the file refer.
 _DEPTH_SHAPE, _RGB_SHAPE = (424, 512), (1080, 1920)
 
 
 def read(path: str) -> Dict[str, np.ndarray]:
   """Reads all people of a video.
 
+  Args:
+    path: path of the file.
+
   Returns:
-    Id of a person -> [F, 25, 12], the columns of the file; NaN in frames
-    without this person. At least one person.
+    Id of a person -> columns of the file, [F, 25, 12]; NaN in frames without
+    this person. At least one person.
 
   Raises:
-    frames.UnreadableFileError: if the file cannot be understood, or nobody is in it.
+    frames.UnreadableFileError: if the file cannot be parsed or contains no person.
   """
   try:
     with open(path, encoding='ascii') as file:
@@ -52,11 +55,11 @@ def read(path: str) -> Dict[str, np.ndarray]:
         people[name][frame] = joints
   except (StopIteration, ValueError):
     raise frames.UnreadableFileError(
-        f'{path}: truncated, or not of the known form, in frame {frame + 1} of {length}') from None
+        f'{path}: truncated, or of unknown format, in frame {frame + 1} of {length}') from None
   if next(rows, None) is not None:
-    raise frames.UnreadableFileError(f'{path}: there are lines after its {length} frames')
+    raise frames.UnreadableFileError(f'{path}: there are lines after the {length} frames')
   if not people:
-    raise frames.UnreadableFileError(f'{path}: nobody is in any of its {length} frames')
+    raise frames.UnreadableFileError(f'{path}: no person in any of the {length} frames')
   absent = np.full((_JOINTS, _JOINT_COLUMNS), np.nan)
   return {name: np.stack([seen.get(frame, absent) for frame in range(length)]) for name, seen in people.items()}
 
@@ -78,16 +81,17 @@ def _body(rows) -> Tuple[str, np.ndarray]:
 
 
 def read_joints(path: str, length: int, rgb_shape: Tuple[int, int], depth_shape: Tuple[int, int]) -> alignment.Joints:
-  """Where the joints of the person who moves most are seen.
+  """Reads the positions of the joints of the person who moves most.
 
-  That is the one with the largest sum, over all tracked joints of all frames,
-  of squared distances to a joint's mean position: who appears for long and
-  moves. Furniture that the Kinect takes for a person does not.
+  This person has the largest sum, over all tracked joints of all frames, of
+  squared distances to the mean position of the joint: the person is visible for
+  long and moves, unlike furniture that the Kinect confuses with a person.
 
   Args:
-    path: of the file.
-    length: F, frames of the video; the skeletons may be fewer or more.
-    rgb_shape, depth_shape: (height, width) of its frames.
+    path: path of the file.
+    length: number of frames of the video, F; the file can have fewer or more.
+    rgb_shape: (height, width) of the RGB frames.
+    depth_shape: (height, width) of the depth frames.
 
   Returns:
     The 25 joints of each frame.
@@ -109,11 +113,11 @@ def _motion(person: np.ndarray) -> float:
 
 
 def _tracked(person: np.ndarray) -> np.ndarray:
-  """[F, 25] bool: measured rather than guessed, and visible to both cameras."""
+  """Mask [F, 25] of the joints that were measured, not inferred, and are visible to both cameras."""
   return (person[..., _STATE] == _TRACKED) & np.isfinite(person[..., :_IN_RGB.stop]).all(axis=-1)
 
 
 def _to_frames(pixels: np.ndarray, shape_in_file: Tuple[int, int], shape: Tuple[int, int]) -> np.ndarray:
-  """Pixels [..., 2] as (x, y), with whole numbers in the middle of a pixel, in frames of another size."""
+  """Scales pixels [..., 2] as (x, y), with whole numbers at pixel centres, to frames of another size."""
   scale = np.array(shape[::-1]) / shape_in_file[::-1]
   return scale * (pixels + .5) - .5

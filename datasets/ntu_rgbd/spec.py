@@ -11,8 +11,8 @@ NTU120 = DatasetSpec(
     protocols={'cross_subject': protocols.ntu120_cross_subject, 'cross_setup': protocols.ntu120_cross_setup},
     depth_variants=('depth', 'depth_full'),
     switch_hold_out=None,
-    # RGB frames of 1920 x 1080 are read as 640 x 360: a pixel of RGB then shows about as much of the scene as one of
-    # the 512 depth pixels in a row. They are stored with 256 pixels or fewer, so nothing is lost.
+    # RGB frames of 1920 x 1080 are downscaled to 640 x 360: a pixel of RGB then covers about the same part of the scene
+    # as one of the 512 depth pixels in a row. Frames are stored with at most 256 pixels per side, so nothing is lost.
     least_rgb_width=512)
 NTU120_MINI = dataclasses.replace(NTU120, help='half of its training set', protocols={
     'cross_subject': protocols.half(protocols.ntu120_cross_subject, 1),

@@ -21,14 +21,16 @@ class Nwucla(video_builder.VideoBuilder):
 
   @staticmethod
   def partition(name: str) -> str:
-    """One per view and subject: every protocol is made of these."""
+    """Name of the TFDS split of a view and subject; every protocol is a union of these."""
     parts = protocols.parse_multiview_name(name)
     return f'view_{parts.view}_subject_{parts.subject:02d}'
 
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Video], List[str]]:
+    """See `native.scan`."""
     return native.scan(root, self.builder_config.depth_variant, self.builder_config.aligned)
 
   def read(self, sample: native.Video) -> video_builder.RawVideo:
+    """Reads a video; 16-bit depth gets the jet colour map; raises `frames.UnreadableFileError`."""
     rgb = video_builder.stack([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
     if self.builder_config.depth_variant == 'depth':
       images = depth.jet(video_builder.stack([frames.read_depth(path) for path in sample.depth], sample.depth))

@@ -1,8 +1,8 @@
-"""The native layout of Northwestern-UCLA Multiview Action3D: finding videos and their frames.
+"""The native layout of Northwestern-UCLA Multiview Action3D: finds videos and their frames.
 
     multiview_action/view_1/a01_s01_e00/frame_12_rgb.jpg
                                         frame_12_depth.png       16 bit, millimetres
-                                        frame_12_depth_vis.jpg   8-bit picture of depth
+                                        frame_12_depth_vis.jpg   8-bit depth image
                                         frame_12_skeletons.txt   see `skeletons`; needed only to align RGB and depth
 """
 
@@ -14,11 +14,11 @@ from typing import Dict, List, Optional, Tuple
 from tf_privinfo.datasets import listing, protocols
 from tf_privinfo.utils import errors
 
-# Action ids as they stand in the folder names; 7 and 10 do not exist. Labels are their ranks.
+# Action ids in the folder names; 7 and 10 do not exist. Labels are the ranks of the ids.
 ACTIONS = {
     1: 'pick_up_with_one_hand', 2: 'pick_up_with_two_hands', 3: 'drop_trash', 4: 'walk_around', 5: 'sit_down',
     6: 'stand_up', 8: 'donning', 9: 'doffing', 11: 'throw', 12: 'carry'}
-# File name endings; text between the frame's number and them is allowed, and so is upper case.
+# Ends of file names; upper case, and text between the frame number and the end, are allowed.
 _ENDINGS = {'rgb': 'rgb.jpg', 'depth': 'depth.png', 'depth_vis': 'depth_vis.jpg', 'skeletons': 'skeletons.txt'}
 _PATTERNS = {kind: rf'frame_(\d+)_(?:.*_)?{re.escape(ending)}' for kind, ending in _ENDINGS.items()}
 
@@ -34,11 +34,11 @@ class Video:
   """The files of one video, paired frame by frame.
 
   Attributes:
-    name: such as `view_1/a01_s01_e00`.
-    rgb: paths of the RGB frames in the order of their numbers.
-    depth: paths of the depth frames of the chosen variant, as many.
-    dropped: how many frame numbers only one modality has; they are left out.
-    skeletons: paths of the skeletons, as many, None where a frame has none; empty where they are not asked for.
+    name: sample name, such as `view_1/a01_s01_e00`.
+    rgb: paths of the F RGB frames, in the order of their numbers.
+    depth: paths of the F depth frames of the chosen variant.
+    dropped: number of frames that are left out because only one modality contains them.
+    skeletons: paths of the F skeletons, None for frames without one; empty if no skeletons are needed.
   """
   name: str
   rgb: Tuple[str, ...]
@@ -48,7 +48,7 @@ class Video:
 
 
 def find_root(data_dir: str) -> pathlib.Path:
-  """The folder with `view_1`, `view_2`, `view_3` at or under `data_dir`; raises `UserError` with what to download."""
+  """The folder with `view_1`, `view_2`, `view_3` at or under `data_dir`; raises `UserError` with instructions."""
   base = pathlib.Path(data_dir)
   for root in (base / 'multiview_action', base):
     if any(root.glob('view_[123]')):
@@ -60,13 +60,13 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool = False) -
   """Finds all videos.
 
   Args:
-    root: the folder with `view_1`, ...
-    depth_variant: 'depth_vis' (the authors' choice) or 'depth' (16 bit).
-    with_skeletons: a video needs skeletons, too, though not in every frame.
+    root: folder with `view_1`, ...
+    depth_variant: source of depth, 'depth_vis' (8 bit, as in the authors' code) or 'depth' (16 bit).
+    with_skeletons: whether videos without any skeleton file are unusable.
 
   Returns:
-    The complete videos in the order of their names, and one sentence per video
-    folder that cannot be used.
+    The complete videos, sorted by view and name, and one sentence per unusable
+    video folder.
   """
   needed = ('rgb', depth_variant, 'skeletons') if with_skeletons else ('rgb', depth_variant)
   videos, problems = [], []
@@ -99,7 +99,7 @@ def scan(root: pathlib.Path, depth_variant: str, with_skeletons: bool = False) -
 
 
 def _pair(name: str, rgb: Dict[int, str], depth: Dict[int, str], skeletons: Optional[Dict[int, str]] = None) -> Video:
-  """Keeps the frames that both modalities have, in the order of their numbers, not of their names."""
+  """Pairs the frames that exist in both modalities, in the order of their numbers, not of their names."""
   numbers = sorted(rgb.keys() & depth.keys())
   return Video(name, tuple(rgb[n] for n in numbers), tuple(depth[n] for n in numbers),
                dropped=len(rgb.keys() | depth.keys()) - len(numbers),

@@ -1,15 +1,15 @@
 """Skeletons of NW-UCLA and of the synthetic dataset: `frame_*_skeletons.txt`.
 
-A file holds any number of people; each is a header of one or two numbers,
-which are not interpreted, and 20 lines of comma-separated numbers, one per
-Kinect joint. A file that is empty or just `0` holds nobody. A joint is
+A file contains any number of people. Each has a header of one or two numbers,
+which is ignored, and 20 lines of comma-separated numbers, one per Kinect joint.
+A file that is empty or contains only `0` has no people. A joint is
 
-    x,y,z,state                             NW-UCLA as it is downloaded: metres in the skeleton space of the Kinect
-                                            SDK 1 (y up); state 2 tracked, 1 inferred, 0 not tracked
+    x,y,z,state                             original NW-UCLA: metres in the skeleton space of the Kinect SDK 1 (y up);
+                                            state 2 tracked, 1 inferred, 0 not tracked
     x,y,z,u_rgb,v_rgb,u_depth,v_depth       synthetic: metres in the depth camera's frame (y down), pixels
 
-The first form is that of a file shown in github.com/kchengiva/DecoupleGCN-DropGraph/issues/1 (header `60`), and what
-public readers of the download expect.
+Sources of the first form: a file in github.com/kchengiva/DecoupleGCN-DropGraph/issues/1 (header `60`), and public
+readers of the original dataset.
 """
 
 from typing import List, NamedTuple, Optional, Sequence, Tuple
@@ -22,12 +22,12 @@ _JOINTS = 20
 _TRACKED = 2  # NUI_SKELETON_POSITION_TRACKED
 
 # Nominal focal lengths of the Kinect for Windows SDK 1, NuiImageCamera.h, in image widths:
-# NUI_CAMERA_DEPTH_NOMINAL_FOCAL_LENGTH_IN_PIXELS at 320x240, and that of NUI_CAMERA_COLOR at 640x480.
+# NUI_CAMERA_DEPTH_NOMINAL_FOCAL_LENGTH_IN_PIXELS at 320x240, and the constant of NUI_CAMERA_COLOR at 640x480.
 _DEPTH_FOCAL, _RGB_FOCAL = 285.63 / 320, 531.15 / 640
 _ASPECT = 4 / 3  # of both sensors; pixels are square
 # The RGB camera sits 25 mm to the right of the depth camera. Frames of the SDK are mirrored, and x of its skeleton
-# space grows to the right of the mirrored frame, so the RGB camera is at x = -0.025 m. The optical axes are taken as
-# parallel and through the middles of the frames: what single devices deviate is not published for this dataset.
+# space grows to the right of the mirrored frame, so the RGB camera is at x = -0.025 m. The optical axes are assumed to
+# be parallel and to pass through the frame centres: no calibration of the devices is published for this dataset.
 _RGB_POSITION = np.array([-0.025, 0, 0])
 
 
@@ -35,9 +35,9 @@ class Skeleton(NamedTuple):
   """The joints of one person in one frame, in the order of the Kinect.
 
   Attributes:
-    positions: [20, 3] metres in the depth camera's frame: x right, y down, z forward.
-    tracked: [20] bool, measured rather than guessed.
-    pixels: [20, 4] (u, v) in the RGB frame and (u, v) in the depth frame, where the file tells them.
+    positions: coordinates [20, 3] in metres, in the depth camera's frame: x right, y down, z forward.
+    tracked: mask of the joints that were measured and not inferred, [20] bool.
+    pixels: (u, v) in the RGB frame and (u, v) in the depth frame, [20, 4]; None if the file does not contain them.
   """
   positions: np.ndarray
   tracked: np.ndarray
@@ -45,7 +45,7 @@ class Skeleton(NamedTuple):
 
 
 def read(path: str) -> Optional[Skeleton]:
-  """Reads the nearest person with a tracked joint, None if there is nobody; raises `frames.UnreadableFileError`."""
+  """Reads the nearest person with a tracked joint; None if there is none; raises `frames.UnreadableFileError`."""
   try:
     with open(path, encoding='ascii') as file:
       rows = [[float(value) for value in line.split(',')] for line in file if line.strip()]
@@ -75,17 +75,18 @@ def _person(path: str, rows: List[List[float]]) -> Skeleton:
 
 def read_joints(paths: Sequence[Optional[str]], rgb_shape: Tuple[int, int], depth_shape: Tuple[int, int]
                 ) -> alignment.Joints:
-  """Where the joints of a video are seen.
+  """Reads the positions of the joints in the frames of a video.
 
   Args:
-    paths: of the F frames; None where a frame has no file.
-    rgb_shape, depth_shape: (height, width) of the frames.
+    paths: paths of the skeletons of the F frames; None for frames without a file.
+    rgb_shape: (height, width) of the RGB frames.
+    depth_shape: (height, width) of the depth frames.
 
   Returns:
     The 20 joints of each frame.
 
   Raises:
-    frames.UnreadableFileError: if a file cannot be understood.
+    frames.UnreadableFileError: if a file cannot be parsed.
   """
   pixels, tracked = np.zeros((len(paths), _JOINTS, 4)), np.zeros((len(paths), _JOINTS), bool)
   for frame, path in enumerate(paths):
@@ -98,7 +99,7 @@ def read_joints(paths: Sequence[Optional[str]], rgb_shape: Tuple[int, int], dept
 
 
 def _project(positions: np.ndarray, rgb_shape, depth_shape) -> np.ndarray:
-  """Positions [N, 3] -> [N, 4] pixels (u, v) in RGB and in depth, through the nominal cameras of a Kinect."""
+  """Projects positions [N, 3] to pixels [N, 4], (u, v) in RGB and in depth, by the nominal cameras of a Kinect."""
   pixels = []
   for (height, width), focal, position in ((rgb_shape, _RGB_FOCAL, _RGB_POSITION), (depth_shape, _DEPTH_FOCAL, 0)):
     x, y, z = np.moveaxis(positions - position, -1, 0)

@@ -13,19 +13,20 @@ from tf_privinfo.datasets.nyud import native, spec
 from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.utils import errors
 
-# The whole dataset (thesis section 4.3.1).
+# Size of the complete dataset (thesis section 4.3.1).
 _CLASSES = 19
 _COUNTS = {'train': 2186, 'test': 2401}
 
 
 @dataclasses.dataclass
 class ObjectConfig(tfds.core.BuilderConfig):
-  """What is stored of each pair.
+  """Form of the stored pairs.
 
   Attributes:
-    frame_size: S; images are stored as S x S.
-    depth_variant: the folder beside `images` that depth is read from.
-    skip_broken: keep going without the pairs that cannot be read.
+    name: name of the form, derived from the other fields.
+    frame_size: side S of the stored images in pixels.
+    depth_variant: name of the folder of depth, beside `images`.
+    skip_broken: whether unreadable pairs are skipped.
   """
   name: str = ''
   frame_size: int = 224
@@ -39,14 +40,14 @@ class ObjectConfig(tfds.core.BuilderConfig):
 class Nyud(base_builder.NativeBuilder):
   """RGB and HHA of every object, as videos of one JPEG frame of one size.
 
-  `info.metadata` holds `samples` (name -> 1), `skipped` (one sentence each),
-  the depth variant and the frame size. The given training and test sets are
-  the two TFDS splits.
+  `info.metadata` contains `samples` (name -> 1), `skipped` (one sentence each),
+  the depth variant and the frame size. The predefined training and test sets
+  are the two TFDS splits.
 
-  HHA is stored as JPEG, too. At the quality of `frames.encode_jpeg` and 224 x
-  224 pixels that costs 0.6 levels of disparity, 0.4 cm of height and 1.2
-  degrees in the mean (99 % of the pixels within 2, 2 and 5): as much as it
-  costs RGB, and less than the noise of a Kinect.
+  HHA is also stored as JPEG. At the quality of `frames.encode_jpeg` and 224 x
+  224 pixels, the mean error is 0.6 levels of disparity, 0.4 cm of height and
+  1.2 degrees (99 % of the pixels within 2, 2 and 5). The error of RGB is about
+  the same, and the noise of a Kinect is larger.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -57,6 +58,7 @@ class Nyud(base_builder.NativeBuilder):
 
   @classmethod
   def configure(cls, config: DataConfig, frame_size: int) -> ObjectConfig:
+    """The builder config; raises `UserError` if `config.depth_variant` is not a folder name."""
     if pathlib.Path(config.depth_variant).name != config.depth_variant:
       raise errors.UserError(f'data.depth_variant={config.depth_variant!r} must be the name of a folder beside images, '
                              'such as depth, without a path.')
@@ -64,15 +66,16 @@ class Nyud(base_builder.NativeBuilder):
 
   @staticmethod
   def partition(name: str) -> str:
-    """The given training or test set."""
+    """Name of the predefined set, `train` or `test`."""
     return name.split('/')[0]
 
   @classmethod
   def label_of(cls, name: str) -> str:
-    """The class is the folder."""
+    """Class of a sample, which is its folder."""
     return name.split('/')[1]
 
   def describe(self, names: Sequence[str]) -> List[str]:
+    """Summary lines of the pairs `names`, with a warning if the dataset is incomplete."""
     parts = collections.Counter(map(self.partition, names))
     per_class = collections.Counter(tuple(name.split('/')[:2]) for name in names)
     labels = self.info.features['label'].names
@@ -81,8 +84,8 @@ class Nyud(base_builder.NativeBuilder):
              'per class (train + test): ' + ', '.join(
                  f'{label} {per_class["train", label]}+{per_class["test", label]}' for label in labels)]
     if len(labels) == _CLASSES and parts != _COUNTS:
-      lines.append(f'Warning: the whole NYUD has {_COUNTS["train"]} training and {_COUNTS["test"]} test pairs of these '
-                   f'{_CLASSES} classes, so figures are not comparable with the published ones.')
+      lines.append(f'Warning: the complete NYUD has {_COUNTS["train"]} training and {_COUNTS["test"]} test pairs of '
+                   f'these {_CLASSES} classes, so the results are not comparable with the published ones.')
     return lines
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -92,17 +95,19 @@ class Nyud(base_builder.NativeBuilder):
         builder=self,
         features=tfds.features.FeaturesDict({
             **{modality: tfds.features.Sequence(image) for modality in self.MODALITIES},
-            'label': tfds.features.ClassLabel(),  # the names are found with the files, and kept with the prepared data
+            'label': tfds.features.ClassLabel(),  # `scan` sets the names; they are stored with the prepared data
             'sample_id': tfds.features.Text(),
         }),
         metadata=tfds.core.MetadataDict(
             samples={}, skipped=[], depth_variant=self.builder_config.depth_variant, frame_size=size))
 
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Pair], List[str]]:
+    """See `native.scan`; sets the class names of the feature `label`."""
     self.info.features['label'].names = native.classes(root, self.builder_config.depth_variant)
     return native.scan(root, self.builder_config.depth_variant)
 
   def prepare(self, sample: native.Pair) -> base_builder.Prepared:
+    """Reads, resizes and encodes a pair; raises `frames.UnreadableFileError`, also for different sizes."""
     rgb, depth = frames.read_picture(sample.rgb), frames.read_picture(sample.depth)
     if rgb.shape != depth.shape:
       raise frames.UnreadableFileError('RGB is {1}x{0}, depth {3}x{2}: the crops must have equal sizes'.format(

@@ -1,7 +1,7 @@
-"""RGB crops with metric depth, converted to the native layout of the NYUD objects.
+"""Conversion of RGB crops with metric depth to the native layout of the NYUD objects.
 
-A table names the pairs. RGB files are copied as they are, depth becomes pictures. RGB and depth are not registered: if
-they are shifted against each other, they stay so.
+A table lists the pairs. RGB files are copied, depth is encoded as images. RGB and depth are not registered: if they are
+shifted, they remain so.
 """
 
 import collections
@@ -22,31 +22,32 @@ from tf_privinfo.datasets.preparation import depth as depths
 from tf_privinfo.datasets.preparation import frames, hha
 from tf_privinfo.utils import errors, machine, progress_bars
 
-# What the table tells of a pair.
+# Columns of the table of pairs.
 COLUMNS = ('part', 'class', 'rgb', 'depth')
 
-# Objects are in the middle of their crops: the pictures tell apart these quantiles of the depths in the middle half.
-# The upper one is lower, since what is behind an object shows through in its middle, too.
+# Objects are in the middle of their crops: the default depth range spans these quantiles of depth in the middle half.
+# The upper quantile is farther from 1, since background is also visible in the middle of objects.
 _QUANTILES = 0.01, 0.95
 _SHOWN_PROBLEMS = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-  """How a crop's depth becomes a picture.
+  """Encoding of the depth of a crop as an image.
 
-  Where the crop lay in the view is not known. For HHA its centre is taken to
-  be on the optical axis, so heights are right but for an offset, and angles
-  if the camera was held as `gravity` says.
+  The position of the crop in the view is unknown. For HHA its centre is assumed
+  to be on the optical axis. Heights are then correct up to an offset, and
+  angles are correct if the camera was held as `gravity` specifies.
 
   Attributes:
-    name: `jet` or `hha`.
-    depth_range: the nearest and the farthest depth that are told apart, mm;
-      HHA has the nearest alone, and keeps its usual disparity beyond 1.2 m.
-      None for what the training crops span.
-    focal_length: of the depth camera, pixels of the crops; HHA alone, like all that follows.
-    gravity: its direction in the camera's frame (x right, y down, z forward).
-    camera_height: above the ground, metres.
+    name: name of the encoding, `jet` or `hha`.
+    depth_range: nearest and farthest depth that the encoding resolves, mm. HHA
+      uses only the nearest depth, and its standard disparity if that depth is
+      1.2 m or more.
+      None: the range of the training crops.
+    focal_length: focal length of the depth camera in pixels of the crops; HHA only.
+    gravity: direction of gravity in camera coordinates (x right, y down, z forward); HHA only.
+    camera_height: height of the camera above the ground in metres; HHA only.
   """
   name: str
   depth_range: Optional[Tuple[int, int]] = None
@@ -55,14 +56,14 @@ class Encoding:
   camera_height: float = 1.3
 
   def encode(self, depth: np.ndarray) -> np.ndarray:
-    """The picture [H, W, 3] uint8 of depth [H, W] uint16 in mm; black where nothing was measured."""
+    """Encodes depth [H, W] uint16 in mm as an image [H, W, 3] uint8; missing pixels are black."""
     if self.name == 'jet':
       return depths.jet(depth, *self.depth_range)
     height, width = depth.shape
     camera = hha.Intrinsics(self.focal_length, self.focal_length, (width - 1) / 2, (height - 1) / 2)
     image = hha.encode(depth / 1000, camera, gravity=np.array(self.gravity), camera_height=self.camera_height,
                        disparity=min(hha.DISPARITY, 255 * self.depth_range[0] / 1000))
-    image[depth == 0] = 0  # filled, the shadow beside an object would hide its outline
+    image[depth == 0] = 0  # filled shadows beside an object would hide its outline
     return image
 
 
@@ -70,16 +71,16 @@ def read_pairs(path: pathlib.Path, columns: Mapping[str, str]) -> Tuple[List[nat
   """Reads the table of pairs.
 
   Args:
-    path: CSV with a header; the paths in it are relative to its folder.
-    columns: each of `COLUMNS` -> its name in the header.
+    path: path of a CSV table with a header; paths in it are relative to its folder.
+    columns: name of each of `COLUMNS` in the header.
 
   Returns:
-    The pairs that train or test, named by part, class, line of the table and
-    RGB file; how many rows have each other value of `part`.
+    The training and test pairs, named by part, class, line of the table and RGB
+    file, and the number of rows for every other value of `part`.
 
   Raises:
-    UserError: if the table cannot be read, names files that cannot be
-      converted, or leaves nothing to train or test on.
+    UserError: if the table cannot be read, contains files that cannot be
+      converted, or has no training or no test rows.
   """
   pairs, problems, left_out, lines = [], [], collections.Counter(), {}
   for line, named in tables.rows(path, tuple(columns.values()), 'Name them as in --columns=part=block,rgb=color.'):
@@ -103,24 +104,30 @@ def read_pairs(path: pathlib.Path, columns: Mapping[str, str]) -> Tuple[List[nat
                              f'{" but " + ", ".join(map(repr, left_out)) if left_out else ""}.')
   unlearnt = sorted(classes['test'] - classes['train'])
   if unlearnt:
-    raise errors.UserError(f'Classes of {path} have test rows only ({", ".join(unlearnt)}): nothing can learn them, so '
-                           'add training rows or leave them out.')
+    raise errors.UserError(f'Classes of {path} have test rows only ({", ".join(unlearnt)}): add training rows or leave '
+                           'them out.')
   return pairs, dict(left_out)
 
 
 def convert(pairs: Sequence[native.Pair], output: pathlib.Path, depth_folder: str, encoding: Encoding
             ) -> Dict[str, Any]:
-  """Writes pairs in the native layout, and <depth_folder>.json beside it: what depth of later crops is encoded with.
+  """Writes pairs in the native layout, and the parameters of the encoding to <depth_folder>.json.
 
-  All pairs are checked before anything is written, and folders get their names
-  when they are complete. Depth of another encoding may be there already: the
-  images of the same pairs are kept.
+  All pairs are checked before anything is written, and folders get their final
+  names when they are complete. If `output` already contains the images of the
+  same pairs with another encoding of depth, the images are kept.
+
+  Args:
+    pairs: pairs from `read_pairs`.
+    output: folder of the result.
+    depth_folder: name of the folder of depth, beside `images`.
+    encoding: encoding of depth.
 
   Returns:
-    What the JSON file holds.
+    Content of the JSON file.
 
   Raises:
-    UserError: if a pair cannot be used, or `output` holds something else.
+    UserError: if a pair is unusable, or `output` contains other data.
   """
   _refuse_to_overwrite(pairs, output, depth_folder)
   counts, missing = _check(pairs)
@@ -146,7 +153,7 @@ def convert(pairs: Sequence[native.Pair], output: pathlib.Path, depth_folder: st
 
 
 def _problem(row: Mapping[str, str], rgb: pathlib.Path, depth: pathlib.Path) -> Optional[str]:
-  """What makes a row unusable, as far as that is seen without opening its files."""
+  """Reason why a row is unusable, as far as known without opening its files; None if there is none."""
   empty = [column for column in COLUMNS if not row[column]]
   if empty:
     return f'no {" and no ".join(empty)} given'
@@ -162,13 +169,13 @@ def _refuse(problems: List[str]) -> None:
   if problems:
     rest = len(problems) - _SHOWN_PROBLEMS
     raise errors.UserError(
-        f'{len(problems)} image pairs cannot be converted; mend them or leave them out of the table:\n  '
+        f'{len(problems)} image pairs cannot be converted; fix them or leave them out of the table:\n  '
         + '\n  '.join(problems[:_SHOWN_PROBLEMS]) + (f'\n  ... and {rest} more' if rest > 0 else ''))
 
 
 def _refuse_to_overwrite(pairs, output: pathlib.Path, depth_folder: str) -> None:
   there = [output / part / depth_folder for part in native.PARTS if (output / part / depth_folder).exists()]
-  # Training would trust what it once prepared of a folder of that name.
+  # Training would use data that were prepared from a former folder of this name.
   there += [path for ending in ('', '_skip_broken') for path in output.glob(f'prepared/*/*px_{depth_folder}{ending}')]
   if there:
     raise errors.UserError(f'{" and ".join(map(str, there))} exist already: remove them, or choose another --output or '
@@ -181,7 +188,7 @@ def _refuse_to_overwrite(pairs, output: pathlib.Path, depth_folder: str) -> None
 
 
 def _check(pairs) -> Tuple[np.ndarray, float]:
-  """Reads all pairs: how often each depth [65536] is in the middle of training crops, and the part that is missing."""
+  """Reads all pairs: histogram [65536] of depth in the middle of training crops, and mean fraction of missing depth."""
   counts, missing, problems = np.zeros(2 ** 16, np.int64), [], []
 
   def read(pair):
@@ -204,7 +211,7 @@ def _check(pairs) -> Tuple[np.ndarray, float]:
 
 
 def _read_depth(pair: native.Pair) -> np.ndarray:
-  """Depth [H, W] uint16 in mm; raises `UnreadableFileError` if it or RGB cannot be used."""
+  """Depth [H, W] uint16 in mm; raises `UnreadableFileError` if depth or RGB is unusable."""
   rgb, depth = frames.read_picture(pair.rgb), frames.read_depth(pair.depth)
   if rgb.shape[:2] != depth.shape:
     raise frames.UnreadableFileError('{}: RGB is {}x{}, depth ({}) {}x{}: the crops must have equal sizes'.format(
@@ -213,12 +220,12 @@ def _read_depth(pair: native.Pair) -> np.ndarray:
 
 
 def _robust_range(counts: np.ndarray) -> Tuple[int, int]:
-  """The nearest and the farthest depth that are told apart, of how often each one was measured."""
+  """Nearest and farthest depth in mm, the `_QUANTILES` of a histogram [65536] of depth; raises `UserError`."""
   below = np.cumsum(counts[1:])
   nearest, farthest = (int(np.searchsorted(below, part * below[-1])) + 1 for part in _QUANTILES)
   if nearest >= farthest:
-    raise errors.UserError('The middle of the training crops has no depth, or all of it is the same: say what the '
-                           'pictures are to tell apart with --depth_range=NEAREST,FARTHEST in millimetres.')
+    raise errors.UserError('The middle of the training crops has no depth, or constant depth: pass the range to encode '
+                           'as --depth_range=NEAREST,FARTHEST, in millimetres.')
   return nearest, farthest
 
 
@@ -237,12 +244,12 @@ def _part(pair: native.Pair) -> str:
 
 
 def _image(pair: native.Pair, root: pathlib.Path) -> pathlib.Path:
-  """Where the RGB file of a pair is copied to."""
+  """Path of the copy of the RGB file of a pair."""
   part, label, name = pair.name.split('/')
   return root / part / native.IMAGES / label / (name + pathlib.Path(pair.rgb).suffix)
 
 
 def _for_each(job: Callable[[native.Pair], Any], pairs, description: str) -> Iterator[Any]:
-  """Results of a job for every pair, done in threads, with a progress bar."""
+  """Yields the results of a job for all pairs, run in threads, with a progress bar."""
   with concurrent.futures.ThreadPoolExecutor(machine.cpu_cores()) as pool:  # OpenCV and TensorFlow release the GIL
     yield from progress_bars.bar(pool.map(job, pairs), total=len(pairs), desc=description, unit='image pair')

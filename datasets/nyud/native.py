@@ -1,11 +1,11 @@
-"""The native layout of the NYUD objects: finding images and pairing them.
+"""The native layout of the NYUD objects: finds images and pairs them.
 
     train/images/chair/0001.jpg     RGB crop of an object
-    train/depth/chair/0001.png      its depth, HHA-encoded, of the same size
+    train/depth/chair/0001.png      HHA-encoded depth of the same size
     test/images/...                 test/depth/...
 
-JPEG and PNG are read. Labels are the ranks of the sorted class folders. Depth of another origin, such as that of an
-estimator, lies in a folder of its own beside `images` and is named by `data.depth_variant`.
+Images are JPEG or PNG files. Labels are the ranks of the sorted class folders. Depth from another source, such as an
+estimator, is in a folder of its own beside `images`, which `data.depth_variant` selects.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ Download the RGB-D object crops of NYU Depth v2 with HHA-encoded depth (2186 tra
 classes; J. Hoffman et al., "Learning with Side Information through Modality Hallucination", CVPR 2016, and E. Tzeng et
 al., "Adversarial Discriminative Domain Adaptation", CVPR 2017, link to them or send them), unpack them, and pass
 --data_dir=DIR with the folders DIR/train/images/CLASS, DIR/train/depth/CLASS, DIR/test/images/CLASS and
-DIR/test/depth/CLASS; RGB and depth pair by file name. Crops with metric depth are converted to
-that by python -m tf_privinfo.datasets.nyud.convert (see its --help). --dataset=synthetic_objects needs no download."""
+DIR/test/depth/CLASS. RGB and depth are paired by file name. To convert crops with metric depth to this layout, run
+python -m tf_privinfo.datasets.nyud.convert (see its --help). --dataset=synthetic_objects needs no download."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +34,10 @@ class Pair:
   """The two images of an object.
 
   Attributes:
-    name: such as `train/chair/0001`.
+    name: sample name, such as `train/chair/0001`.
     label: name of the class.
-    rgb, depth: paths.
+    rgb: path of the RGB image.
+    depth: path of the depth image.
   """
   name: str
   label: str
@@ -45,7 +46,7 @@ class Pair:
 
 
 def find_root(data_dir: str) -> pathlib.Path:
-  """The folder with `train/images` at or under `data_dir`; raises `UserError` with what to download."""
+  """The folder with `train/images` at or under `data_dir`; raises `UserError` with download instructions."""
   base = pathlib.Path(data_dir)
   for root in (base / 'objects', base):
     if (root / 'train' / IMAGES).is_dir():
@@ -54,33 +55,39 @@ def find_root(data_dir: str) -> pathlib.Path:
 
 
 def classes(root: pathlib.Path, depth_folder: str) -> List[str]:
-  """The sorted class names, the same in both modalities and both parts.
+  """Sorted class names; they must be the same in both modalities.
+
+  Args:
+    root: folder from `find_root`.
+    depth_folder: name of the folder of depth.
 
   Raises:
-    UserError: if a folder is missing, or a class exists in one modality only
-      or in the test set only.
+    UserError: if a folder is missing, or a class exists in only one modality
+      or only in the test set.
   """
   for part in PARTS:
     for folder in (IMAGES, depth_folder):
       if not (root / part / folder).is_dir():
-        raise errors.UserError(f'{root / part} has no folder {folder!r}: put one with the crops of every class there'
-                               + (', or name another one with --set data.depth_variant=depth.'
+        raise errors.UserError(f'{root / part} has no folder {folder!r}: add one with the crops of every class'
+                               + (', or select another one, as in --set data.depth_variant=depth.'
                                   if folder != IMAGES and depth_folder != 'depth' else '.'))
     rgb, depth = (_folders(root / part / folder) for folder in (IMAGES, depth_folder))
     if rgb != depth:
       only = [f'{name} in {folder}' for folder, names in ((IMAGES, rgb - depth), (depth_folder, depth - rgb))
               for name in sorted(names)]
-      raise errors.UserError(f'Classes of {root / part} exist in one modality only ({", ".join(only)}): add the other '
-                             'one or move these folders away.')
+      raise errors.UserError(f'Classes of {root / part} exist in one modality only ({", ".join(only)}): add the '
+                             'missing folders or move these away.')
   train, test = (_folders(root / part / IMAGES) for part in PARTS)
   if test - train:
     raise errors.UserError(f'Classes of {root / "test"} are not in {root / "train"} ({", ".join(sorted(test - train))})'
-                           ': nothing can learn them, so add training images or move these folders away.')
+                           ': add training images or move these folders away.')
   return sorted(train)
 
 
 def scan(root: pathlib.Path, depth_folder: str) -> Tuple[List[Pair], List[str]]:
-  """Finds all pairs: those that are complete in the order of their names, and one sentence for each image that is not.
+  """Finds all pairs: the complete ones, and one sentence for each problem.
+
+  Pairs are sorted by part, class and name. Arguments as for `classes`.
 
   Raises:
     UserError: see `classes`.
@@ -106,7 +113,7 @@ def _folders(parent: pathlib.Path):
 
 
 def _images(folder: pathlib.Path, problems: List[str]) -> Dict[str, str]:
-  """File name without ending -> path; a name with two endings is a problem."""
+  """File name without extension -> path; appends names with two extensions to `problems`."""
   found = {}
   names = listing.names(folder) if folder.is_dir() else []
   for stem, ending in map(os.path.splitext, names):

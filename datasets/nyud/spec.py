@@ -1,9 +1,9 @@
-"""Objects of NYU Depth v2, and other RGB-D crops of objects in the same folders."""
+"""Objects of NYU Depth v2, and other RGB-D crops of objects in the same layout."""
 
 from tf_privinfo.datasets import protocols
 from tf_privinfo.datasets.spec import DatasetSpec
 
-# Training images that the authors' code reads, by which its iterations are counted as epochs.
+# Number of training images in the authors' code, which converts its iterations to epochs.
 TRAINING_IMAGES = 2091
 
 NYUD = DatasetSpec(
@@ -12,4 +12,4 @@ NYUD = DatasetSpec(
     protocols={'given': protocols.given},
     objects=True,
     resize='lanczos',
-    dct_method='')  # of `tf.io.decode_image`
+    dct_method='')  # default of `tf.io.decode_image`

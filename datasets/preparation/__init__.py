@@ -1,1 +1,1 @@
-"""Preparation: what turns native files into the frames that training reads."""
+"""Preparation: conversion of native files to the frames that training reads."""

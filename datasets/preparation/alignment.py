@@ -1,4 +1,4 @@
-"""Lays RGB and depth frames over each other by the skeleton's joints (thesis section 3.3.6)."""
+"""Spatial alignment of RGB and depth frames by the joints of the skeleton (thesis section 3.3.6)."""
 
 import dataclasses
 from typing import NamedTuple, Tuple
@@ -6,45 +6,46 @@ from typing import NamedTuple, Tuple
 import cv2
 import numpy as np
 
-# A pair of joints gives a ratio of distances only if it is this far apart, as a fraction of the skeleton's extent in
-# that frame: errors of the joints are divided by the distance, and those of near pairs would be nothing but errors.
+# Minimum distance of a pair of joints, as a fraction of the extent of the skeleton in the frame. The ratio of distances
+# divides the errors of the joints by the distance, so near pairs are unreliable.
 _LEAST_DISTANCE = 0.1
-# Ratios per dimension that a video must give: those of five joints in one frame.
+# Minimum number of ratios per dimension: the pairs of five joints in one frame.
 _LEAST_PAIRS = 10
-# Part of the RGB frame's width and height that the overlay must keep; with less the joints are not those of the video.
+# Minimum overlap, as a fraction of width and height of the RGB frame. A smaller one indicates joints of another video.
 _LEAST_SHARE = 0.25
 
 
 class NotAlignable(Exception):
-  """The joints of a video do not tell how its frames lie over each other; the message says why."""
+  """The joints of a video do not determine its alignment; the message contains the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-  """Where the depth pixels of a video lie in its RGB frames: rgb = scale · depth + offset.
+  """Mapping of depth pixels to RGB pixels of a video: rgb = scale · depth + offset.
 
   Attributes:
-    scale: RGB pixels per depth pixel.
-    offset: (x, y) in RGB pixels.
+    scale: number of RGB pixels per depth pixel.
+    offset: translation (x, y) in RGB pixels.
   """
   scale: float
   offset: Tuple[float, float]
 
   def to_rgb(self, depth_pixels: np.ndarray) -> np.ndarray:
-    """Depth pixels [..., 2] as (x, y) -> RGB pixels [..., 2]."""
+    """Maps depth pixels [..., 2], as (x, y), to RGB pixels [..., 2]."""
     return self.scale * depth_pixels + np.array(self.offset)
 
   def to_depth(self, rgb_pixels: np.ndarray) -> np.ndarray:
-    """RGB pixels [..., 2] as (x, y) -> depth pixels [..., 2]."""
+    """Maps RGB pixels [..., 2], as (x, y), to depth pixels [..., 2]."""
     return (rgb_pixels - np.array(self.offset)) / self.scale
 
 
 class Joints(NamedTuple):
-  """Where the joints of a video are seen, for `estimate`.
+  """Positions of the joints in the frames of a video, the arguments of `estimate`.
 
   Attributes:
-    rgb_pixels, depth_pixels: [F, J, 2] as (x, y); those of joints that are not tracked mean nothing.
-    tracked: [F, J] bool.
+    rgb_pixels: positions (x, y) in the RGB frames, [F, J, 2]; undefined for joints that are not tracked.
+    depth_pixels: positions (x, y) in the depth frames, [F, J, 2]; undefined for joints that are not tracked.
+    tracked: mask of the tracked joints, [F, J] bool.
   """
   rgb_pixels: np.ndarray
   depth_pixels: np.ndarray
@@ -52,7 +53,7 @@ class Joints(NamedTuple):
 
 
 class Box(NamedTuple):
-  """A part of a frame: the centres of its first and last pixels, both included."""
+  """A part of a frame, by the centres of its first and last pixels, both included."""
   left: float
   top: float
   right: float
@@ -60,19 +61,19 @@ class Box(NamedTuple):
 
 
 def estimate(rgb_pixels: np.ndarray, depth_pixels: np.ndarray, tracked: np.ndarray) -> Alignment:
-  """Finds the alignment of a video.
+  """Estimates the alignment of a video.
 
-  The scale is the mean of two medians, of the ratios in x and of those in y,
-  over all pairs of well-tracked joints of all frames. The offset lays the
-  skeletons over each other: the median over all joints of all frames. One
-  offset for the video is more exact than one per frame as soon as the joints
-  have errors of half a pixel, and keeps the crop still, so that optical flow
-  does not see it move.
+  The scale is the mean of two medians of distance ratios, one in x and one in
+  y, over all pairs of well-tracked joints of all frames. The offset is the
+  median difference of the joints' positions in RGB and scaled depth, over all
+  joints of all frames. If the joints have errors of half a pixel or more, one
+  offset for the video is more exact than one per frame. It also keeps the crop
+  static, so that it does not add motion to the optical flow.
 
   Args:
-    rgb_pixels: [F, J, 2] joints in the RGB frames as (x, y).
-    depth_pixels: [F, J, 2] the same joints in the depth frames.
-    tracked: [F, J] bool, which of them are well tracked; the others are not looked at.
+    rgb_pixels: joints in the RGB frames as (x, y), [F, J, 2].
+    depth_pixels: the same joints in the depth frames, [F, J, 2].
+    tracked: mask of the well-tracked joints, [F, J] bool; other joints are ignored.
 
   Raises:
     NotAlignable: if there are too few joints, or they lie on one line or point.
@@ -87,7 +88,7 @@ def estimate(rgb_pixels: np.ndarray, depth_pixels: np.ndarray, tracked: np.ndarr
 
 
 def _median_ratio(rgb_pixels, depth_pixels, tracked, axis: int) -> float:
-  """The median of (rgb_A - rgb_B) / (depth_A - depth_B) in one dimension, 0 for x, over all pairs in all frames."""
+  """Median of (rgb_A - rgb_B) / (depth_A - depth_B) along one axis (0: x), over all pairs A, B in all frames."""
   first, second = np.triu_indices(tracked.shape[1], 1)
   rgb, depth = (pixels[:, first, axis] - pixels[:, second, axis] for pixels in (rgb_pixels, depth_pixels))
   low = np.where(tracked[..., None], depth_pixels, np.inf).min(axis=1)
@@ -100,18 +101,19 @@ def _median_ratio(rgb_pixels, depth_pixels, tracked, axis: int) -> float:
 
 
 def crop_boxes(alignment: Alignment, rgb_shape: Tuple[int, int], depth_shape: Tuple[int, int]) -> Tuple[Box, Box]:
-  """What both modalities show.
+  """The overlap of both modalities.
 
   Args:
-    alignment: of the video.
-    rgb_shape, depth_shape: (height, width) of the frames.
+    alignment: alignment of the video.
+    rgb_shape: (height, width) of the RGB frames.
+    depth_shape: (height, width) of the depth frames.
 
   Returns:
-    The box in the RGB frames, of whole pixels, and the one in the depth frames
-    that lies exactly under it.
+    The box in the RGB frames, in whole pixels, and the corresponding box in the
+    depth frames, in fractions of pixels.
 
   Raises:
-    NotAlignable: if they share too little.
+    NotAlignable: if the overlap is too small.
   """
   rgb_size, depth_size = np.array(rgb_shape[::-1]), np.array(depth_shape[::-1])
   tolerance = 1e-6  # so that rounding does not cost a pixel
@@ -119,24 +121,25 @@ def crop_boxes(alignment: Alignment, rgb_shape: Tuple[int, int], depth_shape: Tu
   last = np.floor(np.minimum(rgb_size - 1, alignment.to_rgb(depth_size - 1)) + tolerance)
   share = (last - first + 1) / rgb_size
   if (share < _LEAST_SHARE).any():
-    raise NotAlignable('RGB and depth overlap in {:.0%} of the width and {:.0%} of the height'.format(
+    raise NotAlignable('RGB and depth overlap in only {:.0%} of the width and {:.0%} of the height'.format(
         *np.maximum(share, 0)))
   return Box(*first.astype(int), *last.astype(int)), Box(*alignment.to_depth(first), *alignment.to_depth(last))
 
 
 def overlay(rgb: np.ndarray, depth: np.ndarray, alignment: Alignment) -> Tuple[np.ndarray, np.ndarray]:
-  """Crops both modalities to what they share; depth is resampled on the pixels of RGB, bilinearly.
+  """Crops both modalities to their overlap and resamples depth bilinearly on the pixels of RGB.
 
-  The thesis scales the RGB frames to the depth frames instead. After the
-  resize to the network's input both are the same, and RGB stays as sharp as it is.
+  The thesis scales the RGB frames to the depth frames instead. After the resize
+  to the input of the network, both have the same size; here RGB keeps its
+  sharpness.
 
   Args:
-    rgb: [F, H, W, 3] uint8.
-    depth: [F, H', W', 3] uint8 pictures of depth.
-    alignment: of the video.
+    rgb: RGB frames, [F, H, W, 3] uint8.
+    depth: depth images, [F, H', W', 3] uint8.
+    alignment: alignment of the video.
 
   Returns:
-    RGB and depth [F, h, w, 3] uint8; a pixel of one shows what the same pixel of the other does.
+    Spatially aligned RGB and depth, [F, h, w, 3] uint8.
 
   Raises:
     NotAlignable: see `crop_boxes`.

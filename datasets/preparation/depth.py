@@ -1,4 +1,4 @@
-"""Metric depth as 3-channel images."""
+"""Encoding of metric depth as 3-channel images."""
 
 import cv2
 import numpy as np
@@ -8,14 +8,15 @@ NEAREST, FARTHEST = 500, 4500
 
 
 def jet(depth: np.ndarray, nearest: int = NEAREST, farthest: int = FARTHEST) -> np.ndarray:
-  """Codes depth with the jet colour map, near blue to far red (thesis 3.3.6, 4.3.1).
+  """Encodes depth with the jet colour map, from blue (near) to red (far); thesis sections 3.3.6 and 4.3.1.
 
   Args:
-    depth: [..., H, W] uint16 millimetres, 0 where nothing was measured.
-    nearest, farthest: what the colour map spans, mm; all that is beyond has the colour of the end.
+    depth: depth in millimetres, [..., H, W] uint16; 0 = missing.
+    nearest: lower end of the colour map in millimetres; smaller depths have its colour.
+    farthest: upper end of the colour map in millimetres; larger depths have its colour.
 
   Returns:
-    [..., H, W, 3] uint8 RGB; black where nothing was measured.
+    RGB images [..., H, W, 3] uint8; missing pixels are black.
   """
   scaled = (depth.astype(np.float32) - nearest) / (farthest - nearest)
   levels = np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)

@@ -10,14 +10,15 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class FlowEncoding:
-  """How flow was computed and stored; goes into the metadata of every prepared dataset.
+  """Computation and encoding of flow, recorded in the metadata of every prepared dataset.
 
   Attributes:
-    algorithm: OpenCV's dense inverse search at its medium preset.
+    algorithm: name of the algorithm; the default is OpenCV's dense inverse
+      search with its medium preset.
     bound: displacement per frame, as a fraction of the image width, that is
-      stored as 255; larger ones are clipped.
-    channels: what the three channels hold. Horizontal and vertical displacement
-      are 128 where nothing moves, the magnitude is 0 there.
+      stored as 255; larger displacements are clipped.
+    channels: content of the three channels. Without motion, horizontal and
+      vertical displacement are 128, and the magnitude is 0.
   """
   algorithm: str = 'opencv_dis_medium'
   bound: float = 1 / 32
@@ -28,13 +29,13 @@ ENCODING = FlowEncoding()
 
 
 def frame_by_frame(images: np.ndarray) -> Iterator[np.ndarray]:
-  """Optical flow [H, W, 2] float32, in pixels, of each of the frames [T, H, W, 3] uint8 to the next.
+  """Yields the optical flow [H, W, 2] float32, in pixels, from each frame of [T, H, W, 3] uint8 to the next.
 
-  The last frame repeats the flow of the one before it (zero for a single
-  frame), so that flow has as many frames as RGB.
+  The last flow is repeated (zero for a single frame), so that flow has as many
+  frames as RGB.
   """
   greys = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images)
-  # Not shared between videos: the algorithm object keeps state and is not safe in threads.
+  # Not shared between videos: the object has state and is not thread-safe.
   algorithm = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
   motion = np.zeros((*images.shape[1:3], 2), np.float32)
   for first, second in itertools.pairwise(greys):
@@ -44,12 +45,12 @@ def frame_by_frame(images: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def dense_flow(images: np.ndarray) -> np.ndarray:
-  """The same of all frames at once: RGB [T, H, W, 3] uint8 -> [T, H, W, 2] float32."""
+  """Optical flow of all frames, as in `frame_by_frame`: RGB [T, H, W, 3] uint8 -> [T, H, W, 2] float32, in pixels."""
   return np.stack(list(frame_by_frame(images)))
 
 
 def encode_flow(flow: np.ndarray, encoding: FlowEncoding = ENCODING) -> np.ndarray:
-  """Encodes flow [..., H, W, 2] in pixels as images [..., H, W, 3] uint8 (see `FlowEncoding`)."""
+  """Encodes flow [..., H, W, 2], in pixels, as images [..., H, W, 3] uint8 (see `FlowEncoding`)."""
   scaled = np.clip(flow / (encoding.bound * flow.shape[-2]), -1, 1)
   magnitude = np.minimum(np.linalg.norm(scaled, axis=-1, keepdims=True), 1)
   return np.rint(np.concatenate([128 + 127 * scaled, 255 * magnitude], axis=-1)).astype(np.uint8)

@@ -6,34 +6,34 @@ from typing import Callable, List, Tuple
 import numpy as np
 import tensorflow as tf
 
-# Of one picture: more are refused by what the file's header says, since they would take gigabytes to decode.
+# Largest image, by the header of its file: larger ones would need gigabytes of memory and are refused.
 MAX_PIXELS = 50_000_000
 _PNG, _JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
-# High enough that a second JPEG generation costs less than the cameras' own noise.
+# High enough that the second JPEG compression changes frames less than the noise of the cameras.
 JPEG_QUALITY = 95
 
 
 class UnreadableFileError(Exception):
-  """A file that cannot be decoded; the message names it and says why."""
+  """A file that cannot be decoded; the message contains its path and the reason."""
 
 
 def read_jpeg(path: str) -> np.ndarray:
-  """Decodes a JPEG file to [H, W, 3] uint8, upright, grey ones replicated; raises `UnreadableFileError`."""
+  """Decodes a JPEG file to upright [H, W, 3] uint8; grey is replicated; raises `UnreadableFileError`."""
   return _decode(path, lambda data: tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE'))
 
 
 def read_picture(path: str) -> np.ndarray:
-  """Decodes a JPEG or 8-bit PNG file to [H, W, 3] uint8, upright, grey replicated; raises `UnreadableFileError`."""
+  """Decodes a JPEG or 8-bit PNG file to upright [H, W, 3] uint8; grey is replicated; raises `UnreadableFileError`."""
   def decode(data):
     if data[:4] == b'\x89PNG' and data[24:25] == b'\x10':
-      raise UnreadableFileError(f'{path}: a 16-bit PNG, where a picture of 8 bits is expected')
+      raise UnreadableFileError(f'{path}: a 16-bit PNG, where an 8-bit image is expected')
     return tf.io.decode_image(data, channels=3, expand_animations=False)
   return _decode(path, decode)
 
 
 def read_depth(path: str) -> np.ndarray:
-  """Decodes a 16-bit PNG of millimetres to [H, W] uint16 (0: no measurement); raises `UnreadableFileError`."""
-  # Bit depth is byte 24 of every PNG: an 8-bit image is not metric depth.
+  """Decodes a 16-bit PNG file to upright [H, W] uint16 millimetres (0 = missing); raises `UnreadableFileError`."""
+  # Byte 24 of every PNG is the bit depth: an 8-bit image is not metric depth.
   def decode(data):
     if data[24:25] != b'\x10':
       raise UnreadableFileError(f'{path}: not a 16-bit PNG')
@@ -42,7 +42,7 @@ def read_depth(path: str) -> np.ndarray:
 
 
 def _decode(path: str, decode: Callable[[bytes], tf.Tensor]) -> np.ndarray:
-  """Decodes a JPEG or PNG file of up to `MAX_PIXELS` pixels, turned as the camera says it was held."""
+  """Decodes a JPEG or PNG file of up to `MAX_PIXELS` pixels and rotates it by its EXIF orientation."""
   try:
     with open(path, 'rb') as file:
       data = file.read()
@@ -52,20 +52,19 @@ def _decode(path: str, decode: Callable[[bytes], tf.Tensor]) -> np.ndarray:
     raise UnreadableFileError(f'{path}: truncated or not an image') from None
   except FileNotFoundError:
     raise UnreadableFileError(f'{path}: missing') from None
-  except OSError as error:  # a folder of that name, a file that may not be read, a disk that fails
+  except OSError as error:  # a folder, missing permission, a failing disk
     raise UnreadableFileError(f'{path}: {error.strerror}') from None
 
 
 def check_pixels(path: str, height: int, width: int) -> None:
-  """Raises `UnreadableFileError` if a picture of this size has more than `MAX_PIXELS` pixels."""
+  """Raises `UnreadableFileError` if an image of this size has more than `MAX_PIXELS` pixels."""
   if height * width > MAX_PIXELS:
     raise UnreadableFileError(
-        f'{path}: {width}x{height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that a picture '
-                     'may have: make it smaller')
+        f'{path}: {width}x{height} pixels, more than the limit of {MAX_PIXELS / 1e6:.0f} million: reduce its size')
 
 
 def _size(data: bytes) -> Tuple[int, int]:
-  """(height, width) as the header of a JPEG or PNG file says; raises InvalidArgumentError or struct.error."""
+  """(height, width) in the header of a JPEG or PNG file; raises InvalidArgumentError or struct.error."""
   if data.startswith(_PNG):
     width, height = struct.unpack_from('>II', data, 16)
     return height, width
@@ -74,14 +73,14 @@ def _size(data: bytes) -> Tuple[int, int]:
 
 
 def orientation(data: bytes) -> int:
-  """How a camera was held, by the EXIF header of a JPEG file: 1 (upright, also where nothing is said) to 8."""
+  """EXIF orientation of a JPEG file, from 1 (upright, also without EXIF header) to 8."""
   try:
     position = 2 if data.startswith(_JPEG) else len(data)
     while True:
       marker, length = struct.unpack_from('>HH', data, position)
       if marker == 0xffe1 and data[position + 4:position + 10] == b'Exif\0\0':
         return _orientation_tag(data[position + 10:position + 2 + length])
-      if marker == 0xffda or marker < 0xff00:  # where the pixels begin
+      if marker == 0xffda or marker < 0xff00:  # start of the pixels
         return 1
       position += 2 + length
   except struct.error:
@@ -101,7 +100,7 @@ def _orientation_tag(exif: bytes) -> int:
 
 
 def _upright(image: np.ndarray, held: int) -> np.ndarray:
-  """Turns and mirrors [H, W, ...] as an EXIF orientation asks for."""
+  """Rotates and mirrors [H, W, ...] from the EXIF orientation `held` to upright."""
   if held >= 5:
     image = image.swapaxes(0, 1)
   if held in (3, 4, 7, 8):
@@ -112,54 +111,59 @@ def _upright(image: np.ndarray, held: int) -> np.ndarray:
 
 
 def resize_bilinear(images, size: int) -> tf.Tensor:
-  """Bilinear resize as TensorFlow 1 does it: no half-pixel centres, source = target · in / out (FIDELITY row 25).
+  """Bilinear resize as in TensorFlow 1: no half-pixel centres, source = target · in / out (docs/fidelity.md, row 25).
 
   Args:
-    images: [T, H, W, C], any real dtype.
-    size: S.
+    images: images [T, H, W, C] of any real dtype.
+    size: side S of the result in pixels.
 
   Returns:
-    [T, S, S, C] float32; the aspect ratio is not kept.
+    [T, S, S, C] float32; the aspect ratio is not preserved.
   """
-  return tf.raw_ops.ResizeBilinear(  # gives float32 for any dtype, without a copy of the images in it
+  return tf.raw_ops.ResizeBilinear(  # returns float32 for any dtype, without a float32 copy of the images
       images=images, size=[size, size], align_corners=False, half_pixel_centers=False)
 
 
 def resize_lanczos(images, size: int) -> tf.Tensor:
-  """Lanczos resize with antialiasing, as the authors shrink object crops (FIDELITY B 3).
+  """Lanczos resize with antialiasing, as in the authors' code for object crops (docs/fidelity.md, B 3).
 
   Args:
-    images: [T, H, W, C], any real dtype.
-    size: S.
+    images: images [T, H, W, C] of any real dtype.
+    size: side S of the result in pixels.
 
   Returns:
-    [T, S, S, C] float32, values may overshoot; the aspect ratio is not kept.
+    [T, S, S, C] float32, values can overshoot; the aspect ratio is not preserved.
   """
   return tf.image.resize(images, [size, size], tf.image.ResizeMethod.LANCZOS3, antialias=True)
 
 
-# By the values of `DatasetSpec.resize`.
+# Resize functions, by `DatasetSpec.resize`.
 RESIZE = {'bilinear': resize_bilinear, 'lanczos': resize_lanczos}
 
 
 def shrink(image: tf.Tensor, least_width: int) -> tf.Tensor:
-  """Shrinks [H, W, 3] uint8 inside a graph, by areas, as `video.read_video` does: same arguments, same pixels."""
+  """Downscales a frame [H, W, 3] uint8 by area averaging, inside a graph; same pixels as in `video.read_video`.
+
+  Args:
+    image: the frame.
+    least_width: minimum width of the result in pixels, as in `video.read_video`.
+  """
   factor = tf.maximum(1, tf.shape(image)[1] // least_width)
   height, width = tf.shape(image)[0] // factor, tf.shape(image)[1] // factor
   parts = tf.reshape(image[:height * factor, :width * factor], [height, factor, width, factor, 3])
   sums = tf.reduce_sum(tf.cast(parts, tf.int32), axis=[1, 3])
-  # OpenCV rounds halves up for a factor of two, and to even numbers for others.
+  # OpenCV rounds halves up if the factor is two, otherwise to even numbers.
   means = tf.round(tf.cast(sums, tf.float32) * tf.cast(1 / tf.cast(factor * factor, tf.float64), tf.float32))
   return tf.cast(tf.where(factor == 2, tf.cast((sums + 2) // 4, tf.float32), means), tf.uint8)
 
 
 def as_stored(image: tf.Tensor, size: int, resize: str) -> tf.Tensor:
-  """What preparation stores of a frame, inside a graph: [H, W, 3] uint8 -> [S, S, 3] uint8.
+  """The frame that preparation stores, computed inside a graph: [H, W, 3] uint8 -> [S, S, 3] uint8.
 
   Args:
-    image: the frame, cropped where RGB and depth are aligned.
-    size: S.
-    resize: name in `RESIZE`.
+    image: the frame; already cropped if RGB and depth are aligned.
+    size: side S of the result in pixels.
+    resize: name of the resize function in `RESIZE`.
   """
   data = _encode_jpeg(_whole_numbers(RESIZE[resize](image[tf.newaxis], size)[0]))
   return tf.ensure_shape(tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE'), [size, size, 3])
@@ -174,10 +178,10 @@ def _encode_jpeg(image):
 
 
 def encode_jpeg(images) -> List[bytes]:
-  """Rounds [T, H, W, 3] float images of range 0..255 and encodes each as a JPEG without chroma subsampling.
+  """Rounds images [T, H, W, 3] of 0..255 and encodes each as a JPEG without chroma subsampling.
 
-  Grey ones are stored with one channel: decoded to three they are the same to
-  the last bit, in less time.
+  Grey images are stored with one channel: decoded to three channels, they are
+  bitwise the same, and decoding is faster.
   """
   images = _whole_numbers(images)
   images = [image[..., :1] if tf.reduce_all(image == image[..., :1]) else image for image in images]

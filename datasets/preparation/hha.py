@@ -1,8 +1,8 @@
 """HHA: depth as horizontal disparity, height above ground and angle with gravity.
 
 The encoding of Gupta et al., "Learning Rich Features from RGB-D Images for Object Detection and Segmentation"
-(ECCV 2014), with the gravity of Gupta et al., "Perceptual Organization and Recognition of Indoor Scenes from RGB-D
-Images" (CVPR 2013). It needs a whole view of a scene: objects are cropped from its result.
+(ECCV 2014), with gravity estimated as in Gupta et al., "Perceptual Organization and Recognition of Indoor Scenes from
+RGB-D Images" (CVPR 2013). It needs a complete view of a scene; objects are cropped from the result.
 """
 
 from typing import NamedTuple, Optional
@@ -10,29 +10,36 @@ from typing import NamedTuple, Optional
 import cv2
 import numpy as np
 
-# Levels of the three channels. Disparity is 255 at depths up to DISPARITY / 255 = 1.2 m; heights end at 2.55 m; angles
-# are 38 (floors) to 218 (ceilings), 128 for upright surfaces.
+# Levels of the three channels. Disparity is 255 at depths up to DISPARITY / 255 = 1.2 m; height is 255 from 2.55 m on;
+# angles range from 38 (floors) to 218 (ceilings), with 128 for upright surfaces.
 DISPARITY = 310.0  # at a depth of 1 m
 HEIGHT = 100.0  # per metre
-ANGLE_OFFSET = 38.0  # of an angle of 0 degrees; one level per degree
+ANGLE_OFFSET = 38.0  # level of an angle of 0 degrees; one level per degree
 
-# Where the ground is not seen: the lowest point is higher than this below the camera ...
+# If the lowest point is less than this below the camera, the ground is assumed to be out of view ...
 _LEAST_CAMERA_HEIGHT = 0.9
-# ... and then the camera is taken to be so high. Metres.
+# ... and the camera is assumed to be this high. Metres.
 _USUAL_CAMERA_HEIGHT = 1.3
-# Planes are fitted to (2 · radius + 1)² pixels: small ones for the angle, large ones for gravity.
+# Planes are fitted to (2 · radius + 1)² pixels: small windows for the angle, large windows for gravity.
 _ANGLE_RADIUS, _GRAVITY_RADIUS = 3, 10
-_LEAST_SUPPORT = 6  # pixels that a plane needs; three would be enough without noise
-# (threshold in degrees, iterations) of the two rounds in which gravity is found.
+_LEAST_SUPPORT = 6  # minimum number of pixels of a plane; three would suffice without noise
+# (threshold in degrees, iterations) of the two rounds of the estimation of gravity.
 _GRAVITY_ROUNDS = ((45.0, 5), (15.0, 5))
-# Cosine of the largest angle between gravity and its first guess: beyond 45 degrees the two sets would change places.
+# Cosine of the largest angle between gravity and its initial value: beyond 45 degrees floors and walls would swap.
 _LEAST_UPRIGHT = np.cos(np.deg2rad(45))
-# Weight of the first guess of gravity, per pixel: decides where a scene leaves a direction open, as a lone wall does.
+# Weight of the initial value of gravity, per pixel. It decides if a scene leaves a direction open, such as one wall.
 _PRIOR = 1e-4
 
 
 class Intrinsics(NamedTuple):
-  """A pinhole camera in pixels; pixel (0, 0) is the centre of the top left one."""
+  """Parameters of a pinhole camera; coordinates (0, 0) are the centre of the top left pixel.
+
+  Attributes:
+    focal_x: horizontal focal length, pixels.
+    focal_y: vertical focal length, pixels.
+    centre_x: column of the principal point, pixels.
+    centre_y: row of the principal point, pixels.
+  """
   focal_x: float
   focal_y: float
   centre_x: float
@@ -44,20 +51,20 @@ def encode(depth: np.ndarray, camera: Intrinsics, *, measured: Optional[np.ndarr
            disparity: float = DISPARITY) -> np.ndarray:
   """Encodes metric depth as an HHA image.
 
-  Holes take the values of the nearest measured pixel. Surface normals come
-  from measured pixels alone.
+  Holes are filled with the nearest measured pixel. Surface normals are
+  computed from measured pixels alone.
 
   Args:
-    depth: [H, W] metres; 0 or not finite where nothing was measured.
-    camera: that took it.
-    measured: [H, W] bool, where `depth` was not filled in by somebody else;
-      None for wherever there is depth.
-    gravity: [3] direction of gravity in the camera's frame (x right, y down, z
-      forward); None to estimate it from the surfaces.
-    camera_height: above the ground, metres; None to take the lowest point for
-      the ground, or 1.3 m where that is less than 0.9 m below the camera.
-    disparity: level of a depth of 1 m. Nearer than disparity / 255 metres all
-      depths are 255: objects at arm's length need a smaller one.
+    depth: depth in metres, [H, W]; missing pixels are 0 or not finite.
+    camera: parameters of the depth camera.
+    measured: mask of pixels that were measured and not filled in, [H, W] bool;
+      None: all pixels with depth.
+    gravity: direction of gravity [3] in camera coordinates (x right, y down, z
+      forward); None: estimated from the surfaces.
+    camera_height: height above the ground in metres; None: height above the
+      lowest point, or 1.3 m if this is less than 0.9 m.
+    disparity: level of a depth of 1 m. All depths below disparity / 255 metres
+      have level 255, so objects at arm's length need a smaller value.
 
   Returns:
     [H, W, 3] uint8: disparity, height in cm, angle of the surface normal with
@@ -75,7 +82,7 @@ def encode(depth: np.ndarray, camera: Intrinsics, *, measured: Optional[np.ndarr
   normals = surface_normals(depth, camera, measured, _ANGLE_RADIUS)
   angle = np.rad2deg(np.arccos(np.clip(normals @ gravity, -1, 1)))
   depth = _fill(depth, known)
-  below = depth * (rays @ gravity)  # the camera, metres
+  below = depth * (rays @ gravity)  # distance below the camera, metres
   if camera_height is None:
     lowest = below[known].max()
     camera_height = lowest if lowest >= _LEAST_CAMERA_HEIGHT else _USUAL_CAMERA_HEIGHT
@@ -84,19 +91,19 @@ def encode(depth: np.ndarray, camera: Intrinsics, *, measured: Optional[np.ndarr
 
 
 def surface_normals(depth: np.ndarray, camera: Intrinsics, measured: np.ndarray, radius: int) -> np.ndarray:
-  """Unit normals that point away from the camera, of planes fitted around every pixel.
+  """Unit normals of planes fitted around every pixel, pointing away from the camera.
 
-  The plane a·x + b·y + c·z = 1 is linear in inverse depth along a ray, so its
-  least squares are sums over the window.
+  The plane a·x + b·y + c·z = 1 is linear in inverse depth along a ray, so the
+  least-squares fit consists of sums over the window.
 
   Args:
-    depth: [H, W] metres.
-    camera: that took it.
-    measured: [H, W] bool, which pixels count.
-    radius: of the square window, pixels.
+    depth: depth in metres, [H, W].
+    camera: parameters of the depth camera.
+    measured: mask of the pixels to use, [H, W] bool.
+    radius: radius of the square window in pixels.
 
   Returns:
-    [H, W, 3] in the camera's frame; NaN where too little was measured.
+    [H, W, 3] in camera coordinates; NaN if too few pixels were measured.
   """
   x, y, _ = np.moveaxis(_rays(depth.shape, camera), -1, 0)
   weight = measured.astype(np.float64)
@@ -118,19 +125,19 @@ def surface_normals(depth: np.ndarray, camera: Intrinsics, measured: np.ndarray,
 
 
 def estimate_gravity(normals: np.ndarray, start=(0.0, 1.0, 0.0)) -> np.ndarray:
-  """Finds the direction that most surfaces are parallel or orthogonal to.
+  """Estimates gravity as the direction to which most surfaces are parallel or orthogonal.
 
-  From a first guess on, surfaces within a threshold of lying flat (F) or
-  standing upright (W) vote, and the next guess minimises
-  Σ_W (n·g)² - Σ_F (n·g)²: the least eigenvector of their scatter matrices.
+  Every iteration selects surfaces that are horizontal (F) or vertical (W)
+  within a threshold, and minimises Σ_W (n·g)² - Σ_F (n·g)²: the solution is the
+  eigenvector of the smallest eigenvalue of the difference of scatter matrices.
 
   Args:
-    normals: [..., 3] unit normals, NaN where unknown.
-    start: the first guess, in the camera's frame: the camera is held upright
-      within 45 degrees.
+    normals: unit normals [..., 3]; NaN if unknown.
+    start: initial direction in camera coordinates; the default assumes that the
+      camera was held upright within 45 degrees.
 
   Returns:
-    [3] unit vector that points down.
+    Unit vector [3] that points down.
   """
   normals = normals.reshape(-1, 3)
   normals = normals[np.isfinite(normals[:, 0])]
@@ -150,14 +157,14 @@ def estimate_gravity(normals: np.ndarray, start=(0.0, 1.0, 0.0)) -> np.ndarray:
 
 
 def _rays(shape, camera: Intrinsics) -> np.ndarray:
-  """The point at depth 1 of every pixel: [H, W, 3]."""
+  """The point at depth 1 on the ray of every pixel, [H, W, 3]."""
   v, u = np.mgrid[:shape[0], :shape[1]]
   return np.stack([(u - camera.centre_x) / camera.focal_x, (v - camera.centre_y) / camera.focal_y,
                    np.ones(shape)], axis=-1)
 
 
 def _fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
-  """Gives unknown pixels of [H, W] the value of a known one next to them; all zero if none is known."""
+  """Fills unknown pixels of [H, W] with the nearest known value; all zero if none is known."""
   if known.all():
     return image
   if not known.any():

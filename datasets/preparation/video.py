@@ -9,26 +9,26 @@ from tf_privinfo.datasets.preparation import frames
 
 
 def read_video(path: str, least_width: int) -> np.ndarray:
-  """Decodes a video file, each frame made smaller at once, so that no video lies in memory at its full size.
+  """Decodes a video file and downscales every frame at once, to save memory.
 
-  Frames shrink by the largest integer factor that leaves them `least_width`
-  pixels wide, and not at all if they are narrower. A pixel is the mean of the
-  ones that it stands for; rows and columns that do not fill one are cropped.
+  The factor is the largest integer that leaves frames at least `least_width`
+  pixels wide; narrower frames keep their size. A pixel is the mean of a block
+  of pixels; rows and columns that do not fill a block are cropped.
 
   Args:
-    path: of the file.
-    least_width: in pixels.
+    path: path of the file.
+    least_width: minimum width of the result in pixels.
 
   Returns:
-    [F, H, W, 3] uint8 RGB.
+    RGB frames [F, H, W, 3] uint8.
 
   Raises:
-    frames.UnreadableFileError: if it is missing, not a video, or has fewer frames than
-      its header promises.
+    frames.UnreadableFileError: if the file is missing, not a video, or has
+      fewer frames than its header states.
   """
   if not os.path.exists(path):
     raise frames.UnreadableFileError(f'{path}: missing')
-  # One thread for each file: several files are decoded at once, and each thread would hold frames of full size.
+  # One thread per file: several files are decoded at once, and every thread holds frames of full size.
   capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
   try:
     frames.check_pixels(path, int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))

@@ -1,10 +1,10 @@
-"""The ten actions: key poses of a figure, and what happens to the things it handles.
+"""The ten actions: key poses of a human figure, and the motion of the handled objects.
 
-Pairs are made to need different modalities. Sitting down and standing up are
-mirror images in time. Putting a coat on and off are the same movement, and the
-coat's colour tells; so does the small flat thing that is dropped or picked up,
-which a depth sensor hardly sees. Walking and carrying differ by a box that may
-have the shirt's colour.
+Pairs of actions need different modalities. Sitting down and standing up are
+mirror images in time. Putting a coat on and taking it off are the same
+movement and differ in the colour of the coat. Dropping and picking up differ in
+a small flat object that a depth sensor hardly resolves. Walking and carrying
+differ in a box that can have the colour of the shirt.
 """
 
 import dataclasses
@@ -21,7 +21,16 @@ _SEATED = dict(pelvis=(0, .29, -.2), torso=(8, 0, 0), left=(.1, .38, .08), right
 
 
 class Subject(NamedTuple):
-  """How a person differs from others; `amplitude` scales movements, `phase` shifts them in time."""
+  """Style of a person.
+
+  Attributes:
+    height: body height, metres.
+    girth: factor on every thickness.
+    speed: factor on the speed of movements.
+    amplitude: factor on the amplitude of movements.
+    phase: shift of movements in time, as a fraction of the duration of an action.
+    left_handed: whether poses are mirrored.
+  """
   height: float
   girth: float
   speed: float
@@ -34,10 +43,10 @@ class Block(NamedTuple):
   """A box or ball in the world.
 
   Attributes:
-    kind: 'chair', 'support', 'flat', 'box' or 'ball'.
-    position: [T, 3] centre, metres.
-    axes: [T, 3, 3]; columns are half its sides, metres.
-    visible: [T].
+    kind: kind of the block: 'chair', 'support', 'flat', 'box' or 'ball'.
+    position: centre in every frame, [T, 3] metres.
+    axes: half sides in every frame as columns, [T, 3, 3] metres.
+    visible: whether the block is visible in every frame, [T] bool.
   """
   kind: str
   position: np.ndarray
@@ -46,12 +55,12 @@ class Block(NamedTuple):
 
 
 class Performance(NamedTuple):
-  """An action as it happens in the world.
+  """An action in world coordinates.
 
   Attributes:
-    body: the moving person.
-    coat: [T, 3] whether trunk, left arm and right arm are in a coat.
-    blocks: furniture and handled things.
+    body: body of the moving person.
+    coat: whether trunk, left arm and right arm are in a coat, [T, 3] bool.
+    blocks: furniture and handled objects.
   """
   body: figure.Body
   coat: np.ndarray
@@ -60,14 +69,14 @@ class Performance(NamedTuple):
 
 @dataclasses.dataclass
 class _Motion:
-  """An action in the body's frame, as a right-handed person of average style does it.
+  """An action in the body's frame, for a right-handed person of average style.
 
   Attributes:
-    poses: [T, 18].
-    thing: kind of the handled block.
-    held: [T] whether it is in the hand(s).
-    path: x and z [T, 2] in metres and heading [T], if the person walks.
-    coat: [T, 3] as in `Performance`.
+    poses: pose in every frame, [T, 18].
+    thing: kind of the handled block; None if there is none.
+    held: whether the block is in the hand(s), [T] bool.
+    path: x and z [T, 2] in metres and heading [T] in radians if the person walks, otherwise None.
+    coat: state of the coat, [T, 3] as in `Performance`.
     seat: whether there is a chair to sit on.
   """
   poses: np.ndarray
@@ -79,7 +88,7 @@ class _Motion:
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
-  """Draws a person's style."""
+  """Draws the style of a person."""
   spread = lambda width: 1 + width * rng.uniform(-1, 1)
   return Subject(
       height=_HEIGHT * spread(difficulty.SIZE_SPREAD), girth=spread(difficulty.SIZE_SPREAD),
@@ -88,13 +97,13 @@ def draw_subject(rng: np.random.Generator) -> Subject:
 
 
 def perform(action: int, subject: Subject, frames: int, rng: np.random.Generator) -> Performance:
-  """Lets a subject do an action once, in `frames` frames."""
+  """Generates one performance of an action (its number in NW-UCLA) by a subject, of `frames` frames."""
   phase = subject.phase + rng.uniform(-1, 1) * difficulty.PHASE_JITTER / 2
   speed = subject.speed * rng.uniform(.95, 1.05)
   time = np.clip(.5 + phase + speed * (np.linspace(0, 1, frames) - .5), 0, 1)
   motion = _MOTIONS[action](time, rng)
   poses = motion.poses
-  # Feet and pelvis stay: scaled, they would leave the floor.
+  # Feet and pelvis are not scaled, since they would leave the floor.
   rest = pose()[3:12]
   poses[:, 3:12] = rest + subject.amplitude * (poses[:, 3:12] - rest)
   poses[:, :12] += _sway(frames, rng)
@@ -112,7 +121,7 @@ def perform(action: int, subject: Subject, frames: int, rng: np.random.Generator
 
 
 def _follow(time: np.ndarray, keys, rng: np.random.Generator) -> np.ndarray:
-  """Moves smoothly through key poses (time, pose) and rests at each: [T, 18]."""
+  """Smooth movement through key poses (time, pose), at rest in each of them: [T, 18]."""
   times = np.array([key[0] for key in keys])
   poses = np.stack([key[1] for key in keys])
   poses[:, :12] += rng.normal(0, difficulty.TARGET_JITTER, (len(keys), 12)) * np.repeat([.3, 1, 1, 1], 3)
@@ -123,19 +132,19 @@ def _follow(time: np.ndarray, keys, rng: np.random.Generator) -> np.ndarray:
 
 
 def _sway(frames: int, rng: np.random.Generator) -> np.ndarray:
-  """Slow unintended movement [T, 12]."""
+  """Slow unintended movement, [T, 12] in body heights."""
   turns = np.linspace(0, rng.uniform(3, 8), frames)[:, None] + rng.uniform(0, 2 * np.pi, 12)
   return difficulty.SWAY * rng.normal(0, 1, 12) * np.sin(turns)
 
 
 def _crouch(height: float, left, right) -> np.ndarray:
-  """Bends down until the hands are at `height`, in body heights."""
+  """Pose [18] of a person who bends down until the hands are at `height`, in body heights."""
   depth = 1 - height / .5
   return pose((0, .53 - .17 * depth, -.1 * depth), (78 * depth, 0, 0), left, right)
 
 
 def _fetch(time, rng, both_hands: bool):
-  """Two poses: hand(s) at the thing, and standing with it."""
+  """Two poses [18]: hand(s) at the object, and standing with it."""
   height = rng.uniform(*difficulty.FETCH_HEIGHT) / _HEIGHT + .06
   across, ahead, lift = rng.uniform(-.1, .02), rng.uniform(.27, .36), rng.uniform(.5, .62)
   if both_hands:
@@ -159,13 +168,13 @@ def _pick_up_with_two_hands(time, rng):
 
 def _drop_trash(time, rng):
   down, up = _fetch(time, rng, both_hands=False)
-  start, end = (up, pose()) if rng.random() < .5 else (pose(), up)  # where the empty hand goes tells nothing
+  start, end = (up, pose()) if rng.random() < .5 else (pose(), up)  # the empty hand carries no information
   poses = _follow(time, [(0, start), (.45, down), (.52, down), (.95, end), (1, end)], rng)
   return _Motion(poses, 'flat', time < .48)
 
 
 def _walk(time, rng):
-  """A step cycle on an arc of a circle; returns poses and path."""
+  """Poses [T, 18] and path of a step cycle on an arc of a circle."""
   radius, sense = rng.uniform(.42, .6), rng.choice([-1, 1])
   angle = rng.uniform(0, 2 * np.pi) + sense * rng.uniform(2, 2.8) * time
   path = radius * np.stack([np.cos(angle), np.sin(angle)], -1), -angle + (0 if sense > 0 else np.pi)
@@ -233,7 +242,7 @@ _MOTIONS = {1: _pick_up_with_one_hand, 2: _pick_up_with_two_hands, 3: _drop_tras
 
 
 def _chair(motion: _Motion, body: figure.Body, place, heading, rng) -> List[Block]:
-  """The chair that is sat on, or one that stands about."""
+  """The chair to sit on, or an unused one in the room; possibly none."""
   present = rng.random() < difficulty.CHAIR
   if not (motion.seat or present):
     return []
@@ -250,13 +259,13 @@ def _chair(motion: _Motion, body: figure.Body, place, heading, rng) -> List[Bloc
 
 
 def _block(kind, position, axes, frames, visible=None) -> Block:
-  """A block that moves or, with a single `position` [3], does not."""
+  """A moving block, or a static one if `position` is a single position [3]."""
   return Block(kind, np.broadcast_to(position, (frames, 3)), np.broadcast_to(axes, (frames, 3, 3)),
                np.ones(frames, bool) if visible is None else visible)
 
 
 def _things(motion: _Motion, body: figure.Body, left_handed: bool, rng) -> List[Block]:
-  """The handled thing, and what it lies on."""
+  """The handled object and its support; possibly none."""
   if not motion.thing:
     return []
   hands = body.joints[:, figure.JOINTS.index('hand_left' if left_handed else 'hand_right')]
@@ -275,10 +284,10 @@ def _things(motion: _Motion, body: figure.Body, left_handed: bool, rng) -> List[
     return [_fly(body, position, axes, held)]
   if not changes.size:
     return [Block(motion.thing, position, axes, np.ones(frames, bool))]
-  moment = changes[0] if held[-1] else changes[0] - 1  # of the grasp or the release
+  moment = changes[0] if held[-1] else changes[0] - 1  # moment of the grasp or the release
   here = np.where(held[:, None], position, position[moment])
   axes = np.where(held[:, None, None], axes, axes[moment])
-  visible = held | (np.arange(frames) <= moment + 1)  # what was dropped is soon out of sight
+  visible = held | (np.arange(frames) <= moment + 1)  # a dropped object soon disappears
   top = max(position[moment, 1] - size[1], 0)
   blocks = [Block(motion.thing, here, axes, visible)]
   if top > .05:
@@ -288,7 +297,7 @@ def _things(motion: _Motion, body: figure.Body, left_handed: bool, rng) -> List[
 
 
 def _fly(body: figure.Body, position, axes, held) -> Block:
-  """A ball that leaves the hand forwards."""
+  """A ball that is thrown forwards."""
   last = np.flatnonzero(held)[-1]
   since = np.maximum(np.arange(len(held)) - last, 0)[:, None]
   flight = position[last] + since * (.45 * body.front[last] + [0, .06, 0]) - [0, .05, 0] * since ** 2

@@ -1,10 +1,10 @@
-"""TensorFlow Datasets builder of the synthetic dataset: renders it, then reads it as NW-UCLA."""
+"""TensorFlow Datasets builder of the synthetic dataset, which is rendered in the layout of NW-UCLA."""
 
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nwucla.builder import Nwucla
 from tf_privinfo.datasets.synthetic import rendering, storage
 
-# Name in the recipe -> what is rendered.
+# Value of `data.rendering` -> parameters of the rendering.
 RENDERINGS = {
     'default': rendering.RenderOptions(),
     'tiny': rendering.RenderOptions(subjects=4, episodes=1, min_frames=9, max_frames=10, width=64, height=48),
@@ -16,5 +16,5 @@ class Synthetic(Nwucla):
 
   @classmethod
   def generate(cls, data_dir: str, config: DataConfig) -> None:
-    """Renders the dataset unless it is there; raises `UserError` if another rendering is."""
+    """Renders the dataset unless it exists; raises `UserError` if `data_dir` contains another rendering."""
     storage.generate(data_dir, config.rendering, RENDERINGS, rendering.render)

@@ -1,9 +1,9 @@
 """Pinhole cameras, and ray casting of capsules and boxes for all frames of a video at once.
 
-Every solid is a unit shape in its own frame: a capsule of radius 1 along its y
-axis, or the cube [-1, 1]³. An affine map places it, so ellipsoids and flattened
-trunks are capsules, too. Only the pixels of a solid's image bounding box are
-tested, and those of all solids of all frames in one go.
+Every solid is a unit shape in its own coordinates: a capsule of radius 1 along
+its y axis, or the cube [-1, 1]³. An affine map places it in the world, so
+ellipsoids and flattened trunks are capsules as well. Rays are tested only in
+the image bounding box of a solid, for all solids of all frames in one batch.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-_NEAR = 0.05  # metres; solids that reach behind the camera are tested everywhere
+_NEAR = 0.05  # metres; solids that extend behind the camera are tested in all pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +19,12 @@ class Camera:
   """A pinhole camera: x right, y down, z forward; pixel (0, 0) is the centre of the top left one.
 
   Attributes:
-    width, height: of its image, pixels.
+    width: width of the image, pixels.
+    height: height of the image, pixels.
     focal: focal length, pixels.
-    centre: (u, v) of the optical axis, pixels.
-    rotation: [3, 3] world to camera.
-    position: [3] in the world, metres.
+    centre: position (u, v) of the optical axis in the image, pixels.
+    rotation: rotation from world to camera coordinates, [3, 3].
+    position: position in the world, [3] metres.
   """
   width: int
   height: int
@@ -33,16 +34,16 @@ class Camera:
   position: np.ndarray
 
   def to_camera(self, points: np.ndarray) -> np.ndarray:
-    """World -> camera coordinates, [..., 3] metres."""
+    """Transforms world points [..., 3] to camera coordinates [..., 3], metres."""
     return (points - self.position) @ self.rotation.T
 
   def project(self, points: np.ndarray) -> np.ndarray:
-    """World points [..., 3] -> pixels [..., 2] as (u, v)."""
+    """Projects world points [..., 3] in metres to pixels [..., 2] as (u, v)."""
     x, y, z = np.moveaxis(self.to_camera(points), -1, 0)
     return np.stack([self.focal * x / z + self.centre[0], self.focal * y / z + self.centre[1]], -1)
 
   def as_dict(self) -> dict:
-    """What a file of parameters says about the camera."""
+    """Parameters of the camera, ready for JSON."""
     return {'width': self.width, 'height': self.height, 'focal': self.focal, 'centre': list(self.centre),
             'rotation': self.rotation.tolist(), 'position': self.position.tolist()}
 
@@ -51,11 +52,11 @@ class Solids(NamedTuple):
   """N solids.
 
   Attributes:
-    centre: [N, 3] metres.
-    axes: [N, 3, 3]; columns are the images of the unit shape's axes, metres.
-    half: [N] half length of a capsule's cylinder in its own frame; -1 for boxes.
-    material: [N] what it is made of.
-    frame: [N] the frame in which it is there.
+    centre: positions of the centres, [N, 3] metres.
+    axes: axes of the unit shapes in the world as columns, [N, 3, 3] metres.
+    half: half lengths of the cylinders of capsules in their own coordinates, [N]; -1 for boxes.
+    material: indices of the materials, [N].
+    frame: index of the frame that contains each solid, [N].
   """
   centre: np.ndarray
   axes: np.ndarray
@@ -65,29 +66,29 @@ class Solids(NamedTuple):
 
 
 class Hits(NamedTuple):
-  """What a camera sees in each pixel of F frames.
+  """The visible solid in each pixel of F frames.
 
   Attributes:
-    depth: [F, H, W] metres along the optical axis; inf where nothing is.
-    solid: [F, H, W] index of the solid that is seen; -1 where nothing is.
+    depth: depth along the optical axis, [F, H, W] metres; inf without a solid.
+    solid: index of the visible solid, [F, H, W]; -1 without a solid.
   """
   depth: np.ndarray
   solid: np.ndarray
 
 
 def join(groups: Sequence[Solids]) -> Solids:
-  """All solids of several groups."""
+  """Concatenates groups of solids."""
   return Solids(*(np.concatenate(arrays) for arrays in zip(*groups)))
 
 
 def cast(camera: Camera, solids: Solids, frames: int) -> Hits:
-  """Finds the nearest solid in every pixel of every frame."""
+  """Finds the nearest solid in every pixel of `frames` frames."""
   shape = frames, camera.height, camera.width
   boxes = solids.half < 0
   fragments = [_fragments(camera, solids, np.flatnonzero(boxes), _enter_box),
                _fragments(camera, solids, np.flatnonzero(~boxes), _enter_capsule)]
   owner, pixel, depth = (np.concatenate(parts) for parts in zip(*fragments))
-  far_to_near = np.argsort(-depth)  # of repeated indices the last assignment stays
+  far_to_near = np.argsort(-depth)  # the last assignment to a repeated index is kept
   nearest = np.full(np.prod(shape), -1, np.int32)
   nearest[pixel[far_to_near]] = far_to_near
   seen = nearest >= 0
@@ -97,18 +98,18 @@ def cast(camera: Camera, solids: Solids, frames: int) -> Hits:
 
 
 def surface(camera: Camera, solids: Solids, solid: np.ndarray, pixel: np.ndarray, depth: np.ndarray):
-  """Where rays meet solids.
+  """Computes the points where rays meet solids.
 
   Args:
-    camera: the camera of the rays.
-    solids: what was cast.
-    solid: [P] indices into `solids`.
-    pixel: [P, 2] (u, v).
-    depth: [P] as in `Hits`.
+    camera: camera of the rays.
+    solids: solids that were passed to `cast`.
+    solid: indices into `solids`, [P].
+    pixel: pixels (u, v), [P, 2].
+    depth: depths as in `Hits`, [P] metres.
 
   Returns:
-    [P, 3] position in the solid's own frame in metres, and the unit normals
-    [P, 3] of the unit shape there and of the surface in the world.
+    Positions in the coordinates of the solids in metres, normals of the unit
+    shapes, and unit normals of the surfaces in the world, each [P, 3].
   """
   inverse = np.linalg.inv(solids.axes)[solid]
   ray = np.stack([(pixel[:, 0] - camera.centre[0]) / camera.focal, (pixel[:, 1] - camera.centre[1]) / camera.focal,
@@ -126,7 +127,7 @@ def surface(camera: Camera, solids: Solids, solid: np.ndarray, pixel: np.ndarray
 
 
 def _fragments(camera: Camera, solids: Solids, chosen: np.ndarray, enter):
-  """Rays that hit: index of the solid, index of the pixel in the flattened video, depth."""
+  """Rays that hit a solid: index of the solid, index of the pixel in the flattened video, depth in metres."""
   solids = Solids(*(array[chosen] for array in solids))
   u0, v0, u1, v1 = _bounding_boxes(camera, solids)
   wide = u1 - u0
@@ -147,7 +148,7 @@ def _fragments(camera: Camera, solids: Solids, chosen: np.ndarray, enter):
 
 
 def _bounding_boxes(camera: Camera, solids: Solids):
-  """First and last + 1 column and row of each solid's image, clipped to the image."""
+  """First column and row, and last ones + 1, of the image of each solid, clipped to the frame."""
   corner = np.stack(np.meshgrid(*[[-1, 1]] * 3, indexing='ij'), -1).reshape(8, 3).astype(np.float32)
   stretch = np.ones((len(solids.half), 1, 3), np.float32)
   stretch[:, 0, 1] += np.maximum(solids.half, 0)
@@ -163,7 +164,7 @@ def _bounding_boxes(camera: Camera, solids: Solids):
 
 
 def _enter_box(origin, direction, _):
-  """Ray parameter where a ray enters the unit cube; nan or negative where it does not."""
+  """Ray parameter at the entry into the unit cube; nan or negative without one."""
   with np.errstate(divide='ignore', invalid='ignore'):
     planes = [((-1 - o) / d, (1 - o) / d) for o, d in zip(origin, direction)]
     near = np.maximum.reduce([np.minimum(*pair) for pair in planes])
@@ -172,7 +173,7 @@ def _enter_box(origin, direction, _):
 
 
 def _enter_capsule(origin, direction, half):
-  """Ray parameter where a ray enters the capsule of radius 1; nan where it does not."""
+  """Ray parameter at the entry into the capsule of radius 1; nan without one."""
   (ox, oy, oz), (dx, dy, dz) = origin, direction
   a, b, c = np.maximum(dx * dx + dz * dz, 1e-6), ox * dx + oz * dz, ox * ox + oz * oz - 1
   with np.errstate(invalid='ignore'):

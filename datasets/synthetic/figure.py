@@ -3,7 +3,7 @@
 A pose is 18 numbers: pelvis (x, y, z), torso (lean, twist, sideways bend in
 radians), and the (x, y, z) of left wrist, right wrist, left ankle and right
 ankle. Positions are in body heights, in the body's frame: x to the person's
-left, y up from the floor, z forward. Elbows and knees follow from two-bone
+left, y up from the floor, z forward. Elbows and knees are computed by two-bone
 inverse kinematics.
 """
 
@@ -34,10 +34,10 @@ class Body(NamedTuple):
   """A moving body in world coordinates, metres.
 
   Attributes:
-    joints: [T, 20, 3] in the order of `JOINTS`.
-    torso: [T, 3, 3] rotation; columns are the trunk's left, up and front.
-    front: [T, 3] where the hips face.
-    height: of the body when it stands, metres.
+    joints: positions of the joints in the order of `JOINTS`, [T, 20, 3].
+    torso: rotation of the trunk, [T, 3, 3]; its columns are left, up and front.
+    front: direction that the hips face, [T, 3].
+    height: height of the standing body, metres.
     girth: factor on every thickness.
   """
   joints: np.ndarray
@@ -49,7 +49,7 @@ class Body(NamedTuple):
 
 def pose(pelvis=(0, .53, 0), torso=(0, 0, 0), left=(.14, .485, .03), right=(-.14, .485, .03),
          left_foot=(.06, .045, 0), right_foot=(-.06, .045, 0)) -> np.ndarray:
-  """One pose [18]; what is not given is as in standing at rest. The torso's angles are in degrees."""
+  """One pose [18] float32; the defaults are a person standing at rest. The angles of the torso are in degrees."""
   return np.array([*pelvis, *np.deg2rad(torso), *left, *right, *left_foot, *right_foot], np.float32)
 
 
@@ -59,7 +59,7 @@ def mirror(poses: np.ndarray) -> np.ndarray:
 
 
 def rotation_y(angle: np.ndarray) -> np.ndarray:
-  """Rotations [..., 3, 3] about the vertical by angles [...] in radians; positive turns front to left."""
+  """Rotations [..., 3, 3] about the vertical by angles [...] in radians; positive angles turn front to left."""
   c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
   return np.stack([c, zero, s, zero, one, zero, -s, zero, c], -1).reshape(*np.shape(angle), 3, 3)
 
@@ -73,10 +73,10 @@ def articulate(poses: np.ndarray, place: np.ndarray, heading: np.ndarray, height
   """Places a moving figure in the world.
 
   Args:
-    poses: [T, 18].
-    place: [T, 2] x and z of the body's frame on the floor, metres.
-    heading: [T] radians about the vertical; 0 faces z.
-    height: of the body, metres.
+    poses: poses of the figure, [T, 18].
+    place: x and z of the body's frame on the floor, [T, 2] metres.
+    heading: rotation about the vertical, [T] radians; 0 faces z.
+    height: height of the body, metres.
     girth: factor on every thickness.
   """
   pelvis = poses[:, PELVIS]

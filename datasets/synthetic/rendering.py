@@ -3,7 +3,7 @@
     multiview_action/synthetic.json                     options, version, actions, true cameras
     multiview_action/view_1/a01_s01_e00/frame_0_rgb.jpg
                                         frame_0_depth.png       16 bit, millimetres, 0: not measured
-                                        frame_0_depth_vis.jpg   8-bit picture of depth
+                                        frame_0_depth_vis.jpg   8-bit depth image
                                         frame_0_skeletons.txt   see `nwucla.skeletons`
 """
 
@@ -19,29 +19,31 @@ from tf_privinfo.datasets.nwucla import native
 
 from . import actions, camera, difficulty, scene, sensors, storage
 
-VERSION = 1  # of the pictures: raise it whenever the same options give others
+VERSION = 1  # of the images: raise it whenever the same options produce different ones
 VIEWS = (1, 2, 3)
 
-# View -> azimuth in degrees, height and distance in metres of the depth camera; all look at the scene's middle.
+# View -> azimuth in degrees, height and distance in metres of the depth camera; all are aimed at the scene's middle.
 _PLACEMENTS = {1: (0., 1.25, 2.5), 2: (-42., .95, 2.6), 3: (38., 1.6, 2.45)}
 _LOOK_AT = np.array([0, .88, 0])
 _RGB_BASELINE = 0.025  # metres to the right of the depth camera
 _RGB_FOCAL, _DEPTH_FOCAL = 525 / 640, 585 / 640  # image widths, as in a Kinect
-# Most files of a default rendering then fit one or two disk blocks.
+# With these settings, most files of a default rendering fit one or two disk blocks.
 _RGB_QUALITY, _DEPTH_VIS_QUALITY = 87, 70
 _PNG_SETTINGS = [cv2.IMWRITE_PNG_COMPRESSION, 6]
 
 
 @dataclasses.dataclass(frozen=True)
 class RenderOptions:
-  """What is rendered; the files depend on nothing else.
+  """Parameters of a rendering, which determine all files.
 
   Attributes:
-    seed: of everything that is drawn.
-    subjects: how many people act.
-    episodes: how often each does each action.
-    min_frames, max_frames: of a video.
-    width, height: of RGB and depth images, pixels.
+    seed: seed of all random draws.
+    subjects: number of people.
+    episodes: number of performances of each action by each person.
+    min_frames: minimum number of frames of a video.
+    max_frames: maximum number of frames of a video.
+    width: width of RGB and depth images, pixels.
+    height: height of RGB and depth images, pixels.
   """
   seed: int = 0
   subjects: int = 10
@@ -53,7 +55,7 @@ class RenderOptions:
 
 
 def cameras(options: RenderOptions) -> Dict[int, Tuple[camera.Camera, camera.Camera]]:
-  """The (RGB, depth) cameras of every view."""
+  """View -> its (RGB, depth) cameras."""
   rigs = {}
   for view, (azimuth, height, distance) in _PLACEMENTS.items():
     angle = np.deg2rad(azimuth)
@@ -70,17 +72,17 @@ def cameras(options: RenderOptions) -> Dict[int, Tuple[camera.Camera, camera.Cam
 
 
 def render(root: pathlib.Path, options: RenderOptions, workers: Optional[int] = None) -> None:
-  """Renders all videos into `root`/multiview_action, unless they are there.
+  """Renders all videos into `root`/multiview_action, unless they exist.
 
-  The folder appears under its name only when it is complete.
+  The folder gets its final name only when it is complete.
 
   Args:
-    root: is made if needed.
-    options: what to render.
-    workers: number of processes; as many as processors if not given.
+    root: folder of the dataset; created if needed.
+    options: parameters of the rendering.
+    workers: number of processes; None: one per core.
 
   Raises:
-    ValueError: if the folder is there and holds something else.
+    ValueError: if the folder exists and contains other data.
   """
   performances = [(action, subject, episode) for action in native.ACTIONS
                   for subject in range(1, options.subjects + 1) for episode in range(options.episodes)]
@@ -97,7 +99,7 @@ def _parameters(options: RenderOptions) -> dict:
 
 
 def _generator(options: RenderOptions, purpose: int, *key: int) -> np.random.Generator:
-  """A generator of its own for every purpose and key, whatever else was drawn before."""
+  """Random generator for one purpose and key, independent of all other draws."""
   return np.random.default_rng(np.random.SeedSequence([options.seed, purpose, *key]))
 
 
@@ -121,7 +123,7 @@ def _render_performance(options: RenderOptions, folder: pathlib.Path, performanc
 
 
 def _radiance(rgb_camera: camera.Camera, place: scene.Scene, look: scene.Look, frames: int) -> np.ndarray:
-  """What the RGB camera would see without its flaws: [T, H, W, 3]."""
+  """Image of an ideal RGB camera, [T, H, W, 3] float32."""
   room, moving = camera.cast(rgb_camera, place.room, 1), camera.cast(rgb_camera, place.moving, frames)
   image = np.zeros((1, rgb_camera.height, rgb_camera.width, 3), np.float32)
   image[room.solid >= 0] = scene.shade(rgb_camera, place.room, room, room.solid >= 0, look)
@@ -132,7 +134,7 @@ def _radiance(rgb_camera: camera.Camera, place: scene.Scene, look: scene.Look, f
 
 
 def _geometry(depth_camera: camera.Camera, place: scene.Scene, look: scene.Look, frames: int):
-  """Depth [T, H, W] in metres, and which fraction of it a sensor loses."""
+  """Depth in metres, and the fraction of it that a sensor loses, both [T, H, W]."""
   solids = scene.without_flat_things(place.moving)
   room, moving = camera.cast(depth_camera, place.room, 1), camera.cast(depth_camera, solids, frames)
   in_front = moving.depth < room.depth
@@ -141,7 +143,7 @@ def _geometry(depth_camera: camera.Camera, place: scene.Scene, look: scene.Look,
 
 
 def _skeletons(joints: np.ndarray, rgb_camera: camera.Camera, depth_camera: camera.Camera) -> np.ndarray:
-  """[T, 20, 7], the columns of `nwucla.skeletons`."""
+  """Columns of the files of `nwucla.skeletons`, [T, 20, 7]."""
   return np.concatenate(
       [depth_camera.to_camera(joints), rgb_camera.project(joints), depth_camera.project(joints)], axis=-1)
 

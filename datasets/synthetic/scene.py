@@ -1,4 +1,4 @@
-"""Scenes: a body, things and a room as solids, and how they are coloured, lit and seen by a depth sensor."""
+"""Scenes: a body, objects and a room as solids, with their textures, light and visibility to a depth sensor."""
 
 import colorsys
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from . import difficulty, figure
 from .actions import Block, Performance
 from .camera import Solids
 
-# Materials. Those of the room follow: floor, three walls, posters, clutter.
+# Materials. The materials of the room follow: floor, three walls, posters, clutter.
 SKIN, HAIR, SHIRT, TROUSERS, SHOES, COAT, FLAT, BOX, BALL, SUPPORT, CHAIR, FLOOR = range(12)
 _WALLS = 3
 _FIRST_WALL, _FIRST_DECORATION = FLOOR + 1, FLOOR + 1 + _WALLS
@@ -23,12 +23,12 @@ _TEXELS, _TEXEL = 32, 0.02  # number per side of a texture's tile, and their siz
 
 
 class Room(NamedTuple):
-  """An empty room: every performance that is recorded in it, in every view, finds the same one.
+  """An empty room, the same for all performances in it and for all views.
 
   Attributes:
-    solids: floor, walls, posters, clutter, as one frame.
-    tiles: [R, S, S, 3] texture of each of the room's materials, linear in light.
-    loss: [R] fraction of a material's surface that a depth sensor does not measure.
+    solids: floor, walls, posters and clutter, as one frame.
+    tiles: textures of the R materials of the room, [R, S, S, 3], linear in light.
+    loss: fraction of the surface of each material that a depth sensor does not measure, [R].
   """
   solids: Solids
   tiles: np.ndarray
@@ -36,11 +36,11 @@ class Room(NamedTuple):
 
 
 class Scene(NamedTuple):
-  """The geometry of a performance in its room; the three views share it.
+  """The geometry of a performance in its room, shared by the three views.
 
   Attributes:
-    room: what stands still, as one frame.
-    moving: what moves.
+    room: static solids, as one frame.
+    moving: moving solids.
   """
   room: Solids
   moving: Solids
@@ -50,10 +50,10 @@ class Look(NamedTuple):
   """The appearance of a scene in one video.
 
   Attributes:
-    tiles: [K, S, S, 3] texture of each material, linear in light.
-    loss: [K] fraction of a material's surface that a depth sensor does not measure.
-    light: [3] unit vector to the light.
-    colour: [3] of the light.
+    tiles: textures of the K materials, [K, S, S, 3], linear in light.
+    loss: fraction of the surface of each material that a depth sensor does not measure, [K].
+    light: unit vector towards the light, [3].
+    colour: colour of the light, [3].
     ambient: fraction of the light without direction.
   """
   tiles: np.ndarray
@@ -64,7 +64,7 @@ class Look(NamedTuple):
 
 
 def draw_room(rng: np.random.Generator) -> Room:
-  """Furnishes and colours a room."""
+  """Draws the furniture and the textures of a room."""
   solids = _furnish(rng)
   materials = int(solids.material.max()) + 1 - FLOOR
   tiles = np.stack([
@@ -76,7 +76,7 @@ def draw_room(rng: np.random.Generator) -> Room:
 
 
 def build(performance: Performance, room: Room, rng: np.random.Generator) -> Scene:
-  """Puts a performance into a room."""
+  """Places a performance in a room."""
   frames = len(performance.coat)
   still = [block for block in performance.blocks if block.kind in _FURNITURE]
   moving = [block for block in performance.blocks if block.kind not in _FURNITURE]
@@ -86,12 +86,12 @@ def build(performance: Performance, room: Room, rng: np.random.Generator) -> Sce
 
 
 def without_flat_things(solids: Solids) -> Solids:
-  """What a depth sensor resolves: thin things vanish in its smoothing."""
+  """Solids that a depth sensor resolves, without thin objects."""
   return Solids(*(array[solids.material != FLAT] for array in solids))
 
 
 def draw_clothes(room: Room, rng: np.random.Generator) -> np.ndarray:
-  """Colours [11, 3] of a person and the handled things; sometimes the shirt has the walls' colour."""
+  """Draws the colours [11, 3] of a person and the handled objects; some shirts have the colour of the walls."""
   tone = rng.uniform(.25, .95)
   coat_hue = rng.uniform(*difficulty.COAT_HUES) % 1
   muted = lambda: hsv(rng.uniform(*difficulty.CLOTHES_HUES), rng.uniform(.05, .7), rng.uniform(.2, .9))
@@ -104,7 +104,7 @@ def draw_clothes(room: Room, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_look(clothes: np.ndarray, room: Room, rng: np.random.Generator) -> Look:
-  """Textures and lights a scene for one video; `clothes` as from `draw_clothes`."""
+  """Draws textures and light of a scene for one video; `clothes` are the colours from `draw_clothes`."""
   contrast = rng.uniform(*difficulty.TEXTURE_CONTRAST, FLOOR)
   contrast[[SKIN, HAIR, FLAT, BALL]] = 0
   tiles = np.concatenate([np.stack([draw_tile(*appearance, rng) for appearance in zip(clothes, contrast)]), room.tiles])
@@ -116,26 +116,26 @@ def draw_look(clothes: np.ndarray, room: Room, rng: np.random.Generator) -> Look
 
 
 def shade(camera: cameras.Camera, solids: Solids, hits: cameras.Hits, mask: np.ndarray, look: Look) -> np.ndarray:
-  """The light [P, 3] that comes from the surfaces in the P pixels of `mask` [F, H, W]."""
+  """Light from the surfaces in the P pixels of `mask` [F, H, W]: [P, 3] float32."""
   _, v, u = np.nonzero(mask)
   solid = hits.solid[mask]
   position, normal, world = cameras.surface(camera, solids, solid, np.stack([u, v], -1), hits.depth[mask])
-  facing = np.abs(normal).argmax(axis=1)  # the texture is projected along the axis that the surface faces most
+  facing = np.abs(normal).argmax(axis=1)  # the axis along which the texture is projected
   across = np.where(facing == 0, position[:, 2], position[:, 0])
   up = np.where(facing == 1, position[:, 2], position[:, 1])
   column, row = (np.floor(x / _TEXEL).astype(np.int64) % _TEXELS for x in (across, up))
   texture = look.tiles[solids.material[solid], row, column]
-  direct = .5 + .5 * (world @ look.light)  # softer than Lambert's law, as under several lamps
+  direct = .5 + .5 * (world @ look.light)  # softer than Lambert's law, as with several lamps
   return (texture * (look.ambient + (1 - look.ambient) * direct)[:, None] * look.colour).astype(np.float32)
 
 
 def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
-  """A colour [3] of 0..1; the hue is periodic in 1."""
+  """RGB colour [3] in 0..1; the hue has period 1."""
   return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 
 def draw_tile(colour: np.ndarray, contrast: float, rng: np.random.Generator) -> np.ndarray:
-  """A texture [S, S, 3] around a colour: cloudy, striped or chequered."""
+  """Draws a texture [S, S, 3] float32 around a colour: cloudy, striped or chequered."""
   cells = int(rng.choice([4, 8, 16]))
   pattern = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
   pattern = cv2.resize(pattern, (_TEXELS, _TEXELS), interpolation=cv2.INTER_LINEAR)
@@ -153,7 +153,7 @@ def _block_solids(block: Block, frames: int) -> Solids:
 
 
 def _furnish(rng: np.random.Generator) -> Solids:
-  """Floor, three walls, posters on them and clutter along them; each piece its own material."""
+  """Draws floor, three walls, posters and clutter; each of them has its own material."""
   back, side = rng.uniform(1.5, 1.95), rng.uniform(1.9, 2.4)
   boxes = [([0, -.05, 0], [4, .05, 4]), ([0, 2, -back - .05], [4, 2, .05]),
            ([-side - .05, 2, 0], [.05, 2, 4]), ([side + .05, 2, 0], [.05, 2, 4])]
@@ -177,7 +177,7 @@ def _furnish(rng: np.random.Generator) -> Solids:
 
 
 def _dress(performance: Performance, sleeves: int) -> Solids:
-  """The body's solids in every frame."""
+  """Solids of the body in every frame."""
   body, coat = performance.body, performance.coat
   joints, unit = np.moveaxis(body.joints, 1, 0), body.height * body.girth
   trunk = np.where(coat[:, 0], COAT, SHIRT)
@@ -210,7 +210,7 @@ def _limb(start, end, radius, material, front, flatness: float = 1.) -> Solids:
   along = end - start
   length = np.linalg.norm(along, axis=1)
   along = figure.normalize(along)
-  # A limb that points to the front itself needs some other direction.
+  # A limb that points to the front needs a different direction.
   facing = front + .1 * along[:, [1, 2, 0]]
   facing = figure.normalize(facing - (facing * along).sum(axis=1, keepdims=True) * along)
   radius = np.broadcast_to(radius, frames)[:, None]

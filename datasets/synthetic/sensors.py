@@ -1,4 +1,4 @@
-"""What an RGB camera and a Kinect-like depth sensor make of a scene."""
+"""Simulation of an RGB camera and of a Kinect-like depth sensor."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,14 @@ from . import difficulty
 
 
 def photograph(radiance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """Takes RGB pictures with one camera: blur, vignetting, noise.
+  """Simulates an RGB camera: blur, vignetting, noise.
 
   Args:
-    radiance: [T, H, W, 3] float32, 1 is white.
-    rng: draws the camera, and the noise of every frame.
+    radiance: ideal images, [T, H, W, 3] float32; 1 is white.
+    rng: random generator of the camera and of the noise in every frame.
 
   Returns:
-    [T, H, W, 3] uint8.
+    RGB images, [T, H, W, 3] uint8.
   """
   _, height, width, _ = radiance.shape
   y, x = np.mgrid[-1:1:height * 1j, -1:1:width * 1j]
@@ -26,21 +26,21 @@ def photograph(radiance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def measure_depth(depth: np.ndarray, loss: np.ndarray, focal: float, rng: np.random.Generator) -> np.ndarray:
-  """Measures depth by structured light: steps that grow with z², noise, shadows, lost edges and surfaces.
+  """Simulates a structured-light depth sensor: steps that grow with z², noise, shadows, missing edges and surfaces.
 
   Args:
-    depth: [T, H, W] metres, inf where nothing is.
-    loss: [T, H, W] fraction that is not measured of the surface in each pixel.
+    depth: true depth, [T, H, W] metres; inf without a surface.
+    loss: fraction of the surface in each pixel that is not measured, [T, H, W].
     focal: focal length in pixels.
-    rng: draws the noise.
+    rng: random generator of the noise.
 
   Returns:
-    [T, H, W] uint16 millimetres, 0 where nothing was measured.
+    Depth in millimetres, [T, H, W] uint16; 0 = missing.
   """
   near, far = difficulty.DEPTH_RANGE
   inverse = (1 / depth).astype(np.float32)
   lost = _in_shadow(inverse, focal) | ~((depth >= near) & (depth <= far))
-  # Which pixels of a dark surface are lost changes little from frame to frame.
+  # The missing pixels of a dark surface change little from frame to frame.
   luck = .7 * rng.random(depth.shape[1:], np.float32) + .3 * rng.random(depth.shape, np.float32)
   lost |= luck < loss
   lost |= _beside_jump(depth) & (rng.random(depth.shape, np.float32) < difficulty.EDGE_LOSS)
@@ -51,14 +51,14 @@ def measure_depth(depth: np.ndarray, loss: np.ndarray, focal: float, rng: np.ran
 
 
 def visualize_depth(depth: np.ndarray) -> np.ndarray:
-  """Shows millimetres [..., H, W] as grey levels, uint8: 1 the nearest, 255 the farthest, 0 not measured."""
+  """Encodes depth [..., H, W] in millimetres as grey levels, uint8: 1 = nearest, 255 = farthest, 0 = missing."""
   near, far = 1000 * np.array(difficulty.DEPTH_RANGE)
   grey = 1 + 254 * np.clip((depth.astype(np.float32) - near) / (far - near), 0, 1)
   return np.where(depth == 0, 0, np.rint(grey)).astype(np.uint8)
 
 
 def _in_shadow(inverse: np.ndarray, focal: float) -> np.ndarray:
-  """Pixels whose surface the projector, right of the camera, cannot reach past a nearer one."""
+  """Mask of pixels that a nearer surface hides from the projector, which is to the right of the camera."""
   shadow = np.zeros(inverse.shape, bool)
   disparity = focal * difficulty.PROJECTOR_BASELINE * inverse
   for shift in range(1, int(disparity.max()) + 1):
@@ -67,7 +67,7 @@ def _in_shadow(inverse: np.ndarray, focal: float) -> np.ndarray:
 
 
 def _beside_jump(depth: np.ndarray) -> np.ndarray:
-  """Pixels [T, H, W] with a neighbour that is much nearer or farther."""
+  """Mask [T, H, W] of pixels with a much nearer or farther neighbour."""
   jump = np.zeros(depth.shape, bool)
   finite = np.minimum(depth, 100)
   for axis in (1, 2):

@@ -1,4 +1,4 @@
-"""The rendered videos, in the layout of NW-UCLA."""
+"""The synthetic dataset: rendered videos in the layout of NW-UCLA."""
 
 from tf_privinfo.datasets import protocols
 from tf_privinfo.datasets.spec import DatasetSpec

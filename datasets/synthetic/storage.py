@@ -1,4 +1,4 @@
-"""Renders a dataset into a folder that appears under its name only when it is complete."""
+"""Renders a dataset into a folder that gets its final name only when it is complete."""
 
 import concurrent.futures
 import json
@@ -17,16 +17,17 @@ PARAMETERS = 'synthetic.json'
 
 def generate(data_dir: str, name: str, renderings: Mapping[str, Any],
             render: Callable[[pathlib.Path, Any], None]) -> None:
-  """Renders a dataset unless it is there.
+  """Renders a dataset unless it exists.
 
   Args:
-    data_dir: the folder.
-    name: of the rendering, as in the recipe.
-    renderings: name -> options.
-    render: renders with these options into a folder; raises ValueError if it holds another rendering.
+    data_dir: folder of the native files.
+    name: name of the rendering, the value of `data.rendering`.
+    renderings: parameters of all renderings, by name.
+    render: function that renders into a folder, given its path and the
+      parameters; raises ValueError if the folder contains another rendering.
 
   Raises:
-    UserError: if there is no such rendering, or the folder holds another one.
+    UserError: if there is no such rendering, or the folder contains another one.
   """
   if name not in renderings:
     raise errors.UserError(f'Unknown data.rendering {name!r}: choose one of {", ".join(renderings)}.')
@@ -38,19 +39,20 @@ def generate(data_dir: str, name: str, renderings: Mapping[str, Any],
 
 def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Path, Any], None], items: Sequence[Any],
                 *, unit: str, per_item: int = 1, workers: Optional[int] = None) -> None:
-  """Renders `items` into `final`, unless they are there; other processes that want the same wait.
+  """Renders `items` into `final`, unless it exists. Other processes that need the same data wait.
 
   Args:
-    final: the folder.
-    parameters: what the content depends on, with `version` and `options`; kept beside it.
-    job: renders one item into a folder; runs in processes of their own.
-    items: what to render.
-    unit: what progress counts.
-    per_item: how many of them an item gives.
-    workers: number of processes; as many as cores if not given.
+    final: folder of the result.
+    parameters: parameters that determine the content, with `version` and
+      `options`; stored in the folder as `synthetic.json`.
+    job: function that renders one item into a folder; runs in worker processes.
+    items: arguments of the function, one per call.
+    unit: singular noun that the progress bar counts.
+    per_item: number of units per item.
+    workers: number of processes; None: one per core.
 
   Raises:
-    ValueError: if the folder is there and holds something else.
+    ValueError: if the folder exists and contains other data.
   """
   if not final.exists():
     with atomic.only_process(final.with_name(final.name + '.lock'), 'Another process is rendering these data'):
@@ -81,10 +83,10 @@ def _check_same(folder: pathlib.Path, parameters: dict) -> None:
     raise ValueError(f'{folder} holds no synthetic dataset ({PARAMETERS} is missing or unreadable): '
                      'choose another folder.') from None
   if not same:
-    raise ValueError(f'{folder} holds a synthetic dataset of other parameters (version {found["version"]}, '
+    raise ValueError(f'{folder} holds a synthetic dataset with other parameters (version {found["version"]}, '
                      f'{found["options"]}): remove it or choose another folder.')
 
 
 def _use_one_core() -> None:
   cv2.setNumThreads(1)
-  threadpoolctl.threadpool_limits(1)  # BLAS would wake its threads for every 3x3 matrix, which doubles the time
+  threadpoolctl.threadpool_limits(1)  # BLAS threads for every 3x3 matrix would double the time

@@ -1,11 +1,11 @@
-"""TensorFlow Datasets builder of the synthetic objects: renders them, then reads them as NYUD."""
+"""TensorFlow Datasets builder of the synthetic objects, which are rendered in the layout of NYUD."""
 
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nyud import builder as objects
 from tf_privinfo.datasets.synthetic import storage
 from tf_privinfo.datasets.synthetic_objects import rendering
 
-# Name in the recipe -> what is rendered.
+# Value of `data.rendering` -> parameters of the rendering.
 RENDERINGS = {
     'default': rendering.RenderOptions(),
     'tiny': rendering.RenderOptions(train=6, test=2, width=80, height=60),
@@ -17,5 +17,5 @@ class SyntheticObjects(objects.Nyud):
 
   @classmethod
   def generate(cls, data_dir: str, config: DataConfig) -> None:
-    """Renders the dataset unless it is there; raises `UserError` if another rendering is."""
+    """Renders the dataset unless it exists; raises `UserError` if `data_dir` contains another rendering."""
     storage.generate(data_dir, config.rendering, RENDERINGS, rendering.render)

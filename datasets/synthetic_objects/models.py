@@ -1,15 +1,15 @@
 """The ten classes of objects, as boxes and ellipsoids.
 
-They are made to need different modalities. A stool is a small table: a crop does not tell them apart, their height
-above ground does. A dresser has the shape of a cardboard box and a television that of a painting: only colour shows
-drawers and screens. Beds, sofas, chairs and lamps differ in shape, which textures and clutter hide from a camera.
+Pairs of classes need different modalities. A stool is a small table: they differ in height above ground, which a crop
+does not show. A dresser has the shape of a cardboard box, and a television the shape of a painting: only colour shows
+drawers and screens. Beds, sofas, chairs and lamps differ in shape, which textures and clutter hide in RGB.
 """
 
 from typing import Callable, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
-# Materials: two of the object's body, and two of the thin things on its surface.
+# Materials: two for the body of the object, and two for thin details on its surface.
 BODY, TRIM, DARK, BRIGHT = range(4)
 
 
@@ -17,11 +17,11 @@ class Part(NamedTuple):
   """A box or ellipsoid of an object that stands on the floor at the origin and faces +z; y points up, metres.
 
   Attributes:
-    centre: (x, y, z).
-    half: half of its sides.
-    material: one of those above.
-    round: an ellipsoid.
-    flat: too thin for a depth sensor.
+    centre: position (x, y, z) of the centre.
+    half: half sides, or radii, along x, y and z.
+    material: index of the material, one of the four above.
+    round: whether the part is an ellipsoid instead of a box.
+    flat: whether the part is too thin for a depth sensor.
   """
   centre: Tuple[float, float, float]
   half: Tuple[float, float, float]
@@ -56,7 +56,7 @@ def _chair(rng) -> List[Part]:
 
 
 def _topped(rng, height: float) -> List[Part]:
-  """A top on four legs, of the same proportions at any height."""
+  """A top on four legs, with proportions that do not depend on the height."""
   width, depth, thick = height * rng.uniform([.45, .35, .02], [.75, .5, .035])
   return [Part((0, height, 0), (width, thick, depth)), *_four_legs(width, depth, height, thick)]
 
@@ -118,7 +118,7 @@ def _television(rng) -> List[Part]:
 
 
 def _painting(rng) -> List[Part]:
-  """A panel with a picture of coloured patches."""
+  """A panel with coloured patches."""
   parts, (width, height, middle) = _panel(rng)
   parts.append(Part((0, middle, .03), (.85 * width, .82 * height, .005), BODY, flat=True))
   for _ in range(rng.integers(4, 8)):
@@ -129,7 +129,7 @@ def _painting(rng) -> List[Part]:
   return parts
 
 
-# Class -> parts of a new object of it.
+# Class -> function that draws the parts of a new object.
 CLASSES: Dict[str, Callable[[np.random.Generator], List[Part]]] = {
     'bed': _bed, 'box': _box, 'chair': _chair, 'dresser': _dresser, 'lamp': _lamp, 'painting': _painting,
     'sofa': _sofa, 'stool': _stool, 'table': _table, 'television': _television}

@@ -5,8 +5,8 @@
     objects/train/depth/chair/000.png       HHA crop of the same pixels
     objects/test/...
 
-One camera with known focal length, height and tilt sees RGB and depth, so both are aligned. HHA is computed on the
-whole view, as for NYUD, from depth with the noise and holes of a Kinect.
+One camera with known focal length, height and tilt records RGB and depth, so both are aligned. As for NYUD, HHA is
+computed on the complete view, from depth with the noise and holes of a Kinect.
 """
 
 import dataclasses
@@ -22,33 +22,35 @@ from tf_privinfo.datasets.synthetic import camera as cameras
 from tf_privinfo.datasets.synthetic import difficulty, scene, sensors, storage
 from tf_privinfo.datasets.synthetic_objects import models
 
-VERSION = 1  # of the pictures: raise it whenever the same options give others
+VERSION = 1  # of the images: raise it whenever the same options produce different ones
 _FOCAL = 585 / 640  # image widths, as in a Kinect
 _RGB_QUALITY = 90
 
 # Difficulty: lengths in metres, angles in degrees, ranges of uniform draws.
 _CAMERA_HEIGHT = (1.0, 1.6)
-_DISTANCE = (1.5, 2.0)  # of the camera from the object, in sizes of the object, plus one metre
-_FACING = 45.0  # ±, how far an object turns away from the camera
-_AIM = 0.1  # ±, how far the camera looks past it
+_DISTANCE = (1.5, 2.0)  # distance of camera and object, in sizes of the object, plus one metre
+_FACING = 45.0  # ±, rotation of an object away from the camera
+_AIM = 0.1  # ±, error of the aim of the camera
 _TO_WALL = (0.05, 0.8)  # from the object to the wall behind
-_CLUTTER = (3, 7)  # other things in view, number
+_CLUTTER = (3, 7)  # number of other objects in view
 _POSTERS = (1, 4)
-_TEXTURE = (0.3, 1.0)  # contrast of objects, things and walls: it hides shapes from RGB
+_TEXTURE = (0.3, 1.0)  # contrast of objects, clutter and walls: it hides shapes in RGB
 _CAMOUFLAGE = 0.4  # probability that an object has the texture of the wall behind it
-_MARGIN = 0.15  # highest part of a crop's side that is not the object, at each of its edges
-_LEAST_SIDE = 12  # pixels of a crop
-_LEAST_SEEN = 0.5  # part of an object's pixels that clutter may not hide
+_MARGIN = 0.15  # largest margin at each edge of the object, as a fraction of its size
+_LEAST_SIDE = 12  # minimum size of an object, pixels
+_LEAST_SEEN = 0.5  # minimum fraction of an object's pixels that clutter does not hide
 
 
 @dataclasses.dataclass(frozen=True)
 class RenderOptions:
-  """What is rendered; the files depend on nothing else.
+  """Parameters of a rendering, which determine all files.
 
   Attributes:
-    seed: of everything that is drawn.
-    train, test: objects of each class.
-    width, height: of the view that objects are cropped from, pixels.
+    seed: seed of all random draws.
+    train: number of training objects per class.
+    test: number of test objects per class.
+    width: width of the view from which objects are cropped, pixels.
+    height: height of the view from which objects are cropped, pixels.
   """
   seed: int = 0
   train: int = 100
@@ -61,10 +63,10 @@ class View(NamedTuple):
   """An object in a room.
 
   Attributes:
-    camera: that sees it.
-    solids: what a depth sensor resolves; materials index the tiles of `look`.
-    parts: how many of them, the first ones, are the object's.
-    flat: thin things on the object's surface, which RGB alone shows; possibly none.
+    camera: camera of the view.
+    solids: solids that a depth sensor resolves; materials index the tiles of `look`.
+    parts: number of solids of the object; they come first.
+    flat: thin details on the surface of the object, visible in RGB only; possibly none.
     look: textures and light.
   """
   camera: cameras.Camera
@@ -75,10 +77,15 @@ class View(NamedTuple):
 
 
 def render(root: pathlib.Path, options: RenderOptions, workers: Optional[int] = None) -> None:
-  """Renders all crops into `root`/objects, unless they are there.
+  """Renders all crops into `root`/objects, unless they exist.
+
+  Args:
+    root: folder of the dataset; created if needed.
+    options: parameters of the rendering.
+    workers: number of processes; None: one per core.
 
   Raises:
-    ValueError: if the folder is there and holds something else.
+    ValueError: if the folder exists and contains other data.
   """
   items = [(part, label, index) for part in ('train', 'test') for label in models.CLASSES
            for index in range(getattr(options, part))]
@@ -88,7 +95,14 @@ def render(root: pathlib.Path, options: RenderOptions, workers: Optional[int] = 
 
 
 def draw_crops(label: str, width: int, height: int, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
-  """Draws an object of a class, a room and a camera until the object is in sight: RGB and HHA [h, w, 3] uint8."""
+  """RGB and HHA crops [h, w, 3] uint8 of a new object; object, room and camera are drawn until it is visible.
+
+  Args:
+    label: class of the object.
+    width: width of the view, pixels.
+    height: height of the view, pixels.
+    rng: random generator.
+  """
   while True:
     view = draw_view(label, width, height, rng)
     hits = cameras.cast(view.camera, view.solids, 1)
@@ -104,13 +118,13 @@ def draw_crops(label: str, width: int, height: int, rng: np.random.Generator) ->
 
 
 def encode_depth(camera: cameras.Camera, depth: np.ndarray) -> np.ndarray:
-  """The HHA image [H, W, 3] of depth [H, W] in metres; camera height and gravity are known."""
+  """Encodes depth [H, W] in metres as HHA [H, W, 3] uint8, with the camera's true height and gravity."""
   intrinsics = hha.Intrinsics(camera.focal, camera.focal, *camera.centre)
   return hha.encode(depth, intrinsics, gravity=camera.rotation @ [0, -1, 0], camera_height=camera.position[1])
 
 
 def draw_view(label: str, width: int, height: int, rng: np.random.Generator) -> View:
-  """Draws an object of a class, the room around it, and a camera that looks at it."""
+  """Draws an object of the class `label`, the room around it, and a camera aimed at it."""
   parts = models.CLASSES[label](rng)
   top = max(part.centre[1] + part.half[1] for part in parts)
   reach = max(np.hypot(abs(part.centre[0]) + part.half[0], abs(part.centre[2]) + part.half[2]) for part in parts)
@@ -125,7 +139,7 @@ def draw_view(label: str, width: int, height: int, rng: np.random.Generator) -> 
 
 
 def _solids(parts: List[models.Part], turn: np.ndarray) -> cameras.Solids:
-  """Parts of an object that is turned by the matrix `turn`."""
+  """Solids of an object that is rotated by the matrix `turn` [3, 3]."""
   return cameras.Solids(
       np.array([turn @ part.centre for part in parts]).reshape(-1, 3),
       np.array([turn * part.half for part in parts]).reshape(-1, 3, 3),
@@ -134,7 +148,7 @@ def _solids(parts: List[models.Part], turn: np.ndarray) -> cameras.Solids:
 
 
 def _draw_room(reach: float, rng: np.random.Generator) -> cameras.Solids:
-  """Floor, walls, posters and clutter around an object of that radius; each its own material, walls share one."""
+  """Floor, walls, posters and clutter around an object of radius `reach`; the walls share one material."""
   back, side = reach + rng.uniform(*_TO_WALL), reach + rng.uniform(.6, 1.5)
   boxes = [([0, -.05, 0], [8, .05, 8]), ([0, 2, -back - .05], [8, 2, .05]), ([-side - .05, 2, 0], [.05, 2, 8]),
            ([side + .05, 2, 0], [.05, 2, 8])]
@@ -152,7 +166,7 @@ def _draw_room(reach: float, rng: np.random.Generator) -> cameras.Solids:
 
 
 def _draw_look(materials: int, rng: np.random.Generator) -> scene.Look:
-  """Textures and light; the object's body sometimes looks like the wall."""
+  """Draws textures and light; some objects have the texture of the wall."""
   tiles = np.stack([
       scene.draw_tile(scene.hsv(rng.uniform(), rng.uniform(0, .8), rng.uniform(.2, 1)), rng.uniform(*_TEXTURE), rng)
       for _ in range(materials)])
@@ -179,7 +193,7 @@ def _draw_camera(width: int, height: int, distance: float, top: float, rng: np.r
 
 
 def _crop_box(shown: np.ndarray, rng: np.random.Generator) -> Optional[Tuple[slice, slice]]:
-  """The box around the object with random margins; None if it is too small."""
+  """Slices (rows, columns) around the object with random margins; None if the object is too small."""
   box: List[slice] = []
   for axis, size in ((1, shown.shape[0]), (0, shown.shape[1])):
     inside = np.flatnonzero(shown.any(axis=axis))
@@ -191,7 +205,7 @@ def _crop_box(shown: np.ndarray, rng: np.random.Generator) -> Optional[Tuple[sli
 
 
 def _radiance(view: View, hits: cameras.Hits) -> np.ndarray:
-  """What the camera would see without its flaws: [1, H, W, 3]; `hits` are those of `view.solids`."""
+  """Image of an ideal camera, [1, H, W, 3] float32; `hits` are the hits of `view.solids`."""
   image = np.zeros((*hits.solid.shape, 3), np.float32)
   seen = hits.solid >= 0
   image[seen] = scene.shade(view.camera, view.solids, hits, seen, view.look)
@@ -204,7 +218,7 @@ def _radiance(view: View, hits: cameras.Hits) -> np.ndarray:
 
 def _render_object(options: RenderOptions, folder: pathlib.Path, item: Tuple[str, str, int]) -> None:
   part, label, index = item
-  # A generator of its own for every object, whatever else is rendered.
+  # A random generator for every object, independent of all other objects.
   key = [options.seed, ('train', 'test').index(part), list(models.CLASSES).index(label), index]
   rgb, encoded = draw_crops(label, options.width, options.height, np.random.default_rng(np.random.SeedSequence(key)))
   for name, image, ending, settings in (

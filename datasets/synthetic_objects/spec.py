@@ -1,4 +1,4 @@
-"""The rendered objects, in the layout of NYUD."""
+"""The synthetic objects: rendered objects in the layout of NYUD."""
 
 import dataclasses
 

@@ -22,13 +22,15 @@ class Uwa3dii(video_builder.VideoBuilder):
 
   @staticmethod
   def partition(name: str) -> str:
-    """One per view: every protocol is made of these."""
+    """Name of the TFDS split of a view; every protocol is a union of these."""
     return f'view_{protocols.parse_uwa3d_name(name).view}'
 
   def scan(self, root: pathlib.Path) -> Tuple[List[native.Video], List[str]]:
+    """See `native.scan`."""
     return native.scan(root)
 
   def read(self, sample: native.Video) -> video_builder.RawVideo:
+    """Reads a video; 16-bit depth gets the jet colour map; raises `frames.UnreadableFileError`."""
     rgb = video_builder.stack([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
     if self.builder_config.depth_variant == 'depth':
       images = depth.jet(video_builder.stack([frames.read_depth(path) for path in sample.depth], sample.depth))

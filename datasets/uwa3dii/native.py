@@ -1,21 +1,21 @@
-"""The native layout of UWA3D Multiview Activity II: finding videos and their frames.
+"""The native layout of UWA3D Multiview Activity II: finds videos and their frames.
 
     UWA3D-RGB/a01_s01_v01_e01/001,.jpg
-    UWA3D-Depth/WholeFrames/a01_s01_v01_e00/001.png     millimetres in 16 bits, or a picture of depth in 8 bits
+    UWA3D-Depth/WholeFrames/a01_s01_v01_e00/001.png     16-bit millimetres, or an 8-bit depth image
 
-is what the authors' `write_dset_tfrecords_multithreaded_uwa3D.py` reads: frames pair by the number in their names, RGB
-has a comma after it, and the folder of RGB is that of depth with another episode. Another public reader (of missing
-modalities, in PyTorch) knows the same names, compares the folders of both modalities without their episodes, too, and
-leaves five videos out in which the modalities do not overlap. Others have the depth of a video as one MATLAB file
-`a01_s01_v01.mat`, without an episode: a performance was recorded once from each view.
+The authors' `write_dset_tfrecords_multithreaded_uwa3D.py` reads this layout: frames are paired by the numbers in their
+names, RGB has a comma after the number, and the folders of RGB and depth differ in the episode. Another public reader
+(of missing modalities, in PyTorch) uses the same names, also compares the folders of both modalities without their
+episodes, and excludes five videos in which the modalities do not overlap. Other readers have the depth of a video as
+one MATLAB file `a01_s01_v01.mat`, without an episode: every performance was recorded once from each view.
 
-Assumed, since the download itself was not at hand:
-  - episodes tell nothing: folders of one performance pair in the order of their episodes, and a video has the name of
-    its depth folder, as in the authors' records;
-  - the number of a frame is the last one in its name, whatever is around it;
-  - `WholeFrames` may be missing between `UWA3D-Depth` and the videos;
-  - 16-bit PNGs are millimetres. The two readers of PNGs decode them to 8 bits; where they are 8-bit pictures, they are
-    the variant `depth_vis`.
+The original dataset was not available. Assumptions:
+  - episodes carry no information: folders of one performance are paired in the order of their episodes, and a video
+    has the name of its depth folder, as in the authors' records;
+  - the number of a frame is the last number in its file name, whatever surrounds it;
+  - `WholeFrames` can be missing between `UWA3D-Depth` and the videos;
+  - 16-bit PNGs are millimetres. The two readers of PNGs decode them to 8 bits; 8-bit images are the variant
+    `depth_vis`.
 """
 
 import collections
@@ -28,7 +28,7 @@ from tf_privinfo.datasets import listing
 from tf_privinfo.datasets.uwa3dii import protocols
 from tf_privinfo.utils import errors
 
-# In the order of the dataset's paper (Rahmani et al., PAMI 2016); numbers in the names of the folders.
+# Number of an action in folder names -> class name, in the order of the dataset's paper (Rahmani et al., PAMI 2016).
 ACTIONS = dict(enumerate((
     'one_hand_waving', 'one_hand_punching', 'two_hand_waving', 'two_hand_punching', 'sitting_down', 'standing_up',
     'vibrating', 'falling_down', 'holding_chest', 'holding_head', 'holding_back', 'walking', 'irregular_walking',
@@ -49,10 +49,10 @@ class Video:
   """The files of one video, paired frame by frame.
 
   Attributes:
-    name: such as `a01_s01_v01_e00`, that of its depth folder.
-    rgb: paths of the RGB frames in the order of their numbers.
-    depth: paths of the depth frames, as many.
-    dropped: how many frame numbers only one modality has; they are left out.
+    name: name of the depth folder, such as `a01_s01_v01_e00`.
+    rgb: paths of the F RGB frames, in the order of their numbers.
+    depth: paths of the F depth frames.
+    dropped: number of frames that are left out because only one modality contains them.
   """
   name: str
   rgb: Tuple[str, ...]
@@ -61,7 +61,7 @@ class Video:
 
 
 def find_root(data_dir: str) -> pathlib.Path:
-  """The folder with `UWA3D-RGB` and `UWA3D-Depth`, `data_dir` itself; raises `UserError` with what to download."""
+  """The folder `data_dir` if it contains `UWA3D-RGB` and `UWA3D-Depth`; raises `UserError` with instructions."""
   root = pathlib.Path(data_dir)
   missing = [folder for folder in (_RGB, _DEPTH) if not (root / folder).is_dir()]
   if missing:
@@ -74,11 +74,11 @@ def scan(root: pathlib.Path) -> Tuple[List[Video], List[str]]:
   """Finds all videos.
 
   Args:
-    root: from `find_root`.
+    root: folder from `find_root`.
 
   Returns:
-    The complete videos in the order of their names, and one sentence per video
-    or folder that cannot be used.
+    The complete videos, sorted by name, and one sentence per unusable video or
+    folder.
   """
   whole_frames = root / _DEPTH / _WHOLE_FRAMES
   rgb, problems = _folders_by_performance(root / _RGB)
@@ -99,7 +99,7 @@ def scan(root: pathlib.Path) -> Tuple[List[Video], List[str]]:
 
 
 def _folders_by_performance(folder: pathlib.Path) -> Tuple[Dict[str, List[pathlib.Path]], List[str]]:
-  """Folders in the order of their episodes by what their names have in common, `a01_s01_v01`, and problems."""
+  """Folders of each performance, such as `a01_s01_v01`, in the order of their episodes; and a list of problems."""
   folders, problems = collections.defaultdict(list), []
   for path in listing.folders(folder):
     try:
@@ -115,7 +115,7 @@ def _folders_by_performance(folder: pathlib.Path) -> Tuple[Dict[str, List[pathli
 
 
 def _frames(folder: pathlib.Path, ending: str) -> Dict[int, str]:
-  """Number -> path of the frames in a folder; raises ValueError if there are none or two have the same number."""
+  """Number of a frame -> path; raises ValueError if there are no frames, or two with the same number."""
   names = [name for name in listing.names(folder) if name.lower().endswith(ending)]
   without = [name for name in names if not re.search(r'\d', name[:-len(ending)])]
   if without:
@@ -127,7 +127,7 @@ def _frames(folder: pathlib.Path, ending: str) -> Dict[int, str]:
 
 
 def _pair(name: str, rgb: Dict[int, str], depth: Dict[int, str]) -> Video:
-  """Keeps the frames that both modalities have, in the order of their numbers; raises ValueError if none is left."""
+  """Pairs the frames that exist in both modalities, in the order of their numbers; raises ValueError for none."""
   numbers = sorted(rgb.keys() & depth.keys())
   if not numbers:
     raise ValueError('no frame number has both RGB and depth')

@@ -239,7 +239,7 @@ def test_help_explains_every_flag_without_importing_tensorflow():
   for flag in ('pairs', 'output', 'encoding', 'columns', 'depth_folder', 'depth_range', 'focal_length', 'gravity',
                'camera_height'):
     assert f'--{flag}: ' in text, text
-  assert 'black where nothing was measured' in text
+  assert 'Missing pixels are black' in text
 
 
 @pytest.mark.parametrize('old, new, words', [

@@ -232,17 +232,17 @@ def _without(text, number):
 
 
 @pytest.mark.parametrize('spoil, message', [
-    (lambda text: text[:len(text) * 6 // 10], 'truncated, or not of the known form, in frame 3 of 4'),
+    (lambda text: text[:len(text) * 6 // 10], 'truncated, or of unknown format, in frame 3 of 4'),
     (lambda text: text[:-20], 'in frame 4 of 4'),
     (lambda text: '', 'in frame 0 of 0'),
     (lambda text: '5' + text[1:], 'in frame 5 of 5'),
-    (lambda text: '3' + text[1:], 'lines after its 3 frames'),
+    (lambda text: '3' + text[1:], 'lines after the 3 frames'),
     (lambda text: _without(text, 5), 'in frame 1 of 4'),
     (lambda text: text.replace('\r\n25\r\n', '\r\n24\r\n'), 'in frame 1 of 4'),
     (lambda text: text.replace(' 2\r\n', '\r\n', 1), 'in frame 1 of 4'),
     (lambda text: text.replace(' 3.', ' x.', 1), 'in frame 1 of 4'),
-    (lambda text: '4\r\n0\r\n0\r\n0\r\n0\r\n', 'nobody is in any of its 4 frames'),
-    (lambda text: '0\r\n', 'nobody is in any of its 0 frames'),
+    (lambda text: '4\r\n0\r\n0\r\n0\r\n0\r\n', 'no person in any of the 4 frames'),
+    (lambda text: '0\r\n', 'no person in any of the 0 frames'),
     (lambda text: '\u20ac', 'not a text file')])
 def test_skeletons_that_cannot_be_read(tmp_path, spoil, message):
   path = tmp_path / 'S001C001P001R001A001.skeleton'
@@ -388,7 +388,7 @@ def test_parts_of_the_dataset(tmp_path):
   source = _open(tmp_path, 'ntu120', aligned=True)
   assert source.names == [NAMES[0], 'S018C001P001R001A001', 'S018C001P001R001A061']
   assert source.metadata['without_skeleton'] == [listed] and not source.metadata['skipped']
-  assert f'1 videos are on the published list of those without usable skeleton and were left out: {listed}' in (
+  assert f'1 videos are on the published list of samples without usable skeleton and were left out: {listed}' in (
       source.describe())
 
 
@@ -430,10 +430,10 @@ def test_all_unusable_samples_are_told(own_files):
   with pytest.raises(errors.UserError) as error:
     _open(own_files, aligned=True)
   problems = str(error.value).splitlines()
-  assert problems[0].startswith('8 videos cannot be used; mend them, or pass --skip_broken')
+  assert problems[0].startswith('8 videos cannot be used; fix them, or pass --skip_broken')
   for expected in (
       f'{NAMES[0]}: no rgb (*_rgb.avi)', f'{NAMES[1]}: no depth (nturgb+d_depth_masked)',
-      f'{NAMES[2]}: no skeleton (*.skeleton)', f'{NAMES[3]}: rgb is there 2 times: ', "'S001C001' is not of the form",
+      f'{NAMES[2]}: no skeleton (*.skeleton)', f'{NAMES[3]}: rgb exists 2 times: ', "'S001C001' is not of the form",
       *(f'{name}: NTU RGB+D has no such setup, camera or action' for name in (
           'S001C001P001R001A121', 'S033C001P001R001A001', 'S001C004P001R001A001'))):
     assert any(expected in line for line in problems[1:]), expected
@@ -475,7 +475,7 @@ def _guessed(root):
     (_avi_cut, 'of 9 frames can be decoded'), (_png_of_8_bits, 'MDepth-00000004.png: not a 16-bit PNG'),
     (_png_of_another_size, 'MDepth-00000004.png: 64x50, unlike the first'),
     (_png_missing, 'MDepth-00000004.png is missing'), (_png_all_missing, r'no MDepth-\*.png in the folder'),
-    (_nobody, 'nobody is in any of its 9 frames'), (_guessed, 'no joint is tracked')])
+    (_nobody, 'no person in any of the 9 frames'), (_guessed, 'no joint is tracked')])
 def test_broken_samples_are_named(tmp_path, spoil, message):
   native_files.write_ntu(tmp_path, [BROKEN])
   spoil(tmp_path)

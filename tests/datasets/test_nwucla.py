@@ -207,7 +207,7 @@ def test_all_truncated_files_are_told_and_nothing_is_kept(own_files):
   _truncate(other / 'frame_10_depth_vis.jpg')
   with pytest.raises(errors.UserError) as error:
     _open(directory)
-  assert str(error.value).startswith('2 videos cannot be used; mend them, or pass --skip_broken')
+  assert str(error.value).startswith('2 videos cannot be used; fix them, or pass --skip_broken')
   for name, file in ((BROKEN, 'frame_6_rgb.jpg'), (NAMES[-1], 'frame_10_depth_vis.jpg')):
     assert any(name in line and file in line for line in str(error.value).splitlines()[1:])
   assert not _prepared_files(directory)

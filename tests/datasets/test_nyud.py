@@ -132,7 +132,7 @@ def test_describe_counts(source):
 def test_nineteen_classes_are_counted(tmp_path):
   native_files.write_nyud(tmp_path, classes=[f'class_{i:02d}' for i in range(19)], train=1, test=1)
   lines = _open(tmp_path).describe().splitlines()
-  assert lines[-1].startswith('Warning: the whole NYUD has 2186 training and 2401 test pairs')
+  assert lines[-1].startswith('Warning: the complete NYUD has 2186 training and 2401 test pairs')
 
 
 def test_depth_of_another_origin(own_files):
@@ -214,7 +214,7 @@ def test_images_without_partner_are_listed(own_files):
   lamps = own_files / 'train' / 'images' / 'lamp'
   shutil.copy(lamps / '0001.jpg', lamps / '0001.JPG')
   message = _refused(own_files)
-  assert message.startswith('3 image pairs cannot be used; mend them, or pass --skip_broken')
+  assert message.startswith('3 image pairs cannot be used; fix them, or pass --skip_broken')
   assert 'train/images/chair/0002.jpg: no image of that name in train/depth/chair' in message
   assert 'test/depth/table/0000.png: no image of that name in test/images/table' in message
   assert '0001.jpg: ' in message and 'has the same name' in message

@@ -192,7 +192,7 @@ def test_full_disk(data_dir, finished, counted, limit, words):
   old = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
   try:
-    with pytest.raises(errors.UserError, match=words + r'\. Mend that and run the same command again') as error:
+    with pytest.raises(errors.UserError, match=words + r'\. Fix this and rerun the command') as error:
       _open(data_dir)
   finally:
     resource.setrlimit(resource.RLIMIT_FSIZE, old)
@@ -211,7 +211,7 @@ def test_folder_that_cannot_be_written(data_dir):
 
 
 def _refused(data_dir) -> str:
-  with pytest.raises(errors.UserError, match='remove .* and run the same command again') as error:
+  with pytest.raises(errors.UserError, match='remove .* and rerun the command') as error:
     _open(data_dir)
   return str(error.value)
 

@@ -166,5 +166,5 @@ def test_classes_without_samples_are_named():
   parts = protocols.Split(train=['a1', 'a2', 'b1'], validation=[], test=['a3', 'c1'])
   assert not protocols.missing_classes('given', parts._replace(test=['a3', 'b2']), ['a', 'b'], lambda name: name[0])
   training, testing = protocols.missing_classes('given', parts, ['a', 'b', 'c', 'd'], lambda name: name[0])
-  assert 'protocol given has no sample to train on of 2 of 4 classes (c, d): nothing can learn them' in training
-  assert 'no sample to test on of 2 of 4 classes (b, d)' in testing
+  assert 'protocol given has no sample to train on for 2 of 4 classes (c, d): they cannot be learned' in training
+  assert 'no sample to test on for 2 of 4 classes (b, d)' in testing
