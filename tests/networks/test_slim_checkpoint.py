@@ -100,7 +100,7 @@ def test_everything_but_classifier_and_temporal_convolutions(small_network, writ
   before = {v.ref(): v.numpy() for v in small_network.variables}
   report = slim_checkpoint.load_pretrained(small_network, write_checkpoint())
   assert ('Left as they are: the temporal convolutions, which start as the identity, and the classifier, which has '
-          'other classes. Not used from the checkpoint: nothing.') in report
+          'different classes. Not used from the checkpoint: nothing.') in report
   kept = {v.ref() for v in small_network.classifier.variables}
   kept |= {v.ref() for block in small_network.blocks for v in block.units[1].temporal.variables}
   for variable in small_network.variables:
