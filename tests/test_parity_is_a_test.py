@@ -24,7 +24,7 @@ MUTATIONS = {
         'networks/test_r2plus1d.py::test_inference_mode_parity'),
     'unbiased moving variance': (
         'networks/layers.py', 'variance *= (count - 1) / count', 'variance *= 1',
-        'networks/test_r2plus1d.py::test_training_mode_parity'),
+        'networks/test_r2plus1d.py::test_moving_variances_are_those_of_the_authors_kernels'),
     'padding of strided convolutions': (
         'networks/layers.py', 'before = [(k - 1) // 2', 'before = [(k - 2) // 2',
         'networks/test_resnet50.py::test_two_stream_objects_parity[infer]'),
@@ -45,10 +45,9 @@ MUTATIONS = {
     'statistics of a frozen stream': (
         'networks/layers.py', 'if not (training and self.trainable)', 'if not training',
         'methods/test_two_stream.py::test_step_3_parity[infer]'),
-    'gradient into the frozen depth stream': (
-        'methods/adversarial.py', "of_hall = base.gradients(tape, scaled[1], self.learned_variables)",
-        "of_hall = base.gradients(tape, scaled[1], self.learned_variables + self.streams['depth'].variables)",
-        'methods/test_adversarial.py'),
+    'gradient into the teacher': (
+        'methods/losses.py', 'tf.stop_gradient(tf.nn.softmax(teacher_logits / temperature))',
+        '(tf.nn.softmax(teacher_logits / temperature))', 'test_losses.py'),
     'slope of the discriminator': (
         'networks/discriminator.py', 'SLOPE = 0.2', 'SLOPE = 0.201',
         'networks/test_discriminator.py::test_video_parity'),

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests import parity
 from tests.networks import authors_r2plus1d
-from tf_privinfo.networks import r2plus1d
+from tf_privinfo.networks import layers, r2plus1d
 from tf_privinfo.networks.config import R2Plus1DConfig
 
 
@@ -97,3 +97,13 @@ def test_float32_logits_under_mixed_precision():
   assert logits.dtype == tf.float32
   assert network.units[0].spatial1.conv.compute_dtype == 'bfloat16'
   assert {v.dtype for v in network.variables} == {tf.float32}
+
+
+@pytest.mark.parametrize('unbiased, factor', [(False, 1.0), (True, 6 / 5)])
+def test_moving_variances_are_those_of_the_authors_kernels(unbiased, factor):
+  """The averages are of the biased variance of a batch, but for the autoencoder's: of six values by hand."""
+  values = np.array([1.0, 2, 4, 8, 16, 32], np.float32)
+  norm = layers.BatchNormalization(0.5, unbiased_moving_variance=unbiased)
+  norm(tf.constant(values.reshape(6, 1, 1, 1)), training=True)
+  np.testing.assert_allclose(norm.moving_variance, [0.5 + 0.5 * factor * values.var()], rtol=1e-5)
+  np.testing.assert_allclose(norm.moving_mean, [values.mean() / 2], rtol=1e-6)
