@@ -64,8 +64,7 @@ def form(method: str, dataset: str) -> Optional[Form]:
 
 def methods(dataset: str) -> List[str]:
   """The methods that have a recipe on a dataset; raises `UserError` for an unknown dataset."""
-  if dataset not in DATASETS:
-    raise errors.UserError(f'Unknown --dataset={dataset}: choose one of {", ".join(DATASETS)}.')
+  errors.refuse_unknown('dataset', dataset, DATASETS)
   return [method for method in METHODS if form(method, dataset)]
 
 
@@ -101,8 +100,7 @@ def recipe(method: str, dataset: str, protocol: str, preset: str = 'paper', vari
   """
   for flag, value, known in (('method', method, METHODS), ('dataset', dataset, DATASETS),
                              ('preset', preset, PRESETS), ('variant', variant, VARIANTS)):
-    if value not in known:
-      raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
+    errors.refuse_unknown(flag, value, known)
   chosen = form(method, dataset)
   if not chosen:
     raise errors.UserError(f'--method={method} is not one for {dataset}: choose one of {", ".join(methods(dataset))}.')

@@ -30,8 +30,8 @@ def write(name: str, selection: results.RunSelection, run_missing: bool) -> None
                              ('preset', selection.preset, recipes.PRESETS),
                              ('variant', selection.variant, recipes.VARIANTS),
                              *(('methods', method, recipes.METHODS) for method in selection.methods)):
-    if value and value not in known:
-      raise errors.UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
+    if value:
+      errors.refuse_unknown(flag, value, known)
   if name == 'methods' and not (selection.methods and selection.dataset):
     raise errors.UserError('--report=methods needs --methods and --dataset.')
   if selection.methods and name != 'methods':

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 from tf_privinfo import recipes
 from tf_privinfo.runs import run as runs
@@ -29,15 +29,16 @@ class RunIndex:
 
   def __init__(self, output_dir: pathlib.Path):
     self._output_dir = output_dir
-    self._of_dataset: Dict[str, List[runs.Run]] = {}
+    self._of_dataset: Dict[str, List[Tuple[recipes.Recipe, pathlib.Path]]] = {}
 
   def matching(self, recipe: recipes.Recipe) -> List[pathlib.Path]:
     """The directories of all runs of a recipe."""
     dataset = recipe.dataset
     if dataset not in self._of_dataset:
-      self._of_dataset[dataset] = find(self._output_dir, dataset)
+      self._of_dataset[dataset] = [
+          (_with_absolute_start(run.recipe), run.directory) for run in find(self._output_dir, dataset)]
     wanted = _with_absolute_start(recipe)
-    return [run.directory for run in self._of_dataset[dataset] if _with_absolute_start(run.recipe) == wanted]
+    return [directory for known, directory in self._of_dataset[dataset] if known == wanted]
 
   def directory(self, recipe: recipes.Recipe) -> pathlib.Path:
     """The directory of the run of a recipe; the default directory, if there is none.

@@ -11,6 +11,7 @@ from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import clips
 from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.methods import adversarial, fusion
+from tf_privinfo.runs.run import SWITCH
 from tf_privinfo.serving import jpeg
 from tf_privinfo.utils import atomic, errors
 
@@ -207,7 +208,7 @@ def export(run: runs.Run, model: 'tf.keras.Model | adversarial.SensorSwitch', di
       writable.
   """
   _refuse_what_is_no_export(directory)
-  label_names, switch = run.manifest()['label_names'], run.read('switch.json')
+  label_names, switch = run.manifest()['label_names'], run.read(SWITCH)
   if isinstance(model, adversarial.SensorSwitch):
     served = ServedSwitch(model, switch['threshold'], run.recipe, label_names)
   else:

@@ -1,7 +1,7 @@
 """The exception for expected errors, such as user mistakes."""
 
 import contextlib
-from typing import Iterator
+from typing import Collection, Iterator
 
 
 class UserError(Exception):
@@ -10,6 +10,12 @@ class UserError(Exception):
   The message is one sentence or a short list, which the programs print without
   a traceback. Programming errors are not wrapped in this class.
   """
+
+
+def refuse_unknown(flag: str, value: str, known: Collection[str]) -> None:
+  """Raises `UserError` if the value of a flag is not among the known ones."""
+  if value not in known:
+    raise UserError(f'Unknown --{flag}={value}: choose one of {", ".join(known)}.')
 
 
 @contextlib.contextmanager
