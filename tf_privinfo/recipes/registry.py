@@ -13,7 +13,7 @@ METHODS: Dict[str, MethodSpec] = {
     'dmcl': MethodSpec(
         'distillation multiple choice learning (chapter 5)',
         multiple_choice.form('tf_privinfo.methods.multiple_choice:DMCL', loser=LoserConfig()),
-        minutes={('synthetic', 'small'): 12}),
+        minutes={('synthetic', 'small'): 8}),
     'smcl': MethodSpec(
         'stochastic multiple choice learning: only the winner learns',
         multiple_choice.form('tf_privinfo.methods.multiple_choice:SMCL')),
