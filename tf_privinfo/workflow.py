@@ -85,7 +85,7 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
     print('On the validation samples:', *tables.switch_lines(switch), '', sep='\n')
   model = run.directory / SAVED_MODEL
   if not serving.is_complete(model):
-    serving.export(run, _deployed(run), model)
+    serving.export(run, restore.restore_deployed(run), model)
   print(f'Everything is in {run.directory}: results.json, confusion_*.png, tensorboard/, saved_model/')
 
 
@@ -173,19 +173,8 @@ def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], ou
 def export(run_dir: str, directory: pathlib.Path) -> None:
   """Exports a finished run as a SavedModel into a folder; raises `UserError` as `serving.export`."""
   run = runs.Run.open(run_dir)
-  saved = serving.export(run, _deployed(run), directory.resolve())
+  saved = serving.export(run, restore.restore_deployed(run), directory.resolve())
   print(f'SavedModel written to {saved}')
-
-
-def _deployed(run: runs.Run):
-  """The exported model of a run: its switch, or the method of its last stage."""
-  if not run.recipe.has_switch:
-    return restore.restore_method(run)
-  switch = restore.restore_switch(run)
-  if not run.read(SWITCH):
-    raise errors.UserError(
-        f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
-  return switch
 
 
 def _open_finished(run_dir: str) -> runs.Run:
