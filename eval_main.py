@@ -2,6 +2,7 @@
 
   python eval_main.py --run_dir=checkpoints/synthetic/dmcl/small-cross_view_1-code-seed0
   python eval_main.py --run_dir=... --export_dir=/models/dmcl
+  python eval_main.py --run_dir=... --predict=clip.avi --predict=rgb=clip7.avi,depth=clip7_depth
   python eval_main.py --run_dir=... --noise=0,1e-3,1e-2,1e-1,1,10,void
   python eval_main.py --report=table_5_1 --dataset=synthetic --seeds=0,1,2 --run_missing
   python eval_main.py --report=methods --methods=independent,dmcl --dataset=synthetic --seeds=0,1,2 --run_missing
@@ -33,6 +34,16 @@ flags.DEFINE_string(
     'multiplicative speckle; tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: share of '
     'missing pixels; levels:8: number of distinct values; shift:0.1: displacement as a share of the side; frozen: the '
     'first frame in place of all frames.')
+
+flags.DEFINE_multi_string(
+    'predict', None, 'New recordings to classify, without labels; may be repeated. clip.avi: a video file, a folder of '
+    'frames, or a picture, as the first modality of the model, usually RGB. rgb=clip.avi,depth=clip_depth: recordings '
+    'of any subset of its modalities. A folder with entries such as rgb.avi and depth/: the same. samples.csv: a table '
+    'with the column sample and one column of paths for each modality.')
+paths.DEFINE_path('out', None, 'Folder of predictions.csv and the contact sheets of --predict. Default: the folder '
+                  'predictions of --run_dir.')
+flags.DEFINE_bool('sheets', False, 'Write a contact sheet for each sample of --predict: frames, label, predictions of '
+                  'the streams.')
 
 flags.DEFINE_string(
     'report', None, 'Report that compares the results of the runs under --output_dir with the thesis: '
@@ -68,6 +79,7 @@ _READS = {
     'compare': ('output_dir',),
     'random_features': _OF_RUNS,
     'export_dir': ('run_dir',),
+    'predict': ('run_dir', 'out', 'sheets'),
     'noise': ('run_dir', 'data_dir', 'prepared_dir'),
     'run_dir': ('data_dir', 'prepared_dir', 'depth_variant'),
 }
@@ -119,6 +131,8 @@ def _of_one_run(requested: str) -> None:
 
   if requested == 'export_dir':
     workflow.export(FLAGS.run_dir, pathlib.Path(FLAGS.export_dir))
+  elif requested == 'predict':
+    workflow.predict(FLAGS.run_dir, FLAGS.predict, FLAGS.out, FLAGS.sheets)
   elif requested == 'noise':
     workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise, FLAGS.prepared_dir)
   else:

@@ -1,12 +1,13 @@
 """The actions of the two programs: training, evaluation and export of runs."""
 
 import pathlib
-from typing import Optional
+from typing import Optional, Sequence
 
 from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import catalog, protocols, registry
 from tf_privinfo.evaluation import evaluate as evaluation
-from tf_privinfo.evaluation import nearest_neighbours, noise_sweep, switch_threshold, tables
+from tf_privinfo.evaluation import (
+    nearest_neighbours, noise_sweep, prediction_files, predictor, switch_threshold, tables)
 from tf_privinfo.recipes import settings
 from tf_privinfo.reports import thesis_tables
 from tf_privinfo.runs import restore, search
@@ -168,6 +169,26 @@ def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], ou
     run.remember_data(data_dir, prepared_dir)
     result = nearest_neighbours.evaluate(run, source, split, thesis_tables.NEIGHBOURS)
   print(f'\n{tables.neighbours_table(result)}\n\nWritten to {run.directory / RANDOM_FEATURES}')
+
+
+def predict(run_dir: str, recordings: Sequence[str], out: Optional[str], with_sheets: bool) -> None:
+  """Predicts the classes of new recordings by a finished run and prints the table.
+
+  Args:
+    run_dir: run directory.
+    recordings: values of --predict, as for `prediction_files.samples`.
+    out: folder of the results; None for `predictions` in the run directory.
+    with_sheets: whether a contact sheet is written for each sample.
+
+  Raises:
+    UserError: if there is no finished run, or a recording cannot be read.
+  """
+  run = _open_finished(run_dir)
+  model = predictor.Predictor(run)
+  folder = pathlib.Path(out) if out else run.directory / 'predictions'
+  table = prediction_files.predict(
+      model, prediction_files.samples(recordings, model.modalities), folder, with_sheets)
+  print(f'\n{table}\n\nWritten to {folder / prediction_files.PREDICTIONS}')
 
 
 def export(run_dir: str, directory: pathlib.Path) -> None:
