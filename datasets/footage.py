@@ -105,7 +105,8 @@ class Reader:
 
 def is_video(path: str) -> bool:
   """Whether a path names a video file: neither a folder, nor a picture, nor a pattern."""
-  return not (os.path.isdir(path) or path.lower().endswith(PICTURES) or glob.has_magic(path) and not os.path.exists(path))
+  is_pattern = glob.has_magic(path) and not os.path.exists(path)
+  return not (os.path.isdir(path) or path.lower().endswith(PICTURES) or is_pattern)
 
 
 def find_pictures(path: str) -> List[str]:

@@ -7,12 +7,19 @@ from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import catalog, protocols, registry
 from tf_privinfo.evaluation import evaluate as evaluation
 from tf_privinfo.evaluation import (
-    nearest_neighbours, noise_sweep, prediction_files, predictor, switch_threshold, tables)
+  nearest_neighbours,
+  noise_sweep,
+  prediction_files,
+  predictor,
+  switch_threshold,
+  tables,
+)
 from tf_privinfo.recipes import settings
 from tf_privinfo.reports import thesis_tables
 from tf_privinfo.runs import restore, search
 from tf_privinfo.runs.run import NOISE, RANDOM_FEATURES, RESULTS, SAVED_MODEL, SWITCH
 from tf_privinfo.serving import export as serving
+from tf_privinfo.serving import litert
 from tf_privinfo.training import devices, loop
 from tf_privinfo.utils import errors
 
@@ -189,6 +196,12 @@ def predict(run_dir: str, recordings: Sequence[str], out: Optional[str], with_sh
   table = prediction_files.predict(
       model, prediction_files.samples(recordings, model.modalities), folder, with_sheets)
   print(f'\n{table}\n\nWritten to {folder / prediction_files.PREDICTIONS}')
+
+
+def export_litert(run_dir: str, directory: pathlib.Path, modalities: Sequence[str], quantize: bool) -> None:
+  """Exports a finished run as a LiteRT file into a folder; arguments and errors as for `litert.export`."""
+  path = litert.export(runs.Run.open(run_dir), directory, modalities, quantize)
+  print(f'LiteRT model of {path.stat().st_size / 1e6:.1f} MB: Written to {path}')
 
 
 def export(run_dir: str, directory: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""Prediction of files: the samples that --predict names, and the table, CSV file and contact sheets of the predictions."""
+"""Prediction of files: the samples that --predict names; table, CSV file and contact sheets of their predictions."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ class Sample(NamedTuple):
   Attributes:
     name: name in the output.
     files: modality -> path.
-    sample_id: name from which the frames are drawn; empty for plain paths, so that the result is independent of the path.
+    sample_id: name from which the frames are drawn; empty for plain paths, whose prediction is independent of the path.
   """
   name: str
   files: Dict[str, str]

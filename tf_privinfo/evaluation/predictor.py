@@ -110,9 +110,9 @@ class Predictor:
     @tf.function(input_signature=[{modality: tf.TensorSpec([None], tf.string) for modality in present},
                                   tf.TensorSpec([], tf.string)])
     def predict(encoded, sample_id):
-      images = {
-          modality: tf.map_fn(lambda clip: clips.decode_frames(clip, window, config), drawn, fn_output_signature=decoded)
-          for modality, drawn in clips.draw_test_clips(encoded, sample_id, config).items()}
+      images = {modality: tf.map_fn(lambda clip: clips.decode_frames(clip, window, config), drawn,
+                                    fn_output_signature=decoded)
+                for modality, drawn in clips.draw_test_clips(encoded, sample_id, config).items()}
       return self._logits(images), {modality: clip[0] for modality, clip in images.items()}
 
     return predict
