@@ -133,8 +133,8 @@ def _random_features() -> None:
 
 def _of_one_run(requested: str) -> None:
   if requested == 'export_dir' and FLAGS.format != 'tflite' and (FLAGS.modalities or FLAGS.quantize):
-    raise errors.UserError('--modalities and --quantize are for --format=tflite: a SavedModel has a signature for every '
-                           'subset of the modalities.')
+    raise errors.UserError('--modalities and --quantize are for --format=tflite: a SavedModel has a signature for '
+                           'every subset of the modalities.')
   from tf_privinfo import workflow  # TensorFlow takes seconds to import: flags are checked first
 
   if requested == 'export_dir' and FLAGS.format == 'tflite':

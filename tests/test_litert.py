@@ -105,7 +105,8 @@ def test_what_litert_does_not_have_is_refused(run, tmp_path):
     modalities = ('rgb',)
 
     def call(self, clips, training=False):
-      return {'rgb': tf.raw_ops.Betainc(a=tf.ones([1, 3]), b=tf.ones([1, 3]), x=tf.cast(clips['rgb'][:, 0, 0, 0], float))}
+      pixels = tf.cast(clips['rgb'][:, 0, 0, 0], tf.float32)
+      return {'rgb': tf.raw_ops.Betainc(a=tf.ones([1, 3]), b=tf.ones([1, 3]), x=pixels)}
 
   with pytest.MonkeyPatch.context() as patch, pytest.raises(errors.UserError, match='cannot be converted to LiteRT'):
     patch.setattr(restore, 'restore_deployed', lambda run: Unknown())

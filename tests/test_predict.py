@@ -1,4 +1,4 @@
-"""Prediction of new recordings gives what evaluation gives, for any subset of the modalities and any form of the files."""
+"""Prediction of new recordings gives what evaluation gives, for any subset of the modalities and any files."""
 
 import csv
 import shutil
