@@ -2,6 +2,8 @@
 
   python eval_main.py --run_dir=checkpoints/synthetic/dmcl/small-cross_view_1-code-seed0
   python eval_main.py --run_dir=... --export_dir=/models/dmcl
+  python eval_main.py --run_dir=... --export_dir=/models/edge --format=tflite --quantize
+  python eval_main.py --run_dir=... --predict=clip.avi --predict=rgb=clip7.avi,depth=clip7_depth
   python eval_main.py --run_dir=... --noise=0,1e-3,1e-2,1e-1,1,10,void
   python eval_main.py --report=table_5_1 --dataset=synthetic --seeds=0,1,2 --run_missing
   python eval_main.py --report=methods --methods=independent,dmcl --dataset=synthetic --seeds=0,1,2 --run_missing
@@ -25,6 +27,10 @@ paths.DEFINE_path('prepared_dir', None, 'Folder of the prepared data. Default: t
                   'with; without --run_dir, the subfolder "prepared" of --data_dir.')
 paths.DEFINE_path(
     'export_dir', None, 'Folder of the SavedModel for TF Serving, written as its version 1. Nothing is evaluated.')
+flags.DEFINE_enum('format', 'saved_model', ('saved_model', 'tflite'), 'Format of --export_dir. tflite: one LiteRT file '
+                  'for the modalities in --modalities.')
+flags.DEFINE_list('modalities', [], 'Modalities of a LiteRT file, such as rgb,depth. Default: rgb.')
+flags.DEFINE_bool('quantize', False, 'Store the weights of a LiteRT file as int8, a quarter of the size.')
 flags.DEFINE_string(
     'depth_variant', None, 'Variant of depth to evaluate with, such as a folder of depth images estimated from RGB. '
     'Results are written to a separate folder of the run directory.')
@@ -33,6 +39,16 @@ flags.DEFINE_string(
     'multiplicative speckle; tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: share of '
     'missing pixels; levels:8: number of distinct values; shift:0.1: displacement as a share of the side; frozen: the '
     'first frame in place of all frames.')
+
+flags.DEFINE_multi_string(
+    'predict', None, 'New recordings to classify, without labels; may be repeated. clip.avi: a video file, a folder of '
+    'frames, or a picture, as the first modality of the model, usually RGB. rgb=clip.avi,depth=clip_depth: recordings '
+    'of any subset of its modalities. A folder with entries such as rgb.avi and depth/: the same. samples.csv: a table '
+    'with the column sample and one column of paths for each modality.')
+paths.DEFINE_path('out', None, 'Folder of predictions.csv and the contact sheets of --predict. Default: the folder '
+                  'predictions of --run_dir.')
+flags.DEFINE_bool('sheets', False, 'Write a contact sheet for each sample of --predict: frames, label, predictions of '
+                  'the streams.')
 
 flags.DEFINE_string(
     'report', None, 'Report that compares the results of the runs under --output_dir with the thesis: '
@@ -67,7 +83,8 @@ _READS = {
     'report': ('methods', 'run_missing', *_OF_RUNS),
     'compare': ('output_dir',),
     'random_features': _OF_RUNS,
-    'export_dir': ('run_dir',),
+    'export_dir': ('run_dir', 'format', 'modalities', 'quantize'),
+    'predict': ('run_dir', 'out', 'sheets'),
     'noise': ('run_dir', 'data_dir', 'prepared_dir'),
     'run_dir': ('data_dir', 'prepared_dir', 'depth_variant'),
 }
@@ -115,10 +132,17 @@ def _random_features() -> None:
 
 
 def _of_one_run(requested: str) -> None:
+  if requested == 'export_dir' and FLAGS.format != 'tflite' and (FLAGS.modalities or FLAGS.quantize):
+    raise errors.UserError('--modalities and --quantize are for --format=tflite: a SavedModel has a signature for '
+                           'every subset of the modalities.')
   from tf_privinfo import workflow  # TensorFlow takes seconds to import: flags are checked first
 
-  if requested == 'export_dir':
+  if requested == 'export_dir' and FLAGS.format == 'tflite':
+    workflow.export_litert(FLAGS.run_dir, pathlib.Path(FLAGS.export_dir), FLAGS.modalities, FLAGS.quantize)
+  elif requested == 'export_dir':
     workflow.export(FLAGS.run_dir, pathlib.Path(FLAGS.export_dir))
+  elif requested == 'predict':
+    workflow.predict(FLAGS.run_dir, FLAGS.predict, FLAGS.out, FLAGS.sheets)
   elif requested == 'noise':
     workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise, FLAGS.prepared_dir)
   else:

@@ -252,6 +252,22 @@ def _shuffle(clips: tf.data.Dataset, seed) -> tf.data.Dataset:
   return clips.batch(SHUFFLE_BUFFER).enumerate().map(permute).unbatch()
 
 
+def draw_test_clips(encoded: Dict[str, tf.Tensor], sample_id, config: ClipConfig) -> Dict[str, tf.Tensor]:
+  """Draws the frames of the N = `config.test_clips` test clips of one video, a function of the sample id alone.
+
+  Args:
+    encoded: modality -> [F] JPEG bytes, of the same F frames.
+    sample_id: scalar string.
+    config: sampling of the clips.
+
+  Returns:
+    Modality -> [N, T] JPEG bytes.
+  """
+  draw, length = _TEST_SAMPLERS[config.sampling], tf.size(next(iter(encoded.values())))
+  indices = tf.stack([draw(length, config.frames, seed) for seed in _seeds(sample_id, count=config.test_clips)])
+  return {modality: tf.gather(frames, indices) for modality, frames in encoded.items()}
+
+
 def evaluation_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
                 depth_noise: Optional[depth_noise.DepthNoise] = None) -> tf.data.Dataset:
   """Micro-batches of `config.test_clips` fixed clips per video, centre crops, all clips of a video in sequence.
@@ -271,12 +287,10 @@ def evaluation_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size:
     A dataset of ({modality: [b, T, S, S, 3], pixels 0..255}, label [b], sample
     id [b]). Pixels are uint8, with noise float32.
   """
-  draw, count, window = _TEST_SAMPLERS[config.sampling], config.test_clips, centre_window(config)
+  count, window = config.test_clips, centre_window(config)
 
   def sample(encoded, label, sample_id):
-    length = tf.size(next(iter(encoded.values())))
-    indices = tf.stack([draw(length, config.frames, seed) for seed in _seeds(sample_id, count=count)])
-    encoded = {m: tf.gather(frames, indices) for m, frames in encoded.items()}
+    encoded = draw_test_clips(encoded, sample_id, config)
     return encoded, tf.range(count), tf.repeat(label, count), tf.repeat(sample_id, count)
 
   def decode(encoded, number, label, sample_id):

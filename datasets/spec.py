@@ -15,6 +15,7 @@ class DatasetSpec:
     builder: 'module:Class' of the `base_builder.NativeBuilder`; imported only when data are opened.
     protocols: protocols by name; the first one is the default.
     depth_variants: values of `data.depth_variant`. Chapter 5 reads the first one; chapters 3 and 4 read 'depth'.
+    metric_depth: those of `depth_variants` that are 16-bit files in millimetres, encoded by the jet colour map.
     objects: whether samples are single frames of objects (chapter 4) instead of videos of actions.
     alignable: whether RGB and depth can be aligned spatially by the joints of the skeleton.
     default_preset: preset without --preset.
@@ -31,6 +32,7 @@ class DatasetSpec:
   builder: str
   protocols: Mapping[str, Protocol]
   depth_variants: Tuple[str, ...] = ('depth',)
+  metric_depth: Tuple[str, ...] = ()
   objects: bool = False
   alignable: bool = True
   default_preset: str = 'paper'

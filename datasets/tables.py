@@ -11,7 +11,8 @@ from tf_privinfo.utils import errors
 _DELIMITERS = ',;\t'
 
 
-def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tuple[int, Dict[str, str]]]:
+def rows(path: pathlib.Path, columns: Sequence[str], hint: str, optional: Sequence[str] = ()
+         ) -> Iterator[Tuple[int, Dict[str, str]]]:
   """Yields line number and stripped values (column -> value) of every row of a table with a header.
 
   Values are separated by commas, semicolons or tabs. The text is UTF-8, or UTF-16 with a byte order mark. Empty lines
@@ -19,8 +20,9 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tupl
 
   Args:
     path: path of the table.
-    columns: names of the required columns; other columns are ignored.
+    columns: names of the required columns.
     hint: sentence for error messages on how to set different column names.
+    optional: names of columns that are read if they exist; all other columns are ignored.
 
   Raises:
     UserError: if the path is a folder, the file is empty or has another encoding, a required column is missing or
@@ -39,12 +41,12 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str) -> Iterator[Tupl
         continue
       if header is None:
         header = values
-        _check_header(path, header, columns, hint)
+        _check_header(path, header, columns, hint, optional)
       elif len(values) != len(header):
         raise errors.UserError(f'{path} has {len(values)} values in line {reader.line_num}, but {len(header)} columns: '
                                'correct this line. A value that contains the separator needs quotation marks.')
       else:
-        yield reader.line_num, {name: value for name, value in zip(header, values) if name in columns}
+        yield reader.line_num, {name: value for name, value in zip(header, values) if name in (*columns, *optional)}
   except csv.Error as error:
     raise errors.UserError(f'{path} is not a CSV table: line {reader.line_num}: {error}.') from None
 
@@ -70,10 +72,10 @@ def _values(line: str, delimiter: str):
   return [value.strip().strip('"') for value in line.split(delimiter)]
 
 
-def _check_header(path, header, columns, hint) -> None:
+def _check_header(path, header, columns, hint, optional) -> None:
   missing = [name for name in columns if name not in header]
   if missing:
     raise errors.UserError(f'{path} has no column {", ".join(missing)}: its columns are {", ".join(header)}. {hint}')
-  double = sorted({name for name in columns if header.count(name) > 1})
+  double = sorted({name for name in (*columns, *optional) if header.count(name) > 1})
   if double:
     raise errors.UserError(f'{path} has several columns named {", ".join(double)}: rename all but one of them.')

@@ -13,3 +13,18 @@ __version__ = '0.1.0'
 # package tf-keras. TensorFlow 2.15, for Python 3.11, includes Keras 2.
 if sys.version_info >= (3, 12):
   os.environ['TF_USE_LEGACY_KERAS'] = '1'
+
+
+def load(run_dir: str):
+  """The trained model of a run: its method `predict` classifies new recordings; see `evaluation.predictor.Predictor`.
+
+  Args:
+    run_dir: run directory, as printed by train_main.py.
+
+  Raises:
+    UserError: if there is no finished run.
+  """
+  from tf_privinfo import runs  # nothing heavy is imported with the package
+  from tf_privinfo.evaluation import predictor
+
+  return predictor.Predictor(runs.Run.open(run_dir))

@@ -1,17 +1,25 @@
 """The actions of the two programs: training, evaluation and export of runs."""
 
 import pathlib
-from typing import Optional
+from typing import Optional, Sequence
 
 from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import catalog, protocols, registry
 from tf_privinfo.evaluation import evaluate as evaluation
-from tf_privinfo.evaluation import nearest_neighbours, noise_sweep, switch_threshold, tables
+from tf_privinfo.evaluation import (
+  nearest_neighbours,
+  noise_sweep,
+  prediction_files,
+  predictor,
+  switch_threshold,
+  tables,
+)
 from tf_privinfo.recipes import settings
 from tf_privinfo.reports import thesis_tables
 from tf_privinfo.runs import restore, search
 from tf_privinfo.runs.run import NOISE, RANDOM_FEATURES, RESULTS, SAVED_MODEL, SWITCH
 from tf_privinfo.serving import export as serving
+from tf_privinfo.serving import litert
 from tf_privinfo.training import devices, loop
 from tf_privinfo.utils import errors
 
@@ -85,7 +93,7 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
     print('On the validation samples:', *tables.switch_lines(switch), '', sep='\n')
   model = run.directory / SAVED_MODEL
   if not serving.is_complete(model):
-    serving.export(run, _deployed(run), model)
+    serving.export(run, restore.restore_deployed(run), model)
   print(f'Everything is in {run.directory}: results.json, confusion_*.png, tensorboard/, saved_model/')
 
 
@@ -170,22 +178,37 @@ def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], ou
   print(f'\n{tables.neighbours_table(result)}\n\nWritten to {run.directory / RANDOM_FEATURES}')
 
 
+def predict(run_dir: str, recordings: Sequence[str], out: Optional[str], with_sheets: bool) -> None:
+  """Predicts the classes of new recordings by a finished run and prints the table.
+
+  Args:
+    run_dir: run directory.
+    recordings: values of --predict, as for `prediction_files.samples`.
+    out: folder of the results; None for `predictions` in the run directory.
+    with_sheets: whether a contact sheet is written for each sample.
+
+  Raises:
+    UserError: if there is no finished run, or a recording cannot be read.
+  """
+  run = _open_finished(run_dir)
+  model = predictor.Predictor(run)
+  folder = pathlib.Path(out) if out else run.directory / 'predictions'
+  table = prediction_files.predict(
+      model, prediction_files.samples(recordings, model.modalities), folder, with_sheets)
+  print(f'\n{table}\n\nWritten to {folder / prediction_files.PREDICTIONS}')
+
+
+def export_litert(run_dir: str, directory: pathlib.Path, modalities: Sequence[str], quantize: bool) -> None:
+  """Exports a finished run as a LiteRT file into a folder; arguments and errors as for `litert.export`."""
+  path = litert.export(runs.Run.open(run_dir), directory, modalities, quantize)
+  print(f'LiteRT model of {path.stat().st_size / 1e6:.1f} MB: Written to {path}')
+
+
 def export(run_dir: str, directory: pathlib.Path) -> None:
   """Exports a finished run as a SavedModel into a folder; raises `UserError` as `serving.export`."""
   run = runs.Run.open(run_dir)
-  saved = serving.export(run, _deployed(run), directory.resolve())
+  saved = serving.export(run, restore.restore_deployed(run), directory.resolve())
   print(f'SavedModel written to {saved}')
-
-
-def _deployed(run: runs.Run):
-  """The exported model of a run: its switch, or the method of its last stage."""
-  if not run.recipe.has_switch:
-    return restore.restore_method(run)
-  switch = restore.restore_switch(run)
-  if not run.read(SWITCH):
-    raise errors.UserError(
-        f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
-  return switch
 
 
 def _open_finished(run_dir: str) -> runs.Run:

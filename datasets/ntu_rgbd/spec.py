@@ -10,6 +10,7 @@ NTU120 = DatasetSpec(
     builder='tf_privinfo.datasets.ntu_rgbd.builder:Ntu120',
     protocols={'cross_subject': protocols.ntu120_cross_subject, 'cross_setup': protocols.ntu120_cross_setup},
     depth_variants=('depth', 'depth_full'),
+    metric_depth=('depth', 'depth_full'),
     switch_hold_out=None,
     # RGB frames of 1920 x 1080 are downscaled to 640 x 360: a pixel of RGB then covers about the same part of the scene
     # as one of the 512 depth pixels in a row. Frames are stored with at most 256 pixels per side, so nothing is lost.

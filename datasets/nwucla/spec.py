@@ -8,5 +8,6 @@ NWUCLA = DatasetSpec(
     builder='tf_privinfo.datasets.nwucla.builder:Nwucla',
     protocols=protocols.CROSS_VIEW,
     depth_variants=('depth_vis', 'depth'),
+    metric_depth=('depth',),
     two_stream_protocol='cross_view_3',
     hold_out=0.0)

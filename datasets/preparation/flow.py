@@ -1,8 +1,7 @@
 """Dense optical flow and its encoding as 3-channel images."""
 
 import dataclasses
-import itertools
-from typing import Iterator
+from typing import Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -28,19 +27,21 @@ class FlowEncoding:
 ENCODING = FlowEncoding()
 
 
-def frame_by_frame(images: np.ndarray) -> Iterator[np.ndarray]:
-  """Yields the optical flow [H, W, 2] float32, in pixels, from each frame of [T, H, W, 3] uint8 to the next.
+def frame_by_frame(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+  """Yields the optical flow [H, W, 2] float32, in pixels, from each of T frames [H, W, 3] uint8 to the next.
 
   The last flow is repeated (zero for a single frame), so that flow has as many
   frames as RGB.
   """
   greys = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images)
+  first = next(greys)
   # Not shared between videos: the object has state and is not thread-safe.
   algorithm = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-  motion = np.zeros((*images.shape[1:3], 2), np.float32)
-  for first, second in itertools.pairwise(greys):
+  motion = np.zeros((*first.shape, 2), np.float32)
+  for second in greys:
     motion = algorithm.calc(first, second, None)
     yield motion
+    first = second
   yield motion
 
 

@@ -22,11 +22,18 @@ def read_jpeg(path: str) -> np.ndarray:
   return _decode(path, lambda data: tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE'))
 
 
-def read_picture(path: str) -> np.ndarray:
-  """Decodes a JPEG or 8-bit PNG file to upright [H, W, 3] uint8; grey is replicated; raises `UnreadableFileError`."""
+def read_picture(path: str, dct_method: str = '') -> np.ndarray:
+  """Decodes a JPEG or 8-bit PNG file to upright [H, W, 3] uint8; grey is replicated; raises `UnreadableFileError`.
+
+  Args:
+    path: path of the file.
+    dct_method: method of the inverse DCT of JPEG files, as for `tf.io.decode_jpeg`.
+  """
   def decode(data):
     if data[:4] == b'\x89PNG' and data[24:25] == b'\x10':
       raise UnreadableFileError(f'{path}: a 16-bit PNG, where an 8-bit image is expected')
+    if data.startswith(_JPEG):
+      return tf.io.decode_jpeg(data, channels=3, dct_method=dct_method)
     return tf.io.decode_image(data, channels=3, expand_animations=False)
   return _decode(path, decode)
 

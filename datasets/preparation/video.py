@@ -1,6 +1,7 @@
 """Decoding of video files."""
 
 import os
+from typing import Iterator
 
 import cv2
 import numpy as np
@@ -9,7 +10,12 @@ from tf_privinfo.datasets.preparation import frames
 
 
 def read_video(path: str, least_width: int) -> np.ndarray:
-  """Decodes a video file and downscales every frame at once, to save memory.
+  """Decodes a video file: RGB frames [F, H, W, 3] uint8; arguments and errors as for `frame_by_frame`."""
+  return np.stack(list(frame_by_frame(path, least_width)))
+
+
+def frame_by_frame(path: str, least_width: int) -> Iterator[np.ndarray]:
+  """Yields the RGB frames [H, W, 3] uint8 of a video file and downscales every frame at once, to save memory.
 
   The factor is the largest integer that leaves frames at least `least_width`
   pixels wide; narrower frames keep their size. A pixel is the mean of a block
@@ -17,10 +23,7 @@ def read_video(path: str, least_width: int) -> np.ndarray:
 
   Args:
     path: path of the file.
-    least_width: minimum width of the result in pixels.
-
-  Returns:
-    RGB frames [F, H, W, 3] uint8.
+    least_width: minimum width of the result in pixels; 0: no downscaling.
 
   Raises:
     frames.UnreadableFileError: if the file is missing, not a video, or has
@@ -33,23 +36,23 @@ def read_video(path: str, least_width: int) -> np.ndarray:
   try:
     frames.check_pixels(path, int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
     promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    images = []
+    count = 0
     while True:
       decoded, image = capture.read()
       if not decoded:
         break
-      images.append(cv2.cvtColor(_shrink(image, least_width), cv2.COLOR_BGR2RGB))
+      count += 1
+      yield cv2.cvtColor(_shrink(image, least_width), cv2.COLOR_BGR2RGB)
   finally:
     capture.release()
-  if not images:
+  if not count:
     raise frames.UnreadableFileError(f'{path}: truncated or not a video')
-  if len(images) < promised:
-    raise frames.UnreadableFileError(f'{path}: truncated, only {len(images)} of {promised} frames can be decoded')
-  return np.stack(images)
+  if count < promised:
+    raise frames.UnreadableFileError(f'{path}: truncated, only {count} of {promised} frames can be decoded')
 
 
 def _shrink(image: np.ndarray, least_width: int) -> np.ndarray:
   height, width = image.shape[:2]
-  factor = max(1, width // least_width)
+  factor = max(1, width // least_width) if least_width else 1
   height, width = height // factor, width // factor
   return cv2.resize(image[:height * factor, :width * factor], (width, height), interpolation=cv2.INTER_AREA)

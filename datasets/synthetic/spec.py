@@ -8,4 +8,5 @@ SYNTHETIC = DatasetSpec(
     builder='tf_privinfo.datasets.synthetic.builder:Synthetic',
     protocols={**protocols.CROSS_VIEW, 'cross_subject': protocols.cross_subject(protocols.parse_multiview_name)},
     depth_variants=('depth_vis', 'depth'),
+    metric_depth=('depth',),
     default_preset='small')

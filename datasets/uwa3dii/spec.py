@@ -10,5 +10,6 @@ UWA3DII = DatasetSpec(
     protocols={'cross_view_4': cross_view(protocols.parse_uwa3d_name, (1, 2, 3), (4,)),
                **protocols.two_to_two((1, 2, 3, 4))},
     depth_variants=('depth', 'depth_vis'),
+    metric_depth=('depth',),
     alignable=False,  # its skeletons have no pixel coordinates in both cameras
     hold_out=0.0)

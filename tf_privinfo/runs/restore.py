@@ -10,6 +10,8 @@ from tf_privinfo import recipes, runs
 from tf_privinfo.methods import adversarial
 from tf_privinfo.recipes.stage import LOSSES
 from tf_privinfo.runs import checkpoints
+from tf_privinfo.runs.run import SWITCH
+from tf_privinfo.utils import errors
 
 
 def stage_seed(recipe: recipes.Recipe, stage: str) -> int:
@@ -77,3 +79,18 @@ def restore_switch(run: runs.Run) -> adversarial.SensorSwitch:
   hallucinated = restore_method(run, recipes.SWITCH.hallucinated)
   detector = restore_method(run, recipes.SWITCH.detector)
   return adversarial.SensorSwitch({**hallucinated.streams, **detector.streams}, detector.discriminator)
+
+
+def restore_deployed(run: runs.Run) -> 'tf.keras.Model | adversarial.SensorSwitch':
+  """The model that is deployed: the switch of a run, or the method of its last stage.
+
+  Raises:
+    UserError: as `restore_method`, or if the switch has no threshold yet.
+  """
+  if not run.recipe.has_switch:
+    return restore_method(run)
+  switch = restore_switch(run)
+  if not run.read(SWITCH):
+    raise errors.UserError(
+        f'{run.directory} has no threshold for its switch yet: run train_main.py again to choose it.')
+  return switch

@@ -75,9 +75,18 @@ class ServedMethod(tf.Module):
 
     return tf.function(serve).get_concrete_function(**{modality: self._spec(modality) for modality in subset})
 
-  def _spec(self, modality, dtype=tf.uint8):
+  def one_sample(self, modalities: Sequence[str]) -> tf.types.experimental.ConcreteFunction:
+    """Logits and probabilities [1, C] of one sample, from uint8 [1, T, S, S, 3] for each modality; no checks."""
+    def predict(**clips):
+      logits = self._logits(clips)
+      return {'logits': logits, 'probabilities': tf.nn.softmax(logits)}
+
+    return tf.function(predict).get_concrete_function(
+        **{modality: self._spec(modality, samples=1) for modality in modalities})
+
+  def _spec(self, modality, dtype=tf.uint8, samples=None):
     config = self._config
-    return tf.TensorSpec([None, config.frames, config.crop_size, config.crop_size, 3], dtype, modality)
+    return tf.TensorSpec([samples, config.frames, config.crop_size, config.crop_size, 3], dtype, modality)
 
   def _checked(self, clips):
     """The clips, if their shapes fit the signature and the number of samples is equal and at least one."""
