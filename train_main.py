@@ -34,7 +34,8 @@ flags.DEFINE_bool(
 flags.DEFINE_bool('resume', True, 'Resume the run if it was interrupted. --noresume renames the old run and starts '
                   'from scratch.')
 flags.DEFINE_bool('mixed_precision', False, 'Compute in bfloat16, with weights in float32.')
-flags.DEFINE_integer('num_gpus', -1, 'Number of GPUs to use; -1: all, 0: none.', lower_bound=-1)
+flags.DEFINE_integer('num_gpus', -1, 'Number of GPUs to use, which divides the batch of every stage; -1: the largest '
+                     'such number, 0: none.', lower_bound=-1)
 
 
 def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:

@@ -53,7 +53,7 @@ def dmcl_run(data_dir, tmp_path_factory):
 
 def test_two_devices_end_to_end(two_devices, tmp_path, monkeypatch):
   """The whole job under MirroredStrategy, validation and evaluation with uneven last batches included."""
-  assert isinstance(devices.make_strategy(-1), tf.distribute.MirroredStrategy)
+  assert isinstance(devices.make_strategy(-1, {'ensemble': 2}), tf.distribute.MirroredStrategy)
   monkeypatch.setitem(networks.NETWORKS, 'r2plus1d', tiny_stream.SPEC)
   native_files.write_nwucla(tmp_path / 'data', actions=(1, 2, 3), subjects=1)
   recipe = make_recipe(**{'stages.ensemble.epochs': 1, 'clips.test_clips': 1, 'data.hold_out': 0.5})

@@ -28,7 +28,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     data_dir: folder of the native files; None for the default.
     output_dir: root of run directories.
     resume: whether an interrupted run is resumed; otherwise it is renamed.
-    num_gpus: number of GPUs; -1: all, 0: none.
+    num_gpus: number of GPUs, as in `devices.make_strategy`.
     stage: selection of stages, as in `loop.select_stages`; None: all.
     stages_from: run directory whose finished stages are reused if both recipes
       share them; 'auto': the run under `output_dir` that shares most of them.
@@ -44,7 +44,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   stages = loop.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
   devices.divide_cores(recipe)
-  strategy = devices.make_strategy(num_gpus)
+  strategy = devices.make_strategy(num_gpus, loop.batches(recipe, stages))
   print(f'Training on {devices.describe_devices()}', flush=True)
   minutes = recipes.expected_minutes(recipe)
   if minutes:
@@ -78,10 +78,11 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
   if waiting:
     print(f'Stage {stages[-1]} has finished in {run.directory}; still to run: {", ".join(waiting)}')
     return
-  results = run.read(RESULTS) or evaluation.evaluate(run, source, split.test)
-  print(f'\n{tables.results_table(results)}\n')
-  if recipe.has_switch:
-    switch = run.read(SWITCH) or switch_threshold.choose(run, source, split.validation)
+  with strategy.scope():
+    results = run.read(RESULTS) or evaluation.evaluate(run, source, split.test)
+    print(f'\n{tables.results_table(results)}\n')
+    switch = recipe.has_switch and (run.read(SWITCH) or switch_threshold.choose(run, source, split.validation))
+  if switch:
     print('On the validation samples:', *tables.switch_lines(switch), '', sep='\n')
   model = run.directory / SAVED_MODEL
   if not serving.is_complete(model):
@@ -106,7 +107,7 @@ def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> N
 
 
 def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str],
-             prepared_dir: Optional[str] = None) -> None:
+             prepared_dir: Optional[str] = None, num_gpus: int = -1) -> None:
   """Evaluates a finished run on its test set and prints the table.
 
   Args:
@@ -114,19 +115,22 @@ def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]
     data_dir: folder of the native files; None for the folder of the training.
     depth_variant: variant of depth to evaluate with; None for the variant of the training.
     prepared_dir: folder of the prepared data; None for the folder of the training.
+    num_gpus: number of GPUs; -1: all, 0: none.
 
   Raises:
     UserError: if there is no finished run, or the data do not fit.
   """
-  run = _open_finished(run_dir)
+  run, strategy = _open_finished(run_dir, num_gpus)
   folder = f'depth_{depth_variant}' if depth_variant else ''
   with runs.only_process(run.directory, wait=True):
     source, split = _reopen(run, data_dir, prepared_dir, depth_variant)
-    results = evaluation.evaluate(run, source, split.test, folder)
+    with strategy.scope():
+      results = evaluation.evaluate(run, source, split.test, folder)
   print(f'\n{tables.results_table(results)}\n\nWritten to {run.directory / folder / RESULTS}')
 
 
-def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir: Optional[str] = None) -> None:
+def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir: Optional[str] = None,
+                num_gpus: int = -1) -> None:
   """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table.
 
   Args:
@@ -134,21 +138,23 @@ def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir
     data_dir: folder of the native files; None for the folder of the training.
     levels: noise levels, separated by commas, as in `noise_sweep.parse_levels`.
     prepared_dir: folder of the prepared data; None for the folder of the training.
+    num_gpus: number of GPUs; -1: all, 0: none.
 
   Raises:
     UserError: if there is no finished run that reads depth, if a level is unknown, or the data do not fit.
   """
   noise = noise_sweep.parse_levels(levels)
-  run = _open_finished(run_dir)
+  run, strategy = _open_finished(run_dir, num_gpus)
   with runs.only_process(run.directory, wait=True):
     source, split = _reopen(run, data_dir, prepared_dir)
-    result = noise_sweep.sweep(run, source, split.test, noise)
+    with strategy.scope():
+      result = noise_sweep.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
   print(f'\n{tables.noise_table(result)}\n\nWritten to {run.directory / NOISE}; plots: {pictures}')
 
 
 def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], output_dir: pathlib.Path,
-                             prepared_dir: Optional[str] = None) -> None:
+                             prepared_dir: Optional[str] = None, num_gpus: int = -1) -> None:
   """Measures table 5.3 for the run of a recipe, which need not be trained, and prints the table.
 
   Args:
@@ -156,17 +162,20 @@ def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], ou
     data_dir: folder of the native files; None for the default.
     output_dir: root of run directories.
     prepared_dir: folder of the prepared data; None for the default.
+    num_gpus: number of GPUs; -1: all, 0: none.
 
   Raises:
     UserError: if the data do not fit.
   """
+  strategy = devices.make_strategy(num_gpus)
   directory = recipes.run_directory(recipe, output_dir)
   with runs.only_process(directory, wait=True):
     run = runs.Run.create_or_resume(directory, recipe)
     source, split = _open(recipe, data_dir, prepared_dir)
     run.record_dataset(source.manifest())
     run.remember_data(data_dir, prepared_dir)
-    result = nearest_neighbours.evaluate(run, source, split, thesis_tables.NEIGHBOURS)
+    with strategy.scope():
+      result = nearest_neighbours.evaluate(run, source, split, thesis_tables.NEIGHBOURS)
   print(f'\n{tables.neighbours_table(result)}\n\nWritten to {run.directory / RANDOM_FEATURES}')
 
 
@@ -188,12 +197,12 @@ def _deployed(run: runs.Run):
   return switch
 
 
-def _open_finished(run_dir: str) -> runs.Run:
-  """Opens a run; raises `UserError` if it has not finished."""
+def _open_finished(run_dir: str, num_gpus: int):
+  """Opens a run and the devices to evaluate it on; raises `UserError` if it has not finished, or for too few GPUs."""
   run = runs.Run.open(run_dir)
   run.weights(run.recipe.deployed_stage)
   devices.divide_cores(run.recipe)
-  return run
+  return run, devices.make_strategy(num_gpus)
 
 
 def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str], depth_variant: Optional[str] = None):

@@ -1,7 +1,7 @@
 """Training of the stages of a recipe, also resumed."""
 
 import pathlib
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import tensorflow as tf
 
@@ -52,25 +52,28 @@ def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split
     stages: names from `select_stages`.
 
   Raises:
-    UserError: if the batches do not fit the data or the devices, if initial
-      weights are missing or do not fit, and for a loss that is not finite.
+    UserError: if a batch is larger than the training set, if initial weights are
+      missing or do not fit, and for a loss that is not finite.
   """
   if not tf.config.list_logical_devices('GPU'):
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(run.recipe.seed)  # all random operations need seeds from here on
+  stages = [name for name in stages if run.finished(name) is None]
+  _check_batches(run.recipe, stages, len(split.train))
   for name in stages:
-    if run.finished(name) is None:
-      stage = run.recipe.stages[name]
-      if stage.epochs:
-        _check_batches(stage, len(split.train), strategy.num_replicas_in_sync)
-      _train_stage(run, name, stage, source, split, strategy)
+    _train_stage(run, name, run.recipe.stages[name], source, split, strategy)
 
 
-def _check_batches(stage: StageConfig, samples: int, replicas: int) -> None:
-  if samples < stage.batch_size:
-    raise errors.UserError(f'{samples} training samples do not fill a batch of {stage.batch_size}: lower --batch_size.')
-  if stage.batch_size % replicas:
-    raise errors.UserError(f'A batch of {stage.batch_size} cannot be divided among {replicas} devices.')
+def batches(recipe: recipes.Recipe, stages: Sequence[str]) -> Dict[str, int]:
+  """Stage -> batch size of all devices together, for those of `stages` that train."""
+  return {name: recipe.stages[name].batch_size for name in stages if recipe.stages[name].epochs}
+
+
+def _check_batches(recipe: recipes.Recipe, stages: Sequence[str], samples: int) -> None:
+  for name, size in batches(recipe, stages).items():
+    if samples < size:
+      raise errors.UserError(f'{samples} training samples do not fill the batch of {size} of stage {name}: lower '
+                             '--batch_size.')
 
 
 def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) -> None:
@@ -92,7 +95,7 @@ def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) ->
   finished_epochs = int(state.epoch)
   if finished_epochs < stage.epochs and not bool(state.stopped):
     videos = source.videos(split.train, method.training_modalities)
-    batches = clips.training_clips(
+    training_clips = clips.training_clips(
         videos, run.recipe.clips, seed=restore.stage_seed(run.recipe, name),
         epochs=range(finished_epochs, stage.epochs), batch_size=stage.batch_size,
         noisy_depth=method.learns_from_noisy_depth)
@@ -101,7 +104,7 @@ def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) ->
     with progress_bars.bar(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
                            unit='step') as bar:
       method.fit(
-          batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs,
+          training_clips.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs,
           initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
           callbacks=[callbacks.Progress(bar, name), *watching])
   best = int(state.best_epoch)
@@ -176,7 +179,8 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
 
 def _validator(method, source, names, recipe):
   """A function that returns the validation accuracies of the method with its present weights."""
-  fixed = clips.evaluation_clips(source.videos(names, method.modalities), recipe.clips)
+  fixed = clips.evaluation_clips(
+      source.videos(names, method.modalities), recipe.clips, batch_size=prediction.batch_size(method))
   ids, labels = source.index(names)
   return lambda: metrics.ensemble_accuracies(
       labels, prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips).logits)
