@@ -67,6 +67,7 @@ def assert_complete(run, modalities):
   assert results['samples'] == 4 and results['method'] == run.recipe.method
   # What a figure depends on besides the recipe.
   assert results['versions']['tensorflow'] == tf.__version__ and results['devices'][0] == 'CPU'
+  assert results['deterministic'] is True and results['tensor_float_32'] is False
   assert results['cpu_cores'] == len(os.sched_getaffinity(0)) >= results['threads_of_an_operation'] == 1
   assert set(results['accuracy']) == {*modalities, 'sum', 'oracle'}
   assert len(results['subset_accuracy']) == 2**len(modalities) - 1

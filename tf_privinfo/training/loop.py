@@ -38,11 +38,12 @@ def select_stages(recipe: recipes.Recipe, selection: Optional[str]) -> List[str]
 
 
 def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split, strategy: tf.distribute.Strategy,
-          stages: Sequence[str]) -> None:
+          stages: Sequence[str], *, deterministic: Optional[bool] = None) -> None:
   """Trains all stages among `stages` that have not finished yet.
 
-  On CPUs, the weights are a function of the recipe and of the number of cores,
-  regardless of how often the run was interrupted and resumed.
+  With deterministic kernels, the weights are a function of the recipe, of the kind
+  and number of devices and of the number of cores, regardless of how often the run
+  was interrupted and resumed.
 
   Args:
     run: run directory with its recipe.
@@ -50,12 +51,15 @@ def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split
     split: sample ids of the dataset; test samples are not read.
     strategy: strategy from `make_strategy`.
     stages: names from `select_stages`.
+    deterministic: whether kernels are deterministic; None: on CPUs, where that costs nothing.
 
   Raises:
     UserError: if a batch is larger than the training set, if initial weights are
       missing or do not fit, and for a loss that is not finite.
   """
-  if not tf.config.list_logical_devices('GPU'):
+  if deterministic is None:
+    deterministic = not tf.config.list_logical_devices('GPU')
+  if deterministic:
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(run.recipe.seed)  # all random operations need seeds from here on
   stages = [name for name in stages if run.finished(name) is None]
