@@ -18,7 +18,8 @@ from tf_privinfo.utils import errors
 
 def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathlib.Path, resume: bool,
           num_gpus: int, stage: Optional[str] = None, stages_from: Optional[str] = None,
-          prepared_dir: Optional[str] = None, deterministic: Optional[bool] = None) -> runs.Run:
+          prepared_dir: Optional[str] = None, deterministic: Optional[bool] = None,
+          steps_per_execution: Optional[int] = None) -> runs.Run:
   """Trains, evaluates and exports a recipe; finished work of earlier processes is not repeated.
 
   Evaluation and export follow when the last stage has finished.
@@ -33,7 +34,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     stages_from: run directory whose finished stages are reused if both recipes
       share them; 'auto': the run under `output_dir` that shares most of them.
     prepared_dir: folder of the prepared data; None for the default.
-    deterministic: whether kernels are deterministic, as in `loop.train`.
+    deterministic, steps_per_execution: as in `loop.train`.
 
   Returns:
     The run.
@@ -55,12 +56,13 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     runs.set_aside(directory)
   with runs.only_process(directory):
     run = runs.Run.create_or_resume(directory, recipe)
-    _train(run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from, deterministic)
+    _train(run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from,
+           {'deterministic': deterministic, 'steps_per_execution': steps_per_execution})
   return run
 
 
-def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from, deterministic) -> None:
-  """Trains stages of a run, evaluates and exports it; arguments as in `train`."""
+def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from, options) -> None:
+  """Trains stages of a run, evaluates and exports it; arguments as in `train`, `options` as in `loop.train`."""
   recipe = run.recipe
   source, split = _open(recipe, data_dir, prepared_dir)
   run.record_dataset(source.manifest())
@@ -74,7 +76,7 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
                            'raise data.hold_out.')
   if stages_from:
     _take_stages(run, stages_from, output_dir)
-  loop.train(run, source, split, strategy, stages, deterministic=deterministic)
+  loop.train(run, source, split, strategy, stages, **options)
   waiting = run.unfinished_stages()
   if waiting:
     print(f'Stage {stages[-1]} has finished in {run.directory}; still to run: {", ".join(waiting)}')

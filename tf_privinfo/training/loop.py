@@ -12,7 +12,7 @@ from tf_privinfo.recipes import settings
 from tf_privinfo.recipes.stage import StageConfig, Start
 from tf_privinfo.runs import checkpoints, restore
 from tf_privinfo.runs.run import FINISHED, HISTORY, TENSORBOARD
-from tf_privinfo.training import callbacks, optimizers, tensorboard
+from tf_privinfo.training import callbacks, devices, optimizers, tensorboard
 from tf_privinfo.utils import errors, progress_bars
 
 
@@ -38,7 +38,8 @@ def select_stages(recipe: recipes.Recipe, selection: Optional[str]) -> List[str]
 
 
 def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split, strategy: tf.distribute.Strategy,
-          stages: Sequence[str], *, deterministic: Optional[bool] = None) -> None:
+          stages: Sequence[str], *, deterministic: Optional[bool] = None,
+          steps_per_execution: Optional[int] = None) -> None:
   """Trains all stages among `stages` that have not finished yet.
 
   With deterministic kernels, the weights are a function of the recipe, of the kind
@@ -52,6 +53,7 @@ def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split
     strategy: strategy from `make_strategy`.
     stages: names from `select_stages`.
     deterministic: whether kernels are deterministic; None: on CPUs, where that costs nothing.
+    steps_per_execution: number of steps between two looks at the loss; None: the default of the devices.
 
   Raises:
     UserError: if a batch is larger than the training set, if initial weights are
@@ -65,7 +67,7 @@ def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split
   stages = [name for name in stages if run.finished(name) is None]
   _check_batches(run.recipe, stages, len(split.train))
   for name in stages:
-    _train_stage(run, name, run.recipe.stages[name], source, split, strategy)
+    _train_stage(run, name, run.recipe.stages[name], source, split, strategy, steps_per_execution)
 
 
 def batches(recipe: recipes.Recipe, stages: Sequence[str]) -> Dict[str, int]:
@@ -80,11 +82,12 @@ def _check_batches(recipe: recipes.Recipe, stages: Sequence[str], samples: int) 
                              '--batch_size.')
 
 
-def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) -> None:
+def _train_stage(run, name: str, stage: StageConfig, source, split, strategy, steps_per_execution) -> None:
   directory = run.stage_directory(name)
   with strategy.scope():
     method = restore.initial_method(run.recipe, name, len(source.label_names))
     method.compile_with(lambda factor: _optimizer(stage, len(split.train), factor))
+    method.steps_per_execution = steps_per_execution or devices.steps_per_execution()
   state = callbacks.TrainingState()
   manager = tf.train.CheckpointManager(
       tf.train.Checkpoint(networks=method.networks, state=state, **method.optimizers),
@@ -108,8 +111,8 @@ def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) ->
     with progress_bars.bar(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
                            unit='step') as bar:
       method.fit(
-          training_clips.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs,
-          initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
+          devices.prefetched(training_clips.map(lambda clip, label, sample_id: (clip, label)), strategy),
+          epochs=stage.epochs, initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
           callbacks=[callbacks.Progress(bar, name), *watching])
   best = int(state.best_epoch)
   use_best = best > 0 and stage.selection == 'best_validation'
@@ -186,5 +189,12 @@ def _validator(method, source, names, recipe):
   fixed = clips.evaluation_clips(
       source.videos(names, method.modalities), recipe.clips, batch_size=prediction.batch_size(method))
   ids, labels = source.index(names)
-  return lambda: metrics.ensemble_accuracies(
-      labels, prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips).logits)
+
+  def validate():
+    of_training = int(method.steps_per_execution)
+    method.steps_per_execution = 1  # a prediction has no number of steps
+    predictions = prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips)
+    method.steps_per_execution = of_training
+    return metrics.ensemble_accuracies(labels, predictions.logits)
+
+  return validate
