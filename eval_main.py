@@ -69,6 +69,7 @@ flags.DEFINE_bool(
 flags.DEFINE_string(
     'dataset', None, 'Dataset of a report. Default: the datasets of the thesis. If the thesis has no figures on this '
     'dataset, every row is measured on it by its default protocol.')
+flags.DEFINE_integer('num_gpus', -1, 'Number of GPUs to evaluate on; -1: all, 0: none.', lower_bound=-1)
 paths.DEFINE_path('output_dir', 'checkpoints', 'Root of the run directories of a report.')
 flags.DEFINE_string(
     'preset', None, 'Preset of the runs of a report. Default: small for synthetic data, otherwise paper.')
@@ -82,11 +83,11 @@ _OF_RUNS = ('dataset', 'data_dir', 'prepared_dir', 'output_dir', 'preset', 'vari
 _READS = {
     'report': ('methods', 'run_missing', *_OF_RUNS),
     'compare': ('output_dir',),
-    'random_features': _OF_RUNS,
+    'random_features': (*_OF_RUNS, 'num_gpus'),
     'export_dir': ('run_dir', 'format', 'modalities', 'quantize'),
     'predict': ('run_dir', 'out', 'sheets'),
-    'noise': ('run_dir', 'data_dir', 'prepared_dir'),
-    'run_dir': ('data_dir', 'prepared_dir', 'depth_variant'),
+    'noise': ('run_dir', 'data_dir', 'prepared_dir', 'num_gpus'),
+    'run_dir': ('data_dir', 'prepared_dir', 'depth_variant', 'num_gpus'),
 }
 
 
@@ -128,7 +129,8 @@ def _random_features() -> None:
   from tf_privinfo import workflow
 
   for recipe in wanted:
-    workflow.classify_random_features(recipe, FLAGS.data_dir, selection.output_dir, FLAGS.prepared_dir)
+    workflow.classify_random_features(recipe, FLAGS.data_dir, selection.output_dir, FLAGS.prepared_dir,
+                                      FLAGS.num_gpus)
 
 
 def _of_one_run(requested: str) -> None:
@@ -144,9 +146,9 @@ def _of_one_run(requested: str) -> None:
   elif requested == 'predict':
     workflow.predict(FLAGS.run_dir, FLAGS.predict, FLAGS.out, FLAGS.sheets)
   elif requested == 'noise':
-    workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise, FLAGS.prepared_dir)
+    workflow.sweep_noise(FLAGS.run_dir, FLAGS.data_dir, FLAGS.noise, FLAGS.prepared_dir, FLAGS.num_gpus)
   else:
-    workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant, FLAGS.prepared_dir)
+    workflow.evaluate(FLAGS.run_dir, FLAGS.data_dir, FLAGS.depth_variant, FLAGS.prepared_dir, FLAGS.num_gpus)
 
 
 def main() -> None:

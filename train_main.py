@@ -34,7 +34,12 @@ flags.DEFINE_bool(
 flags.DEFINE_bool('resume', True, 'Resume the run if it was interrupted. --noresume renames the old run and starts '
                   'from scratch.')
 flags.DEFINE_bool('mixed_precision', False, 'Compute in bfloat16, with weights in float32.')
-flags.DEFINE_integer('num_gpus', -1, 'Number of GPUs to use; -1: all, 0: none.', lower_bound=-1)
+flags.DEFINE_integer('num_gpus', -1, 'Number of GPUs to use, which divides the batch of every stage; -1: the largest '
+                     'such number, 0: none.', lower_bound=-1)
+flags.DEFINE_bool('deterministic', None, 'Use deterministic kernels: the same command gives the same weights. '
+                  'Default: true on CPUs, where it costs nothing; false on GPUs, where it is slower.')
+flags.DEFINE_integer('steps_per_execution', None, 'Steps between two looks at the loss; the weights do not depend on '
+                     'it. Default: 8 on GPUs, 1 on CPUs.', lower_bound=1)
 
 
 def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
@@ -59,7 +64,8 @@ def main() -> None:
 
   workflow.train(
       recipe, data_dir=FLAGS.data_dir, output_dir=pathlib.Path(FLAGS.output_dir), resume=FLAGS.resume,
-      num_gpus=FLAGS.num_gpus, stage=FLAGS.stage, stages_from=FLAGS.stages_from, prepared_dir=FLAGS.prepared_dir)
+      num_gpus=FLAGS.num_gpus, stage=FLAGS.stage, stages_from=FLAGS.stages_from, prepared_dir=FLAGS.prepared_dir,
+      deterministic=FLAGS.deterministic, steps_per_execution=FLAGS.steps_per_execution)
 
 
 if __name__ == '__main__':

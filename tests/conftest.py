@@ -17,7 +17,8 @@ import tensorflow as tf
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-
+# Where these tests run on a GPU, they compare in float32.
+tf.config.experimental.enable_tensor_float_32_execution(False)
 
 # The garbage collector looks at everything that is alive, again and again while functions are traced.
 gc.collect()

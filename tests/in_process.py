@@ -34,7 +34,7 @@ def quick():
 def one_device(strategy=None):
   """One device, or another strategy, although the test process has two logical CPUs."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(devices, 'make_strategy', lambda num_gpus: strategy or tf.distribute.get_strategy())
+    patch.setattr(devices, 'make_strategy', lambda *args: strategy or tf.distribute.get_strategy())
     yield
 
 

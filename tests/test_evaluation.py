@@ -68,6 +68,24 @@ def test_result_does_not_depend_on_the_micro_batch(method_and_source):
       np.testing.assert_allclose(cut.logits[stream], whole.logits[stream], atol=1e-5)
 
 
+class _Echo(tf.keras.Model):
+  """Returns the clips, which are numbers here, [b, 1]."""
+
+  def call(self, inputs):
+    return {'rgb': tf.cast(inputs['rgb'], tf.float32)}
+
+
+def test_two_replicas_keep_the_order_of_clips_that_do_not_fill_a_batch(two_devices):
+  with two_devices.scope():
+    method = _Echo()
+    assert prediction.batch_size(method) == 2 * clips.MICRO_BATCH == 32
+    for count in (1, 33, 64, 75):
+      numbers = np.arange(count)
+      batches = tf.data.Dataset.from_tensor_slices(({'rgb': numbers[:, np.newaxis]}, numbers)).batch(32)
+      predictions = prediction.predict_videos(method, batches, numbers, numbers, 1)
+      np.testing.assert_array_equal(predictions.logits['rgb'][:, 0], numbers)
+
+
 def test_logits_are_the_mean_of_ten_clips_in_the_order_of_the_names(method_and_source):
   recipe, method, source = method_and_source
   predictions = predict(recipe, method, source, source.names, 16)

@@ -1,6 +1,7 @@
 """What the machine is said to have."""
 
 import pathlib
+from unittest import mock
 
 import pytest
 import tensorflow as tf
@@ -47,6 +48,34 @@ def test_a_gpu_that_is_to_be_left_alone_is_not_told(gpu_without_libraries, two_d
   monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
   devices.make_strategy(-1)
   assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize('sizes, wanted, available, used', [
+    ((5, 5, 2), -1, 8, 1), ((5,), -1, 8, 5), ((12, 8), -1, 8, 4), ((16,), -1, 6, 4), ((16,), 2, 8, 2), ((), -1, 3, 3)])
+def test_devices_that_divide_every_batch(sizes, wanted, available, used):
+  assert devices.divide_batches(dict(enumerate(sizes)), wanted, available) == used
+
+
+def test_devices_that_do_not_divide_a_batch():
+  """The later stage is refused as well, before anything is prepared."""
+  with pytest.raises(errors.UserError, match=(
+      '^--num_gpus=4 does not divide the batch of 6 of stage joint: choose from 1, 2, or another --batch_size.$')):
+    devices.divide_batches({'rgb': 8, 'joint': 6}, 4, 8)
+
+
+def test_the_first_line_counts_unused_gpus(monkeypatch):
+  """MirroredStrategy gets five of eight; all reserve their memory as they need it."""
+  gpus, grown, visible = [f'gpu{number}' for number in range(8)], [], []
+  logical = lambda kind: [mock.Mock(name=name) for name in visible] if kind == 'GPU' else []
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: gpus)
+  monkeypatch.setattr(tf.config, 'list_logical_devices', logical)
+  monkeypatch.setattr(tf.config, 'set_visible_devices', lambda used, kind: visible.extend(used))
+  monkeypatch.setattr(tf.config, 'get_visible_devices', lambda kind: visible)
+  monkeypatch.setattr(tf.config.experimental, 'set_memory_growth', lambda gpu, growth: grown.append(gpu))
+  monkeypatch.setattr(tf.config.experimental, 'get_device_details', lambda gpu: {'device_name': 'H100'})
+  monkeypatch.setattr(tf.distribute, 'MirroredStrategy', len)
+  assert devices.make_strategy(-1, {'rgb': 5}) == 5
+  assert grown == visible == gpus[:5] and devices.describe_devices() == '5 of 8 GPUs: H100'
 
 
 @pytest.mark.parametrize('method, cores, threads', [

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tf_privinfo.networks import registry as networks
 from tf_privinfo.recipes import settings
 from tf_privinfo.runs import restore
 from tf_privinfo.serving import export
-from tf_privinfo.training import devices, loop, optimizers
+from tf_privinfo.training import callbacks, devices, loop, optimizers, tensorboard
 from tf_privinfo.utils import errors
 
 
@@ -53,7 +54,7 @@ def dmcl_run(data_dir, tmp_path_factory):
 
 def test_two_devices_end_to_end(two_devices, tmp_path, monkeypatch):
   """The whole job under MirroredStrategy, validation and evaluation with uneven last batches included."""
-  assert isinstance(devices.make_strategy(-1), tf.distribute.MirroredStrategy)
+  assert isinstance(devices.make_strategy(-1, {'ensemble': 2}), tf.distribute.MirroredStrategy)
   monkeypatch.setitem(networks.NETWORKS, 'r2plus1d', tiny_stream.SPEC)
   native_files.write_nwucla(tmp_path / 'data', actions=(1, 2, 3), subjects=1)
   recipe = make_recipe(**{'stages.ensemble.epochs': 1, 'clips.test_clips': 1, 'data.hold_out': 0.5})
@@ -67,6 +68,7 @@ def assert_complete(run, modalities):
   assert results['samples'] == 4 and results['method'] == run.recipe.method
   # What a figure depends on besides the recipe.
   assert results['versions']['tensorflow'] == tf.__version__ and results['devices'][0] == 'CPU'
+  assert results['deterministic'] is True and results['tensor_float_32'] is False
   assert results['cpu_cores'] == len(os.sched_getaffinity(0)) >= results['threads_of_an_operation'] == 1
   assert set(results['accuracy']) == {*modalities, 'sum', 'oracle'}
   assert len(results['subset_accuracy']) == 2**len(modalities) - 1
@@ -162,6 +164,31 @@ def test_nan_stops_with_step_and_term_and_the_last_checkpoint_is_gone_on_from(da
   in_process.assert_same_checkpoints(*(r.directory / 'ensemble/last/epoch-2' for r in (run, whole)))
   for name in ('ensemble/history.json', 'ensemble/finished.json', 'results.json'):
     assert run.read(name) == whole.read(name), name
+
+
+def test_steps_per_execution_change_nothing(source, tmp_path, capsys):
+  """As graphs, with three steps an epoch: 2 and a rest of 1, or fewer than 8; the bar counts every step."""
+  split = registry.split('nwucla', 'cross_view_1', source.names, hold_out=0.25)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(networks.NETWORKS, 'r2plus1d', tiny_stream.SPEC)
+    patch.setattr(tensorboard, 'write_graph', lambda *args: None)
+    done = {}
+    for count in (1, 2, 8):
+      done[count] = runs.Run.create_or_resume(tmp_path / str(count), make_recipe(modalities='rgb'))
+      loop.train(done[count], source, split, tf.distribute.get_strategy(), ['ensemble'], steps_per_execution=count)
+      assert '6/6 step' in capsys.readouterr().err
+  for count in (2, 8):
+    in_process.assert_same_checkpoints(*(done[n].directory / 'ensemble/last/epoch-2' for n in (1, count)))
+    assert done[count].read('ensemble/history.json') == done[1].read('ensemble/history.json')
+
+
+def test_nan_names_the_steps_of_an_execution():
+  stop = callbacks.StopOnNaN()
+  stop.set_model(mock.Mock(optimizer=mock.Mock(iterations=tf.Variable(27))))
+  stop.on_epoch_begin(2)
+  stop.on_train_batch_end(3, {'loss': 1.0})
+  with pytest.raises(errors.UserError, match=r'^A step from 25 to 27 gave loss_soft/rgb = nan'):
+    stop.on_train_batch_end(6, {'loss': np.nan, 'loss_soft/rgb': np.nan})
 
 
 def test_early_stopping_and_best_weights(data_dir, source, tmp_path, monkeypatch):

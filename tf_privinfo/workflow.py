@@ -26,7 +26,8 @@ from tf_privinfo.utils import errors
 
 def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathlib.Path, resume: bool,
           num_gpus: int, stage: Optional[str] = None, stages_from: Optional[str] = None,
-          prepared_dir: Optional[str] = None) -> runs.Run:
+          prepared_dir: Optional[str] = None, deterministic: Optional[bool] = None,
+          steps_per_execution: Optional[int] = None) -> runs.Run:
   """Trains, evaluates and exports a recipe; finished work of earlier processes is not repeated.
 
   Evaluation and export follow when the last stage has finished.
@@ -36,11 +37,12 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     data_dir: folder of the native files; None for the default.
     output_dir: root of run directories.
     resume: whether an interrupted run is resumed; otherwise it is renamed.
-    num_gpus: number of GPUs; -1: all, 0: none.
+    num_gpus: number of GPUs, as in `devices.make_strategy`.
     stage: selection of stages, as in `loop.select_stages`; None: all.
     stages_from: run directory whose finished stages are reused if both recipes
       share them; 'auto': the run under `output_dir` that shares most of them.
     prepared_dir: folder of the prepared data; None for the default.
+    deterministic, steps_per_execution: as in `loop.train`.
 
   Returns:
     The run.
@@ -52,7 +54,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   stages = loop.select_stages(recipe, stage)
   print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
   devices.divide_cores(recipe)
-  strategy = devices.make_strategy(num_gpus)
+  strategy = devices.make_strategy(num_gpus, loop.batches(recipe, stages))
   print(f'Training on {devices.describe_devices()}', flush=True)
   minutes = recipes.expected_minutes(recipe)
   if minutes:
@@ -62,12 +64,13 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     runs.set_aside(directory)
   with runs.only_process(directory):
     run = runs.Run.create_or_resume(directory, recipe)
-    _train(run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from)
+    _train(run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from,
+           {'deterministic': deterministic, 'steps_per_execution': steps_per_execution})
   return run
 
 
-def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from) -> None:
-  """Trains stages of a run, evaluates and exports it; arguments as in `train`."""
+def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from, options) -> None:
+  """Trains stages of a run, evaluates and exports it; arguments as in `train`, `options` as in `loop.train`."""
   recipe = run.recipe
   source, split = _open(recipe, data_dir, prepared_dir)
   run.record_dataset(source.manifest())
@@ -81,15 +84,16 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
                            'raise data.hold_out.')
   if stages_from:
     _take_stages(run, stages_from, output_dir)
-  loop.train(run, source, split, strategy, stages)
+  loop.train(run, source, split, strategy, stages, **options)
   waiting = run.unfinished_stages()
   if waiting:
     print(f'Stage {stages[-1]} has finished in {run.directory}; still to run: {", ".join(waiting)}')
     return
-  results = run.read(RESULTS) or evaluation.evaluate(run, source, split.test)
-  print(f'\n{tables.results_table(results)}\n')
-  if recipe.has_switch:
-    switch = run.read(SWITCH) or switch_threshold.choose(run, source, split.validation)
+  with strategy.scope():
+    results = run.read(RESULTS) or evaluation.evaluate(run, source, split.test)
+    print(f'\n{tables.results_table(results)}\n')
+    switch = recipe.has_switch and (run.read(SWITCH) or switch_threshold.choose(run, source, split.validation))
+  if switch:
     print('On the validation samples:', *tables.switch_lines(switch), '', sep='\n')
   model = run.directory / SAVED_MODEL
   if not serving.is_complete(model):
@@ -114,7 +118,7 @@ def _take_stages(run: runs.Run, stages_from: str, output_dir: pathlib.Path) -> N
 
 
 def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str],
-             prepared_dir: Optional[str] = None) -> None:
+             prepared_dir: Optional[str] = None, num_gpus: int = -1) -> None:
   """Evaluates a finished run on its test set and prints the table.
 
   Args:
@@ -122,19 +126,22 @@ def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]
     data_dir: folder of the native files; None for the folder of the training.
     depth_variant: variant of depth to evaluate with; None for the variant of the training.
     prepared_dir: folder of the prepared data; None for the folder of the training.
+    num_gpus: number of GPUs; -1: all, 0: none.
 
   Raises:
     UserError: if there is no finished run, or the data do not fit.
   """
-  run = _open_finished(run_dir)
+  run, strategy = _open_finished(run_dir, num_gpus)
   folder = f'depth_{depth_variant}' if depth_variant else ''
   with runs.only_process(run.directory, wait=True):
     source, split = _reopen(run, data_dir, prepared_dir, depth_variant)
-    results = evaluation.evaluate(run, source, split.test, folder)
+    with strategy.scope():
+      results = evaluation.evaluate(run, source, split.test, folder)
   print(f'\n{tables.results_table(results)}\n\nWritten to {run.directory / folder / RESULTS}')
 
 
-def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir: Optional[str] = None) -> None:
+def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir: Optional[str] = None,
+                num_gpus: int = -1) -> None:
   """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table.
 
   Args:
@@ -142,21 +149,23 @@ def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir
     data_dir: folder of the native files; None for the folder of the training.
     levels: noise levels, separated by commas, as in `noise_sweep.parse_levels`.
     prepared_dir: folder of the prepared data; None for the folder of the training.
+    num_gpus: number of GPUs; -1: all, 0: none.
 
   Raises:
     UserError: if there is no finished run that reads depth, if a level is unknown, or the data do not fit.
   """
   noise = noise_sweep.parse_levels(levels)
-  run = _open_finished(run_dir)
+  run, strategy = _open_finished(run_dir, num_gpus)
   with runs.only_process(run.directory, wait=True):
     source, split = _reopen(run, data_dir, prepared_dir)
-    result = noise_sweep.sweep(run, source, split.test, noise)
+    with strategy.scope():
+      result = noise_sweep.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
   print(f'\n{tables.noise_table(result)}\n\nWritten to {run.directory / NOISE}; plots: {pictures}')
 
 
 def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], output_dir: pathlib.Path,
-                             prepared_dir: Optional[str] = None) -> None:
+                             prepared_dir: Optional[str] = None, num_gpus: int = -1) -> None:
   """Measures table 5.3 for the run of a recipe, which need not be trained, and prints the table.
 
   Args:
@@ -164,17 +173,20 @@ def classify_random_features(recipe: recipes.Recipe, data_dir: Optional[str], ou
     data_dir: folder of the native files; None for the default.
     output_dir: root of run directories.
     prepared_dir: folder of the prepared data; None for the default.
+    num_gpus: number of GPUs; -1: all, 0: none.
 
   Raises:
     UserError: if the data do not fit.
   """
+  strategy = devices.make_strategy(num_gpus)
   directory = recipes.run_directory(recipe, output_dir)
   with runs.only_process(directory, wait=True):
     run = runs.Run.create_or_resume(directory, recipe)
     source, split = _open(recipe, data_dir, prepared_dir)
     run.record_dataset(source.manifest())
     run.remember_data(data_dir, prepared_dir)
-    result = nearest_neighbours.evaluate(run, source, split, thesis_tables.NEIGHBOURS)
+    with strategy.scope():
+      result = nearest_neighbours.evaluate(run, source, split, thesis_tables.NEIGHBOURS)
   print(f'\n{tables.neighbours_table(result)}\n\nWritten to {run.directory / RANDOM_FEATURES}')
 
 
@@ -190,7 +202,7 @@ def predict(run_dir: str, recordings: Sequence[str], out: Optional[str], with_sh
   Raises:
     UserError: if there is no finished run, or a recording cannot be read.
   """
-  run = _open_finished(run_dir)
+  run, _ = _open_finished(run_dir, num_gpus=-1)
   model = predictor.Predictor(run)
   folder = pathlib.Path(out) if out else run.directory / 'predictions'
   table = prediction_files.predict(
@@ -211,12 +223,12 @@ def export(run_dir: str, directory: pathlib.Path) -> None:
   print(f'SavedModel written to {saved}')
 
 
-def _open_finished(run_dir: str) -> runs.Run:
-  """Opens a run; raises `UserError` if it has not finished."""
+def _open_finished(run_dir: str, num_gpus: int):
+  """Opens a run and the devices to evaluate it on; raises `UserError` if it has not finished, or for too few GPUs."""
   run = runs.Run.open(run_dir)
   run.weights(run.recipe.deployed_stage)
   devices.divide_cores(run.recipe)
-  return run
+  return run, devices.make_strategy(num_gpus)
 
 
 def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str], depth_variant: Optional[str] = None):

@@ -59,10 +59,15 @@ def predict_videos(method: tf.keras.Model, batches: tf.data.Dataset, names, labe
   return Predictions(list(names), np.asarray(labels), logits)
 
 
+def batch_size(model: tf.keras.Model) -> int:
+  """The number of clips of a forward pass: `clips.MICRO_BATCH` for each replica of the model's strategy."""
+  return clips.MICRO_BATCH * model.distribute_strategy.num_replicas_in_sync
+
+
 def predict(run: runs.Run, name: str, model, source: catalog.PreparedDataset,
             index: Tuple[Sequence[str], np.ndarray], *, modalities: Sequence[str] = (),
             depth_noise: Optional[DepthNoise] = None) -> Predictions:
-  """Predictions of a method or a switch of a run for the samples of `index`.
+  """Predictions of a method or a switch of a run for the samples of `index`, on all replicas of its strategy.
 
   Args:
     run: run whose recipe determines the clips.
@@ -74,5 +79,6 @@ def predict(run: runs.Run, name: str, model, source: catalog.PreparedDataset,
     depth_noise: noise that corrupts depth, or None.
   """
   config, (ids, labels) = run.recipe.clips, index
-  batches = clips.evaluation_clips(source.videos(ids, modalities or model.modalities), config, depth_noise=depth_noise)
+  batches = clips.evaluation_clips(source.videos(ids, modalities or model.modalities), config,
+                                   batch_size=batch_size(model), depth_noise=depth_noise)
   return predict_videos(model, batches, ids, labels, config.test_clips, progress=f'Evaluating {name}')

@@ -7,6 +7,7 @@ import platform
 from typing import Any, Dict
 
 import tensorflow as tf
+from tensorflow.python.framework import config as tf_config  # what enables determinism is public, its state is not
 
 import tf_privinfo
 from tf_privinfo.runs.run import ORIGIN, Run
@@ -26,6 +27,9 @@ def describe(run: Run) -> Dict[str, Any]:
                    'keras': metadata.version(_KERAS),
                    **{package: metadata.version(package) for package in _VERSIONS}},
       'devices': [device.device_type for device in tf.config.list_logical_devices()],
+      # TF32 has 10 bits of a mantissa in products of float32, on GPUs since Ampere.
+      'deterministic': tf_config.is_op_determinism_enabled(),
+      'tensor_float_32': tf.config.experimental.tensor_float_32_execution_enabled(),
       # Rounding depends on the kernels of the processor, and on the number of threads that share a sum.
       'processor': machine.processor(),
       'cpu_cores': machine.cpu_cores(),

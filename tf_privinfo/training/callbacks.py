@@ -10,7 +10,7 @@ from tf_privinfo.utils import errors, progress_bars
 
 
 class Progress(tf.keras.callbacks.Callback):
-  """Progress bar of a stage: epoch, loss, accuracy of each stream, remaining time.
+  """Progress bar of a stage: epoch, loss, accuracy of each stream, remaining time; moved after each execution.
 
   Args:
     bar: bar of the stage's steps.
@@ -21,30 +21,46 @@ class Progress(tf.keras.callbacks.Callback):
     super().__init__()
     self._bar = bar
     self._stage = stage
+    self._done = 0  # steps of the epoch
 
   def on_epoch_begin(self, epoch, logs=None):
+    self._done = 0
     self._bar.set_description(f'Stage {self._stage}, epoch {epoch + 1}/{self.params["epochs"]}', refresh=False)
 
   def on_train_batch_end(self, batch, logs=None):
     accuracies = ' '.join(f'{name.split("/")[1]} {value:.0%}'
                           for name, value in logs.items() if name.startswith('accuracy/'))
     self._bar.set_postfix_str(f'loss {logs["loss"]:.3f} {accuracies}', refresh=False)
-    self._bar.update()
+    self._bar.update(batch + 1 - self._done)
+    self._done = batch + 1
 
   def on_epoch_end(self, epoch, logs=None):
     self._bar.milestone()
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):
-  """Raises `UserError` after the first step with a term that is not finite, before a checkpoint is written."""
+  """Raises `UserError` after the first execution with a term that is not finite, before a checkpoint is written.
+
+  Terms are means over the epoch: a step that is not finite shows in all later ones.
+  """
+
+  def __init__(self):
+    super().__init__()
+    self._done = 0  # steps of the epoch
+
+  def on_epoch_begin(self, epoch, logs=None):
+    self._done = 0
 
   def on_train_batch_end(self, batch, logs=None):
+    steps, self._done = batch + 1 - self._done, batch + 1
     bad = [name for name, value in logs.items() if not math.isfinite(value)]
     if bad:
       # The total is not finite whenever a term is not: the message names the term.
       terms = [name for name in bad if name != 'loss'] or bad
+      last = int(self.model.optimizer.iterations)
+      where = f'Step {last}' if steps == 1 else f'A step from {last - steps + 1} to {last}'
       raise errors.UserError(
-          f'Step {self.model.optimizer.iterations.numpy()} gave {terms[0]} = {logs[terms[0]]}: training stopped, the '
+          f'{where} gave {terms[0]} = {logs[terms[0]]}: training stopped, the '
           'checkpoint of the last epoch is intact. Lower stages.*.learning_rate or check the data.')
 
 

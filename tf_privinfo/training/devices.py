@@ -2,6 +2,7 @@
 
 import math
 import os
+from typing import Mapping, Optional
 
 import tensorflow as tf
 
@@ -29,16 +30,18 @@ def divide_cores(recipe: recipes.Recipe) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(math.ceil(machine.cpu_cores() / networks))
 
 
-def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
+def make_strategy(num_gpus: int, batches: Optional[Mapping[str, int]] = None) -> tf.distribute.Strategy:
   """The default strategy on one device, MirroredStrategy on several.
 
-  The function must be called before anything else uses TensorFlow's devices.
+  The function must be called before anything else uses TensorFlow's devices. GPUs
+  reserve their memory as it is needed.
 
   Args:
-    num_gpus: number of GPUs to use; -1: all, 0: none.
+    num_gpus: number of GPUs to use; -1: as many as divide all batches, 0: none.
+    batches: stage -> batch size of all devices together; None: no batch has to be divided.
 
   Raises:
-    UserError: if there are fewer GPUs.
+    UserError: if there are fewer GPUs, or if their number does not divide a batch.
   """
   gpus = tf.config.list_physical_devices('GPU')
   if num_gpus > len(gpus):
@@ -46,12 +49,58 @@ def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
                            + (f' {_NO_GPU_LIBRARIES}' if not gpus and machine.has_nvidia_gpu() else ''))
   if num_gpus and not gpus and machine.has_nvidia_gpu():
     print(f'Warning: this machine has an NVIDIA GPU, and TensorFlow cannot use it. {_NO_GPU_LIBRARIES}', flush=True)
-  if num_gpus >= 0:
-    tf.config.set_visible_devices(gpus[:num_gpus], 'GPU')
-  devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
+  if gpus:
+    used = divide_batches(batches or {}, num_gpus, len(gpus)) if num_gpus else 0
+    tf.config.set_visible_devices(gpus[:used], 'GPU')
+    for gpu in gpus[:used]:
+      tf.config.experimental.set_memory_growth(gpu, True)
+  devices = tf.config.list_logical_devices('GPU')
+  if not devices:
+    cpus = tf.config.list_logical_devices('CPU')
+    devices = cpus[:divide_batches(batches, -1, len(cpus)) if batches else 1]  # several logical CPUs are for tests
   if len(devices) == 1:
     return tf.distribute.get_strategy()
   return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def divide_batches(batches: Mapping[str, int], wanted: int, available: int) -> int:
+  """The number of devices that share every batch equally.
+
+  Args:
+    batches: stage -> batch size.
+    wanted: number of devices; -1: the largest that divides all batches.
+    available: number of devices of this machine.
+
+  Raises:
+    UserError: if the wanted number does not divide a batch.
+  """
+  common = math.gcd(*batches.values())  # 0 without batches, which every number divides
+  possible = [count for count in range(1, available + 1) if common % count == 0]
+  if wanted == -1:
+    return possible[-1]
+  if wanted not in possible:
+    stage, size = next((stage, size) for stage, size in batches.items() if size % wanted)
+    numbers = ', '.join(map(str, possible))
+    raise errors.UserError(f'--num_gpus={wanted} does not divide the batch of {size} of stage {stage}: choose from '
+                           f'{numbers}, or another --batch_size.')
+  return wanted
+
+
+def steps_per_execution() -> int:
+  """The default number of training steps between which the host waits for the devices.
+
+  On GPUs, where a step can be shorter than the wait, 8. On CPUs, where a step is
+  long, 1: the progress bar moves after every step.
+  """
+  return 8 if tf.config.list_logical_devices('GPU') else 1
+
+
+def prefetched(batches: tf.data.Dataset, strategy: tf.distribute.Strategy) -> tf.data.Dataset:
+  """Batches that are copied to the only GPU during the step before; MirroredStrategy does so by itself."""
+  gpus = tf.config.list_logical_devices('GPU')
+  if len(gpus) != 1 or strategy.num_replicas_in_sync > 1:
+    return batches
+  return batches.apply(tf.data.experimental.prefetch_to_device(gpus[0].name, buffer_size=2))
 
 
 def describe_devices() -> str:
@@ -61,4 +110,6 @@ def describe_devices() -> str:
     return f'the CPU: {machine.cpu_cores()} cores of {machine.processor()}'
   details = map(tf.config.experimental.get_device_details, gpus)
   names = sorted({detail.get('device_name', 'of unknown name') for detail in details})
-  return f'{len(gpus)} GPU{"s" if len(gpus) > 1 else ""}: {", ".join(names)}'
+  found = len(tf.config.list_physical_devices('GPU'))
+  count = f'{len(gpus)} of {found} GPUs' if len(gpus) < found else f'{found} GPU{"s" if found > 1 else ""}'
+  return f'{count}: {", ".join(names)}'

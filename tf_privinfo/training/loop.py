@@ -1,7 +1,7 @@
 """Training of the stages of a recipe, also resumed."""
 
 import pathlib
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import tensorflow as tf
 
@@ -12,7 +12,7 @@ from tf_privinfo.recipes import settings
 from tf_privinfo.recipes.stage import StageConfig, Start
 from tf_privinfo.runs import checkpoints, restore
 from tf_privinfo.runs.run import FINISHED, HISTORY, TENSORBOARD
-from tf_privinfo.training import callbacks, optimizers, tensorboard
+from tf_privinfo.training import callbacks, devices, optimizers, tensorboard
 from tf_privinfo.utils import errors, progress_bars
 
 
@@ -38,11 +38,13 @@ def select_stages(recipe: recipes.Recipe, selection: Optional[str]) -> List[str]
 
 
 def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split, strategy: tf.distribute.Strategy,
-          stages: Sequence[str]) -> None:
+          stages: Sequence[str], *, deterministic: Optional[bool] = None,
+          steps_per_execution: Optional[int] = None) -> None:
   """Trains all stages among `stages` that have not finished yet.
 
-  On CPUs, the weights are a function of the recipe and of the number of cores,
-  regardless of how often the run was interrupted and resumed.
+  With deterministic kernels, the weights are a function of the recipe, of the kind
+  and number of devices and of the number of cores, regardless of how often the run
+  was interrupted and resumed.
 
   Args:
     run: run directory with its recipe.
@@ -50,34 +52,42 @@ def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split
     split: sample ids of the dataset; test samples are not read.
     strategy: strategy from `make_strategy`.
     stages: names from `select_stages`.
+    deterministic: whether kernels are deterministic; None: on CPUs, where that costs nothing.
+    steps_per_execution: number of steps between two looks at the loss; None: the default of the devices.
 
   Raises:
-    UserError: if the batches do not fit the data or the devices, if initial
-      weights are missing or do not fit, and for a loss that is not finite.
+    UserError: if a batch is larger than the training set, if initial weights are
+      missing or do not fit, and for a loss that is not finite.
   """
-  if not tf.config.list_logical_devices('GPU'):
+  if deterministic is None:
+    deterministic = not tf.config.list_logical_devices('GPU')
+  if deterministic:
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(run.recipe.seed)  # all random operations need seeds from here on
+  stages = [name for name in stages if run.finished(name) is None]
+  _check_batches(run.recipe, stages, len(split.train))
   for name in stages:
-    if run.finished(name) is None:
-      stage = run.recipe.stages[name]
-      if stage.epochs:
-        _check_batches(stage, len(split.train), strategy.num_replicas_in_sync)
-      _train_stage(run, name, stage, source, split, strategy)
+    _train_stage(run, name, run.recipe.stages[name], source, split, strategy, steps_per_execution)
 
 
-def _check_batches(stage: StageConfig, samples: int, replicas: int) -> None:
-  if samples < stage.batch_size:
-    raise errors.UserError(f'{samples} training samples do not fill a batch of {stage.batch_size}: lower --batch_size.')
-  if stage.batch_size % replicas:
-    raise errors.UserError(f'A batch of {stage.batch_size} cannot be divided among {replicas} devices.')
+def batches(recipe: recipes.Recipe, stages: Sequence[str]) -> Dict[str, int]:
+  """Stage -> batch size of all devices together, for those of `stages` that train."""
+  return {name: recipe.stages[name].batch_size for name in stages if recipe.stages[name].epochs}
 
 
-def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) -> None:
+def _check_batches(recipe: recipes.Recipe, stages: Sequence[str], samples: int) -> None:
+  for name, size in batches(recipe, stages).items():
+    if samples < size:
+      raise errors.UserError(f'{samples} training samples do not fill the batch of {size} of stage {name}: lower '
+                             '--batch_size.')
+
+
+def _train_stage(run, name: str, stage: StageConfig, source, split, strategy, steps_per_execution) -> None:
   directory = run.stage_directory(name)
   with strategy.scope():
     method = restore.initial_method(run.recipe, name, len(source.label_names))
     method.compile_with(lambda factor: _optimizer(stage, len(split.train), factor))
+    method.steps_per_execution = steps_per_execution or devices.steps_per_execution()
   state = callbacks.TrainingState()
   manager = tf.train.CheckpointManager(
       tf.train.Checkpoint(networks=method.networks, state=state, **method.optimizers),
@@ -92,7 +102,7 @@ def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) ->
   finished_epochs = int(state.epoch)
   if finished_epochs < stage.epochs and not bool(state.stopped):
     videos = source.videos(split.train, method.training_modalities)
-    batches = clips.training_clips(
+    training_clips = clips.training_clips(
         videos, run.recipe.clips, seed=restore.stage_seed(run.recipe, name),
         epochs=range(finished_epochs, stage.epochs), batch_size=stage.batch_size,
         noisy_depth=method.learns_from_noisy_depth)
@@ -101,8 +111,8 @@ def _train_stage(run, name: str, stage: StageConfig, source, split, strategy) ->
     with progress_bars.bar(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
                            unit='step') as bar:
       method.fit(
-          batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs,
-          initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
+          devices.prefetched(training_clips.map(lambda clip, label, sample_id: (clip, label)), strategy),
+          epochs=stage.epochs, initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
           callbacks=[callbacks.Progress(bar, name), *watching])
   best = int(state.best_epoch)
   use_best = best > 0 and stage.selection == 'best_validation'
@@ -176,7 +186,15 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
 
 def _validator(method, source, names, recipe):
   """A function that returns the validation accuracies of the method with its present weights."""
-  fixed = clips.evaluation_clips(source.videos(names, method.modalities), recipe.clips)
+  fixed = clips.evaluation_clips(
+      source.videos(names, method.modalities), recipe.clips, batch_size=prediction.batch_size(method))
   ids, labels = source.index(names)
-  return lambda: metrics.ensemble_accuracies(
-      labels, prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips).logits)
+
+  def validate():
+    of_training = int(method.steps_per_execution)
+    method.steps_per_execution = 1  # a prediction has no number of steps
+    predictions = prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips)
+    method.steps_per_execution = of_training
+    return metrics.ensemble_accuracies(labels, predictions.logits)
+
+  return validate
