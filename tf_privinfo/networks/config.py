@@ -1,7 +1,7 @@
 """The sizes of networks, as sections of a recipe. Nothing here imports TensorFlow."""
 
 import dataclasses
-from typing import Tuple
+from typing import Any, Dict, Tuple
 
 # Values of `ResNet50Config.bottleneck`, `DiscriminatorConfig.form` and `DiscriminatorConfig.task`.
 BOTTLENECKS = ('none', 'conv7x7', 'spatial_then_1d', 'pool_then_conv')
@@ -19,11 +19,19 @@ class R2Plus1DConfig:
     units: residual units in each stage.
     norm_momentum: momentum of the moving averages of batch norm; short trainings
       need a smaller one, or the averages lag behind the weights.
+    sync_norm: whether several devices share the moments of batch norm; if not,
+      each one has its own, which is faster and needs enough clips on each.
   """
   architecture: str = 'r2plus1d'
   width: int = 64
   units: Tuple[int, ...] = (2, 2, 2, 2)
   norm_momentum: float = 0.997
+  sync_norm: bool = True
+
+  @property
+  def norm(self) -> Dict[str, Any]:
+    """The options of `layers.BatchNormalization`."""
+    return {'momentum': self.norm_momentum, 'synchronized': self.sync_norm}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +45,7 @@ class ResNet50Config:
     units: bottleneck units in each block, at least two: the second one has the
       temporal convolution and receives the cross-stream connection.
     norm_momentum: momentum of the moving averages of batch norm.
+    sync_norm: as in `R2Plus1DConfig`.
     input_mean: RGB mean, subtracted from pixels of 0..255 (ImageNet; docs/fidelity.md, row 27).
     temporal: whether there are temporal convolutions; not for single frames (section 4.2.2).
     bottleneck: layer between block 4 and the classifier (table 4.2).
@@ -57,6 +66,12 @@ class ResNet50Config:
   bottleneck: str = 'none'
   bottleneck_width: int = 128
   pretrained: str = ''
+  sync_norm: bool = True
+
+  @property
+  def norm(self) -> Dict[str, Any]:
+    """The options of `layers.BatchNormalization`."""
+    return {'momentum': self.norm_momentum, 'synchronized': self.sync_norm}
 
 
 @dataclasses.dataclass(frozen=True)

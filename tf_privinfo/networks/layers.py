@@ -1,5 +1,7 @@
 """Layers shared by the networks."""
 
+from typing import Any, Mapping
+
 import tensorflow as tf
 
 
@@ -8,8 +10,8 @@ class BatchNormalization(tf.keras.layers.Layer):
 
   One replica uses TensorFlow's fused kernel. Several replicas share mean and
   variance (synchronised batch norm), with the same result as one replica with
-  the whole batch. Moments and moving averages are float32 under every
-  precision policy.
+  the whole batch, in one collective operation forward and one backward. Moments
+  and moving averages are float32 under every precision policy.
 
   Unlike in `tf.keras.layers.BatchNormalization`, the moving variance by default
   averages the *biased* batch variance, as TensorFlow 1 does for 5-D inputs,
@@ -22,23 +24,27 @@ class BatchNormalization(tf.keras.layers.Layer):
     momentum: momentum of the moving averages.
     epsilon: constant that is added to the variance.
     unbiased_moving_variance: whether the moving variance averages the unbiased batch variance.
+    synchronized: whether the moments are those of the global batch; if not, each replica has its own.
   """
 
   def __init__(self, momentum: float = 0.997, epsilon: float = 1e-5,
-               unbiased_moving_variance: bool = False, **kwargs):
+               unbiased_moving_variance: bool = False, synchronized: bool = True, **kwargs):
     super().__init__(**kwargs)
     self.momentum = momentum
     self.epsilon = epsilon
     self.unbiased_moving_variance = unbiased_moving_variance
-    self._synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    self.synchronized = synchronized
+    self._replicas = tf.distribute.get_strategy().num_replicas_in_sync
 
   def build(self, input_shape):
     channels = (input_shape[-1],)
     self.gamma = self.add_weight('gamma', channels, tf.float32, 'ones', experimental_autocast=False)
     self.beta = self.add_weight('beta', channels, tf.float32, 'zeros', experimental_autocast=False)
+    # Synchronised moments are equal on all replicas: reading those of the first one is exact, and no collective.
+    aggregation = (tf.VariableAggregation.ONLY_FIRST_REPLICA if self.synchronized else tf.VariableAggregation.MEAN)
     moving = dict(
         dtype=tf.float32, trainable=False, experimental_autocast=False,
-        synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.MEAN)
+        synchronization=tf.VariableSynchronization.ON_READ, aggregation=aggregation)
     self.moving_mean = self.add_weight('moving_mean', channels, initializer='zeros', **moving)
     self.moving_variance = self.add_weight('moving_variance', channels, initializer='ones', **moving)
     super().build(input_shape)
@@ -51,13 +57,15 @@ class BatchNormalization(tf.keras.layers.Layer):
       training: whether the moments of the batch are used instead of the moving averages.
       track: whether the moving averages follow the moments of the batch.
     """
+    gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
     if not (training and self.trainable):
-      return self._fused(inputs, is_training=False)[0]
-    if self._synchronized:
-      outputs, mean, variance, count = self._synchronized_batch(inputs)
+      return _normalize(inputs, gamma, beta, tf.convert_to_tensor(self.moving_mean),
+                        tf.convert_to_tensor(self.moving_variance), self.epsilon)
+    if self.synchronized and self._replicas > 1:
+      outputs, mean, variance, count = _normalize_global_batch(inputs, gamma, beta, self.epsilon)
     else:
-      outputs, mean, variance = self._fused(inputs, is_training=True)
-      count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+      outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, gamma, beta, epsilon=self.epsilon)
+      count = _count(inputs)
       variance *= (count - 1) / count  # the kernel returns the unbiased variance
     if not track:
       return outputs
@@ -67,30 +75,90 @@ class BatchNormalization(tf.keras.layers.Layer):
     self.moving_variance.assign_sub((self.moving_variance - variance) * (1 - self.momentum))
     return outputs
 
-  def _fused(self, inputs, is_training):
-    moments = {} if is_training else dict(mean=self.moving_mean, variance=self.moving_variance)
-    return tf.compat.v1.nn.fused_batch_norm(
-        inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=is_training, **moments)
-
-  def _synchronized_batch(self, inputs):
-    """Returns outputs, mean [C], biased variance [C] and the global count."""
-    x = tf.cast(inputs, tf.float32)
-    replicas = tf.distribute.get_replica_context()
-    # Replicas may have different numbers of samples in the last batch.
-    total, count = replicas.all_reduce(
-        tf.distribute.ReduceOp.SUM,
-        [tf.reduce_sum(x, axis=[0, 1, 2]), tf.cast(tf.size(x) // x.shape[-1], tf.float32)])
-    mean = total / count
-    # Two passes: E[x²] - E[x]² is inaccurate for inputs far from zero, such as raw pixels.
-    variance = replicas.all_reduce(
-        tf.distribute.ReduceOp.SUM, tf.reduce_sum(tf.math.squared_difference(x, mean), axis=[0, 1, 2])) / count
-    outputs = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
-    return tf.cast(outputs, inputs.dtype), mean, variance, count
-
   def get_config(self):
     return super().get_config() | {
         'momentum': self.momentum, 'epsilon': self.epsilon,
-        'unbiased_moving_variance': self.unbiased_moving_variance}
+        'unbiased_moving_variance': self.unbiased_moving_variance, 'synchronized': self.synchronized}
+
+
+def _normalize(x, gamma, beta, mean, variance, epsilon: float):
+  """(x - mean) · gamma / sqrt(variance + epsilon) + beta for x [N, H, W, C], with constant moments [C].
+
+  The forward pass is the fused kernel. The gradient of that kernel with constant
+  moments has no deterministic form on GPUs; this one consists of products and sums.
+  """
+
+  @tf.custom_gradient
+  def normalize(x, gamma, beta):
+
+    def gradient(upstream):
+      dy, _, scale_gradient, shift_gradient = _gradient_terms(upstream, x, mean, variance, epsilon)
+      return (tf.cast(dy * (gamma * tf.math.rsqrt(variance + epsilon)), x.dtype), scale_gradient, shift_gradient)
+
+    outputs, *_ = tf.compat.v1.nn.fused_batch_norm(
+        x, gamma, beta, mean=mean, variance=variance, epsilon=epsilon, is_training=False)
+    return outputs, gradient
+
+  return normalize(x, gamma, beta)
+
+
+def _normalize_global_batch(x, gamma, beta, epsilon: float):
+  """Normalises the rows [N, H, W, C] of a replica by the moments of the rows of all replicas.
+
+  Replicas may have different numbers of rows, also none. Each direction needs one
+  collective operation. The outputs alone have a gradient, not the moments.
+
+  Returns:
+    The outputs [N, H, W, C], in the type of x; mean [C] and biased variance [C] over all replicas, float32; the number
+    of values per channel over all replicas.
+  """
+
+  @tf.custom_gradient
+  def normalize(x, gamma, beta):
+    mean, variance, total = _global_moments(x)
+
+    def gradient(upstream, *_):
+      dy, normalized, scale_gradient, shift_gradient = _gradient_terms(upstream, x, mean, variance, epsilon)
+      over_all = tf.distribute.get_replica_context().all_reduce(
+          tf.distribute.ReduceOp.SUM, tf.stack([scale_gradient, shift_gradient])) / total
+      dx = gamma * tf.math.rsqrt(variance + epsilon) * (dy - over_all[1] - normalized * over_all[0])
+      return tf.cast(dx, x.dtype), scale_gradient, shift_gradient
+
+    outputs, *_ = tf.compat.v1.nn.fused_batch_norm(
+        x, gamma, beta, mean=mean, variance=variance, epsilon=epsilon, is_training=False)
+    return (outputs, mean, variance, total), gradient
+
+  return normalize(x, gamma, beta)
+
+
+def _global_moments(x):
+  """Mean [C], biased variance [C] and count over all replicas, by Chan, Golub and LeVeque's pairwise formula."""
+  replicas = tf.distribute.get_replica_context()
+  channels, count = x.shape[-1], _count(x)
+  _, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, tf.ones([channels]), tf.zeros([channels]))
+  # The kernel returns the unbiased variance, and nothing finite for no rows.
+  squares = tf.where(count > 1, variance * (count - 1), 0.0)
+  own = tf.concat([tf.where(count > 0, mean, 0.0), squares, [count]], axis=0)
+  # A sum of rows that are zero elsewhere gathers them: a sum of squares over all would be inaccurate far from zero.
+  row = tf.one_hot(replicas.replica_id_in_sync_group, replicas.num_replicas_in_sync)[:, tf.newaxis]
+  means, squares, counts = tf.split(
+      replicas.all_reduce(tf.distribute.ReduceOp.SUM, row * own), [channels, channels, 1], axis=1)
+  total = tf.reduce_sum(counts)
+  mean = tf.reduce_sum(counts * means, axis=0) / total
+  variance = tf.reduce_sum(squares + counts * tf.math.squared_difference(means, mean), axis=0) / total
+  return mean, variance, total
+
+
+def _gradient_terms(upstream, x, mean, variance, epsilon: float):
+  """The upstream gradient and normalised x, both float32, and the gradients [C] with respect to gamma and beta."""
+  dy = tf.cast(upstream, tf.float32)
+  normalized = (tf.cast(x, tf.float32) - mean) * tf.math.rsqrt(variance + epsilon)
+  return dy, normalized, tf.reduce_sum(dy * normalized, axis=[0, 1, 2]), tf.reduce_sum(dy, axis=[0, 1, 2])
+
+
+def _count(x):
+  """The number of values per channel of [N, H, W, C], as float32."""
+  return tf.cast(tf.size(x) // x.shape[-1], tf.float32)
 
 
 class FixedPaddingConv2D(tf.keras.layers.Conv2D):
@@ -126,15 +194,15 @@ class TemporalConv(tf.keras.layers.Layer):
   Args:
     filters: C', number of output channels.
     strides: temporal stride; padding in time is SAME.
-    norm_momentum: momentum of batch norm.
+    norm: options of batch norm.
     kernel_initializer: initializer of the kernel [3, 1, C, C'].
   """
 
-  def __init__(self, filters: int, strides: int, norm_momentum: float, kernel_initializer, **kwargs):
+  def __init__(self, filters: int, strides: int, norm: Mapping[str, Any], kernel_initializer, **kwargs):
     super().__init__(**kwargs)
     self.conv = tf.keras.layers.Conv2D(
         filters, (3, 1), (strides, 1), 'same', use_bias=False, kernel_initializer=kernel_initializer)
-    self.norm = BatchNormalization(norm_momentum)
+    self.norm = BatchNormalization(**norm)
 
   def call(self, inputs, frames: int, training=False):
     """Returns [B*T', H, W, C'] for inputs [B*T, H, W, C] with T = `frames`, T' = ceil(T / strides)."""

@@ -6,6 +6,8 @@ this equals 3-D convolutions of 1 x k x k and 3 x 1 x 1, and batch norm runs in 
 fused 4-D form. `benchmarks/` compares the speed with plain Conv3D.
 """
 
+from typing import Any, Mapping
+
 import tensorflow as tf
 
 from tf_privinfo.networks import backbone, layers
@@ -20,10 +22,10 @@ def _kernel_initializer():
 class SpatialConv(tf.keras.layers.Layer):
   """1 x k x k convolution of [B*T, H, W, C] and batch norm; the output is [B*T, H', W', filters]."""
 
-  def __init__(self, filters: int, kernel_size: int, strides: int, norm_momentum: float, **kwargs):
+  def __init__(self, filters: int, kernel_size: int, strides: int, norm: Mapping[str, Any], **kwargs):
     super().__init__(**kwargs)
     self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=_kernel_initializer())
-    self.norm = layers.BatchNormalization(norm_momentum)
+    self.norm = layers.BatchNormalization(**norm)
 
   def call(self, inputs, training=False):
     return self.norm(self.conv(inputs), training=training)
@@ -32,14 +34,14 @@ class SpatialConv(tf.keras.layers.Layer):
 class BasicUnit(tf.keras.layers.Layer):
   """Two (spatial, temporal) pairs and a shortcut, ReLU after the sum."""
 
-  def __init__(self, filters: int, strides: int, project: bool, norm_momentum: float, **kwargs):
+  def __init__(self, filters: int, strides: int, project: bool, norm: Mapping[str, Any], **kwargs):
     super().__init__(**kwargs)
     self.strides = strides
-    self.shortcut = SpatialConv(filters, 1, 1, norm_momentum) if project else None
-    self.spatial1 = SpatialConv(filters, 3, strides, norm_momentum)
-    self.temporal1 = layers.TemporalConv(filters, strides, norm_momentum, _kernel_initializer())
-    self.spatial2 = SpatialConv(filters, 3, 1, norm_momentum)
-    self.temporal2 = layers.TemporalConv(filters, 1, norm_momentum, _kernel_initializer())
+    self.shortcut = SpatialConv(filters, 1, 1, norm) if project else None
+    self.spatial1 = SpatialConv(filters, 3, strides, norm)
+    self.temporal1 = layers.TemporalConv(filters, strides, norm, _kernel_initializer())
+    self.spatial2 = SpatialConv(filters, 3, 1, norm)
+    self.temporal2 = layers.TemporalConv(filters, 1, norm, _kernel_initializer())
 
   def call(self, inputs, frames: int, training=False):
     """Returns the unit's output [B*T', H', W', C'] for inputs [B*T, H, W, C] with T = `frames`."""
@@ -74,11 +76,11 @@ class R2Plus1D(backbone.Backbone):
 
   def __init__(self, num_classes: int, config: R2Plus1DConfig = R2Plus1DConfig(), **kwargs):
     super().__init__(num_classes, config, **kwargs)
-    self.stem_spatial = SpatialConv(config.width, 7, 2, config.norm_momentum)
-    self.stem_temporal = layers.TemporalConv(config.width, 1, config.norm_momentum, _kernel_initializer())
+    self.stem_spatial = SpatialConv(config.width, 7, 2, config.norm)
+    self.stem_temporal = layers.TemporalConv(config.width, 1, config.norm, _kernel_initializer())
     self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
     self.units = [
-        BasicUnit(config.width * 2**stage, 2 if stage and not unit else 1, not unit, config.norm_momentum,
+        BasicUnit(config.width * 2**stage, 2 if stage and not unit else 1, not unit, config.norm,
                   name=f'stage{stage + 1}_unit{unit + 1}')
         for stage, units in enumerate(config.units) for unit in range(units)]
     self.classifier = tf.keras.layers.Dense(num_classes, dtype=tf.float32, name='classifier')

@@ -8,8 +8,9 @@ ImageNet weights fit (`slim_checkpoint.py`): the last unit of a block has the
 stride.
 """
 
+import functools
 import math
-from typing import Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 import tensorflow as tf
 
@@ -52,13 +53,13 @@ class ConvNorm(tf.keras.layers.Layer):
     filters: number of output channels.
     kernel_size: k.
     strides: stride in both directions.
-    norm_momentum: momentum of batch norm.
+    norm: options of batch norm.
   """
 
-  def __init__(self, filters: int, kernel_size: int, strides: int, norm_momentum: float, **kwargs):
+  def __init__(self, filters: int, kernel_size: int, strides: int, norm: Mapping[str, Any], **kwargs):
     super().__init__(**kwargs)
     self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=kernel_initializer())
-    self.norm = layers.BatchNormalization(norm_momentum, unbiased_moving_variance=True)
+    self.norm = layers.BatchNormalization(**norm, unbiased_moving_variance=True)
 
   def call(self, inputs, training=False):
     return self.norm(self.conv(inputs), training=training)
@@ -67,8 +68,8 @@ class ConvNorm(tf.keras.layers.Layer):
 class TemporalConv(layers.TemporalConv):
   """3 x 1 x 1 convolution over the frames of each clip, initially the identity, and batch norm."""
 
-  def __init__(self, filters: int, norm_momentum: float, **kwargs):
-    super().__init__(filters, 1, norm_momentum, CentredIdentity(), **kwargs)
+  def __init__(self, filters: int, norm: Mapping[str, Any], **kwargs):
+    super().__init__(filters, 1, norm, CentredIdentity(), **kwargs)
 
 
 class BottleneckUnit(tf.keras.layers.Layer):
@@ -79,17 +80,17 @@ class BottleneckUnit(tf.keras.layers.Layer):
     strides: stride of the 3 x 3 convolution.
     project: whether the shortcut is a convolution, since the number of channels changes.
     temporal: whether there is a temporal convolution before the last 1 x 1 convolution.
-    norm_momentum: momentum of batch norm.
+    norm: options of batch norm.
   """
 
-  def __init__(self, filters: int, strides: int, project: bool, temporal: bool, norm_momentum: float, **kwargs):
+  def __init__(self, filters: int, strides: int, project: bool, temporal: bool, norm: Mapping[str, Any], **kwargs):
     super().__init__(**kwargs)
     self.strides = strides
-    self.shortcut = ConvNorm(4 * filters, 1, strides, norm_momentum) if project else None
-    self.conv1 = ConvNorm(filters, 1, 1, norm_momentum)
-    self.conv2 = ConvNorm(filters, 3, strides, norm_momentum)
-    self.temporal = TemporalConv(filters, norm_momentum) if temporal else None
-    self.conv3 = ConvNorm(4 * filters, 1, 1, norm_momentum)
+    self.shortcut = ConvNorm(4 * filters, 1, strides, norm) if project else None
+    self.conv1 = ConvNorm(filters, 1, 1, norm)
+    self.conv2 = ConvNorm(filters, 3, strides, norm)
+    self.temporal = TemporalConv(filters, norm) if temporal else None
+    self.conv3 = ConvNorm(4 * filters, 1, 1, norm)
 
   def call(self, inputs, frames: int, branch_inputs=None, training=False):
     """Returns the sum [B*T, H', W', 4C] of the shortcut and the residual branch.
@@ -118,14 +119,14 @@ class Block(tf.keras.layers.Layer):
     filters: C, channels of the inner convolutions.
     units: number of units, at least two.
     strides: stride of the last unit.
-    norm_momentum: momentum of batch norm.
+    norm: options of batch norm.
     temporal: whether the second unit has a temporal convolution.
   """
 
-  def __init__(self, filters: int, units: int, strides: int, norm_momentum: float, temporal: bool = True, **kwargs):
+  def __init__(self, filters: int, units: int, strides: int, norm: Mapping[str, Any], temporal: bool = True, **kwargs):
     super().__init__(**kwargs)
     self.units = [
-        BottleneckUnit(filters, strides if unit == units else 1, unit == 1, temporal and unit == 2, norm_momentum,
+        BottleneckUnit(filters, strides if unit == units else 1, unit == 1, temporal and unit == 2, norm,
                        name=f'unit_{unit}')
         for unit in range(1, units + 1)]
 
@@ -162,22 +163,22 @@ class Bottleneck(tf.keras.layers.Layer):
   Args:
     form: one of `BOTTLENECKS` except 'none'.
     width: D.
-    norm_momentum: momentum of batch norm.
+    norm: options of batch norm.
   """
 
-  def __init__(self, form: str, width: int, norm_momentum: float, **kwargs):
+  def __init__(self, form: str, width: int, norm: Mapping[str, Any], **kwargs):
     super().__init__(**kwargs)
     self.form = form
     self.width = width
-    self.norm_momentum = norm_momentum
+    self.conv_norm = functools.partial(ConvNorm, kernel_size=1, strides=1, norm=norm)
 
   def build(self, input_shape):
     if self.form == 'conv7x7':
       self.conv = tf.keras.layers.Conv2D(self.width, input_shape[1:3], name='conv')  # Glorot uniform
     else:
-      self.conv = ConvNorm(self.width, 1, 1, self.norm_momentum, name='conv')
+      self.conv = self.conv_norm(self.width, name='conv')
     if self.form == 'spatial_then_1d':
-      self.spatial = ConvNorm(input_shape[-1], 1, 1, self.norm_momentum, name='spatial')
+      self.spatial = self.conv_norm(input_shape[-1], name='spatial')
     super().build(input_shape)
 
   def call(self, maps, training=False):
@@ -215,15 +216,15 @@ class ResNet50(backbone.Backbone):
       raise UserError(f'A ResNet stream has four blocks of at least two units each, not {tuple(config.units)}.')
     if config.bottleneck not in BOTTLENECKS:
       raise UserError(f'Unknown bottleneck {config.bottleneck!r}: choose one of {", ".join(BOTTLENECKS)}.')
-    self.stem = ConvNorm(config.width, 7, 2, config.norm_momentum)
+    self.stem = ConvNorm(config.width, 7, 2, config.norm)
     self.pool = tf.keras.layers.MaxPool2D(3, 2, 'same')
     self.blocks = [
-        Block(config.width * 2**index, units, 2 if index < 3 else 1, config.norm_momentum, config.temporal,
+        Block(config.width * 2**index, units, 2 if index < 3 else 1, config.norm, config.temporal,
               name=f'block{index + 1}')
         for index, units in enumerate(config.units)]
     self.bottleneck = None
     if config.bottleneck != 'none':
-      self.bottleneck = Bottleneck(config.bottleneck, config.bottleneck_width, config.norm_momentum, name='bottleneck')
+      self.bottleneck = Bottleneck(config.bottleneck, config.bottleneck_width, config.norm, name='bottleneck')
     self.classifier = tf.keras.layers.Dense(
         num_classes, kernel_initializer=kernel_initializer(), dtype=tf.float32, name='classifier')
 
