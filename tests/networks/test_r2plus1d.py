@@ -45,7 +45,7 @@ def test_training_mode_parity(golden):
 def test_units_equal_plain_3d_convolutions():
   """The folded form against Conv3D with the same weights, strides and odd sizes included."""
   inputs = tf.random.stateless_normal([2, 6, 13, 11, 4], [1, 2])
-  unit = r2plus1d.BasicUnit(8, strides=2, project=True, norm_momentum=0.997)
+  unit = r2plus1d.BasicUnit(8, strides=2, project=True, norm={'momentum': 0.997})
   folded = unit(tf.reshape(inputs, [-1, 13, 11, 4]), 6)
 
   def conv3d(x, conv, kernel, strides, pad):
@@ -65,7 +65,7 @@ def test_units_equal_plain_3d_convolutions():
 
 def test_initial_kernels_are_the_authors():
   """A normal of variance 1 / fan_in after it was cut at two standard deviations; Glorot uniform for the classifier."""
-  unit = r2plus1d.BasicUnit(64, strides=1, project=True, norm_momentum=0.997)
+  unit = r2plus1d.BasicUnit(64, strides=1, project=True, norm={'momentum': 0.997})
   unit(tf.zeros([2, 4, 4, 64]), 2)
   for conv, fan_in in ((unit.spatial1.conv, 9 * 64), (unit.temporal2.conv, 3 * 64)):
     deviation = fan_in**-0.5

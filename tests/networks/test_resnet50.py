@@ -237,7 +237,7 @@ def test_two_stream_objects_parity(object_streams, nyud, mode):
 
 @pytest.mark.parametrize('mode', ['infer', 'train'])
 def test_temporal_conv_parity(units, mode):
-  layer = resnet50.TemporalConv(8, norm_momentum=0.997)
+  layer = resnet50.TemporalConv(8, norm={'momentum': 0.997})
   inputs = tf.constant(units['conv_temp:x'])
   layer(inputs, 5)
   assign(layer, units, 'conv_temp:var/conv_temp')
@@ -256,7 +256,7 @@ def test_padding_and_pooling_parity(units, case, mode):
   outputs = {}
   for key, name, kernel_size, strides in (
       ('conv7_s2', 'root', 7, 2), ('conv3_s2', 's2', 3, 2), ('conv3_s1', 's1', 3, 1)):
-    layer = resnet50.ConvNorm(5, kernel_size, strides, norm_momentum=0.997)
+    layer = resnet50.ConvNorm(5, kernel_size, strides, norm={'momentum': 0.997})
     layer(inputs)
     assign(layer, units, f'{case}:var/{name}')
     outputs[key] = tf.nn.relu(layer(inputs, training=mode == 'train'))
@@ -272,7 +272,7 @@ def test_connected_blocks_parity(units, mode):
   training = mode == 'train'
   blocks, inputs = {}, {}
   for stream in ('depth', 'rgb'):
-    blocks[stream] = resnet50.Block(4, units=3, strides=2, norm_momentum=0.997)
+    blocks[stream] = resnet50.Block(4, units=3, strides=2, norm={'momentum': 0.997})
     inputs[stream] = tf.constant(units[f'block:x_{stream}'])
     blocks[stream](inputs[stream], 5)
     for index, unit in enumerate(blocks[stream].units):
@@ -351,7 +351,7 @@ def test_bottlenecks(form, kernels):
 
 def test_whole_map_bottleneck_is_a_convolution_over_the_map():
   """'spatial_then_1d' written out: a VALID convolution with the flat kernel in the map's shape."""
-  layer = resnet50.Bottleneck('spatial_then_1d', 4, norm_momentum=0.9)
+  layer = resnet50.Bottleneck('spatial_then_1d', 4, norm={'momentum': 0.9})
   maps = tf.random.stateless_normal([2, 3, 5, 6], [1, 2])
   features = layer(maps)
   kernel = tf.reshape(layer.spatial.conv.kernel, [3, 5, 6, 6])
@@ -408,7 +408,7 @@ def test_initial_kernels_are_slims():
 
 
 def test_initial_kernel_of_the_whole_map_bottleneck_is_glorots():
-  layer = resnet50.Bottleneck('conv7x7', 16, norm_momentum=0.997)
+  layer = resnet50.Bottleneck('conv7x7', 16, norm={'momentum': 0.997})
   layer(tf.zeros([1, 7, 7, 32]))
   limit = np.sqrt(6 / (7 * 7 * (32 + 16)))
   assert 0.99 * limit < np.abs(layer.conv.kernel).max() <= limit
@@ -416,7 +416,7 @@ def test_initial_kernel_of_the_whole_map_bottleneck_is_glorots():
 
 @pytest.mark.parametrize('form, norms', [('pool_then_conv', ['conv']), ('spatial_then_1d', ['spatial', 'conv'])])
 def test_bottlenecks_have_the_momentum_of_the_network(form, norms):
-  layer = resnet50.Bottleneck(form, 4, norm_momentum=0.9)
+  layer = resnet50.Bottleneck(form, 4, norm={'momentum': 0.9})
   layer(tf.zeros([1, 2, 2, 6]))
   assert [getattr(layer, name).norm.momentum for name in norms] == [0.9] * len(norms)
 
@@ -424,11 +424,11 @@ def test_bottlenecks_have_the_momentum_of_the_network(form, norms):
 def test_moving_variances():
   """Unbiased, except after temporal convolutions, whose batch norm was 5-D in TensorFlow 1 (FIDELITY B 7)."""
   inputs = tf.random.stateless_normal([2, 2, 2, 3], [5, 6])
-  layer = resnet50.ConvNorm(4, 3, 1, norm_momentum=0.0)
+  layer = resnet50.ConvNorm(4, 3, 1, norm={'momentum': 0.0})
   layer(inputs, training=True)
   np.testing.assert_allclose(
       layer.norm.moving_variance, np.var(layer.conv(inputs), axis=(0, 1, 2), ddof=1), rtol=1e-5)
-  layer = resnet50.TemporalConv(3, norm_momentum=0.0)
+  layer = resnet50.TemporalConv(3, norm={'momentum': 0.0})
   layer(inputs, 2, training=True)
   np.testing.assert_allclose(layer.norm.moving_variance, np.var(inputs, axis=(0, 1, 2)), rtol=1e-5)
 
