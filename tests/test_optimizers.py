@@ -81,6 +81,11 @@ def test_keras_sgd_differs_while_the_rate_changes():
       _weights_after_each_step(optimizers.Momentum(0.1)), rtol=1e-6)
 
 
+def test_momentum_is_not_compiled_variable_by_variable(monkeypatch):
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind=None: ['GPU:0'])
+  assert not optimizers.Momentum(0.1).jit_compile
+
+
 def test_momentum_saves_its_accumulators(tmp_path):
   def variable_and_optimizer():
     weight, optimizer = tf.Variable([1.0]), optimizers.Momentum(0.1)

@@ -17,7 +17,8 @@ class Momentum(tf.keras.optimizers.Optimizer):
   """
 
   def __init__(self, learning_rate=1e-3, momentum: float = 0.9, name: str = 'Momentum', **kwargs):
-    super().__init__(name=name, **kwargs)
+    # Keras would compile the update of each variable by itself with XLA on GPUs; it is one operation already.
+    super().__init__(name=name, **{'jit_compile': False, **kwargs})
     self._learning_rate = self._build_learning_rate(learning_rate)
     self.momentum = momentum
 
