@@ -137,7 +137,7 @@ class RandomTeacher(DMCL):
   """DMCL with the teacher of each sample drawn at random (table 5.2).
 
   Args:
-    seed: seed of the draws, together with step and replica.
+    seed: seed of the draws, together with the step.
   """
 
   @classmethod
@@ -149,10 +149,13 @@ class RandomTeacher(DMCL):
     self.seed = seed
 
   def choose(self, hard, logits):
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     step = tf.cast(self.optimizer.iterations, tf.int32)
-    seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, step]), replica)
-    return tf.random.stateless_uniform(tf.shape(hard)[1:], seed, 0, len(self.modalities), tf.int32)
+    seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, step]), 0)
+    # Drawn for the global batch, so that the teachers do not depend on the number of replicas.
+    replicas, rows = tf.distribute.get_replica_context(), tf.shape(hard)[1]
+    of_batch = tf.random.stateless_uniform(
+        [replicas.num_replicas_in_sync * rows], seed, 0, len(self.modalities), tf.int32)
+    return of_batch[replicas.replica_id_in_sync_group * rows:][:rows]
 
 
 class ClassCounts(tf.keras.metrics.Metric):
