@@ -161,7 +161,7 @@ def _optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.opti
   schedule = optimizers.stepwise_schedule(
       factor * stage.learning_rate, samples / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
   if stage.optimizer == 'adam':
-    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8)  # TensorFlow 1's (docs/fidelity.md, row 33)
+    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)  # docs/fidelity.md, row 33
   return optimizers.Momentum(schedule, stage.momentum)
 
 
