@@ -431,14 +431,15 @@ class Workshop:
       return f'{key}={self.trained("dmcl")},{self.trained("independent")}'
     if key == '--predict':
       depth = next(self.data['nwucla'].rglob('a01*')) / 'frame_*_depth_vis.jpg'
-      return f'{key}={re.sub("clip[0-9]*.avi", str(self.folder / "clip.avi"), value).replace("clip7_depth", str(depth))}'
+      value = re.sub('clip[0-9]*.avi', str(self.folder / 'clip.avi'), value)
+      return f'{key}={value.replace("clip7_depth", str(depth))}'
     if key == '--methods':  # two are enough: each has a test of its own
       methods = value.split(',')
       return f'{key}={",".join(dict.fromkeys((methods[0], methods[-1])))}'
     return {
         '--data_dir': f'{key}={self.folder / "data"}/{pathlib.Path(value).name}', '--seeds': '--seeds=0',
         '--pairs': f'{key}={self.folder / "crops" / value}', '--output': f'{key}={self.folder / "converted"}',
-        '--export_dir': f'{key}={self.folder / ("edge" if "--format=tflite" in flags else "exported")}', '--out': f'{key}={self.folder / "sheets"}',
+        '--export_dir': f'{key}={self.folder / ("edge" if "--format=tflite" in flags else "served")}', '--out': f'{key}={self.folder / "sheets"}',
         '--depth_variant': f'{key}=estimated'}.get(key, flag)
 
   def _smaller(self, name, flags):
