@@ -439,7 +439,8 @@ class Workshop:
     return {
         '--data_dir': f'{key}={self.folder / "data"}/{pathlib.Path(value).name}', '--seeds': '--seeds=0',
         '--pairs': f'{key}={self.folder / "crops" / value}', '--output': f'{key}={self.folder / "converted"}',
-        '--export_dir': f'{key}={self.folder / ("edge" if "--format=tflite" in flags else "served")}', '--out': f'{key}={self.folder / "sheets"}',
+        '--export_dir': f'{key}={self.folder / ("edge" if "--format=tflite" in flags else "served")}',
+        '--out': f'{key}={self.folder / "sheets"}',
         '--depth_variant': f'{key}=estimated'}.get(key, flag)
 
   def _smaller(self, name, flags):
