@@ -396,6 +396,7 @@ class Workshop:
     native_files.write_nyud(self.data['nyud'])
     native_files.write_nyud(self.data['nyud'], depth='estimated')
     native_files.write_depth_crops(folder / 'crops')
+    native_files.write_avi(folder / 'clip.avi', np.zeros((9, 36, 48, 3), np.uint8))
 
   def run(self, page, name, flags):
     """Runs a command of a page; returns what it prints and the path that it names last."""
@@ -428,13 +429,18 @@ class Workshop:
       return f'{key}={self.trained(method)}'
     if key == '--compare':
       return f'{key}={self.trained("dmcl")},{self.trained("independent")}'
+    if key == '--predict':
+      depth = next(self.data['nwucla'].rglob('a01*')) / 'frame_*_depth_vis.jpg'
+      value = re.sub('clip[0-9]*.avi', str(self.folder / 'clip.avi'), value)
+      return f'{key}={value.replace("clip7_depth", str(depth))}'
     if key == '--methods':  # two are enough: each has a test of its own
       methods = value.split(',')
       return f'{key}={",".join(dict.fromkeys((methods[0], methods[-1])))}'
     return {
         '--data_dir': f'{key}={self.folder / "data"}/{pathlib.Path(value).name}', '--seeds': '--seeds=0',
         '--pairs': f'{key}={self.folder / "crops" / value}', '--output': f'{key}={self.folder / "converted"}',
-        '--export_dir': f'{key}={self.folder / "exported"}', '--out': f'{key}={self.folder / "sheets"}',
+        '--export_dir': f'{key}={self.folder / ("edge" if "--format=tflite" in flags else "served")}',
+        '--out': f'{key}={self.folder / "sheets"}',
         '--depth_variant': f'{key}=estimated'}.get(key, flag)
 
   def _smaller(self, name, flags):
@@ -445,7 +451,7 @@ class Workshop:
     if name == 'benchmarks.input_pipeline':
       return [*flags, '--videos=2', '--length=9', '--width=64', '--height=48', '--batch_size=2', '--epochs=1',
               '--repeats=1']
-    if name == 'tf_privinfo.datasets.nyud.convert' or '--export_dir' in values:
+    if name == 'tf_privinfo.datasets.nyud.convert' or values.keys() & {'--export_dir', '--predict'}:
       return flags
     if '--run_dir' in values:
       return [*flags, f'--data_dir={self.folder / "data" / pathlib.Path(values["--run_dir"]).parts[-3]}']

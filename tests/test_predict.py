@@ -10,10 +10,12 @@ import tensorflow as tf
 
 from tests import command_line, native_files
 import tf_privinfo
-from tf_privinfo import recipes, workflow
+from tf_privinfo import recipes, runs, workflow
 from tf_privinfo.datasets import catalog, footage
 from tf_privinfo.datasets.preparation import flow, frames, video
-from tf_privinfo.evaluation import prediction_files
+from tf_privinfo.evaluation import prediction_files, predictor
+from tf_privinfo.methods import adversarial
+from tf_privinfo.runs import restore
 from tf_privinfo.utils import errors
 
 STORED = command_line.ROOT / 'tests' / 'stored_runs' / 'tf2.15'
@@ -146,6 +148,31 @@ def test_command(model, data, stored, tmp_path, capsys):
   assert len(sheets) == 5 and sheets[4].name == '0005_second.png'
   heights = [cv2.imread(str(sheet)).shape[0] for sheet in sheets]
   assert heights[1] > heights[0] == heights[4]  # a row for each modality
+
+
+@pytest.mark.parametrize('threshold, chosen', [(0.0, 'hallucinated'), (1.0, 'trusted')])
+def test_switch(threshold, chosen, data, tmp_path, monkeypatch):
+  """Both branches are reported, and the score chooses; without depth, it is hallucinated."""
+  recipe = recipes.recipe('admd', 'nwucla', 'any', 'tiny')
+  hallucinated, detector = (restore.build_method(recipe, stage, 3) for stage in (
+      recipes.SWITCH.hallucinated, recipes.SWITCH.detector))
+  switch = adversarial.SensorSwitch({**hallucinated.streams, **detector.streams}, detector.discriminator)
+  monkeypatch.setattr(restore, 'restore_deployed', lambda run: switch)
+  run = runs.Run.create_or_resume(tmp_path / 'run', recipe)
+  run.write('manifest.json', {'label_names': list('abc'), 'samples': {}, 'depth_variant': recipe.data.depth_variant})
+  run.write('switch.json', {'threshold': threshold, 'levels': {}})
+  model = predictor.Predictor(run)
+  files = native(data, 'view_1/a01_s01_e00')
+  if recipe.data.depth_variant == 'depth':
+    files['depth'] = files['depth'].replace('depth_vis.jpg', 'depth.png')
+  result, alone = model.predict(files), model.predict({'rgb': files['rgb']})
+  assert list(result.streams) == ['trusted', 'hallucinated'] and 0 <= result.fake_probability <= 1
+  assert result.probabilities == result.streams[chosen]
+  np.testing.assert_allclose(list(alone.probabilities.values()), list(result.streams['hallucinated'].values()),
+                             rtol=1e-4)
+  assert list(alone.streams) == ['hallucinated'] and alone.fake_probability is None
+  with pytest.raises(errors.UserError, match='pass rgb'):
+    model.predict({'depth': files['depth']})
 
 
 @pytest.mark.parametrize('value, message', [

@@ -1,4 +1,4 @@
-"""A model server from the package index answers the requests of docs/serving.md as the Python model does, under load."""
+"""A model server from the package index answers the request of docs/serving.md as the Python model does, under load."""
 
 import base64
 import concurrent.futures
