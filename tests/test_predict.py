@@ -150,7 +150,7 @@ def test_command(model, data, stored, tmp_path, capsys):
   assert heights[1] > heights[0] == heights[4]  # a row for each modality
 
 
-@pytest.mark.parametrize('threshold, chosen', [(0.0, 'hallucinated'), (1.0, 'trusted')])
+@pytest.mark.parametrize('threshold, chosen', [(-1.0, 'hallucinated'), (1.0, 'trusted')])
 def test_switch(threshold, chosen, data, tmp_path, monkeypatch):
   """Both branches are reported, and the score chooses; without depth, it is hallucinated."""
   recipe = recipes.recipe('admd', 'nwucla', 'any', 'tiny')
