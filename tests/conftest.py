@@ -4,7 +4,8 @@ import gc
 import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ['CUDA_VISIBLE_DEVICES'] = ''
+if 'TF_PRIVINFO_TEST_GPU' not in os.environ:
+  os.environ['CUDA_VISIBLE_DEVICES'] = ''
 # Two processes share the cores; and with one thread for each operation sums do not depend on how many there are.
 os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
 

@@ -86,7 +86,7 @@ def _train_stage(run, name: str, stage: StageConfig, source, split, strategy, st
   directory = run.stage_directory(name)
   with strategy.scope():
     method = restore.initial_method(run.recipe, name, len(source.label_names))
-    method.compile_with(lambda factor: _optimizer(stage, len(split.train), factor))
+    method.compile_with(lambda factor: optimizer(stage, len(split.train), factor))
     method.steps_per_execution = steps_per_execution or devices.steps_per_execution()
   state = callbacks.TrainingState()
   manager = tf.train.CheckpointManager(
@@ -156,8 +156,14 @@ def _weights_of_other_run(recipe: recipes.Recipe, stage: str, num_classes: int) 
   return other.weights(stage)
 
 
-def _optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.optimizers.Optimizer:
-  # Epochs are counted in samples, not in whole batches, as in the authors' code.
+def optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.optimizers.Optimizer:
+  """An optimizer of a stage.
+
+  Args:
+    stage: configuration of the stage.
+    samples: number of training samples. Epochs are counted in samples, not in whole batches, as in the authors' code.
+    factor: factor of the learning rate.
+  """
   schedule = optimizers.stepwise_schedule(
       factor * stage.learning_rate, samples / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
   if stage.optimizer == 'adam':
