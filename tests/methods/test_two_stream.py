@@ -230,17 +230,22 @@ def test_moddrop_draws_anew_in_every_step_and_the_same_after_a_restart():
   assert losses_of(1, start=1) == [second]
 
 
-def test_moddrop_drops_apart_in_every_modality_and_replica(two_devices, monkeypatch):
-  """Each of the four clips has its own draw; what is dropped has the mean colour that its stream subtracts."""
+def test_moddrop_does_not_depend_on_the_number_of_replicas(two_devices, monkeypatch):
+  """Each clip has its own draw; what is dropped has the mean colour that its stream subtracts."""
   monkeypatch.setattr(two_stream.FusedStreams, 'objective', lambda self, clips, labels: clips)
-  with two_devices.scope():
-    method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', new_tiny)
-  white = tf.fill([4, 3, 16, 16, 3], 255.0)
-  dropped = two_devices.run(lambda: method.objective({'rgb': white, 'depth': white}, None))
-  clips = [clip.numpy() for m in dropped for clip in two_devices.experimental_local_results(dropped[m])]
-  assert len(clips) == len({clip.tobytes() for clip in clips}) == 4
-  for clip in clips:
-    np.testing.assert_allclose(clip.min(axis=(0, 1, 2, 3)), NETWORK.input_mean, rtol=1e-5)
+
+  def drop(strategy, rows):
+    with strategy.scope():
+      method = make(two_stream.ModDrop, ['rgb', 'depth'], 'none', new_tiny)
+    white = tf.fill([rows, 3, 16, 16, 3], 255.0)
+    dropped = strategy.run(lambda: method.objective({'rgb': white, 'depth': white}, None))
+    return [tf.concat(strategy.experimental_local_results(dropped[m]), axis=0).numpy() for m in ('rgb', 'depth')]
+
+  expected, found = drop(tf.distribute.get_strategy(), 8), drop(two_devices, 4)
+  np.testing.assert_array_equal(found, expected)
+  clips = np.concatenate(found)
+  assert len({clip.tobytes() for clip in clips}) == 16
+  np.testing.assert_allclose(clips.min(axis=(0, 1, 2, 3)), NETWORK.input_mean, rtol=1e-5)
 
 
 def test_hallucination_on_objects_sums_its_terms():

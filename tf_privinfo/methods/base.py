@@ -176,6 +176,21 @@ class Method(tf.keras.Model):
     return {name: mean.result() for name, mean in self.epoch_means.items()}
 
 
+def draw_for_batch(shape, seed, *args) -> tf.Tensor:
+  """Uniform numbers [B, ...] for the rows of a replica, which do not depend on the number of replicas.
+
+  They are drawn for the global batch, and each replica takes those of its rows.
+
+  Args:
+    shape: shape [B, ...] of the numbers of this replica.
+    seed: int32 [2], the same on all replicas.
+    *args: further arguments of `tf.random.stateless_uniform`.
+  """
+  replicas, rows = tf.distribute.get_replica_context(), shape[0]
+  of_batch = tf.random.stateless_uniform([replicas.num_replicas_in_sync * rows, *shape[1:]], seed, *args)
+  return of_batch[replicas.replica_id_in_sync_group * rows:][:rows]
+
+
 # Gradients with their variables, of one replica or summed over all replicas.
 Gradients = List[Tuple[tf.Tensor, tf.Variable]]
 

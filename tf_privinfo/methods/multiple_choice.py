@@ -151,11 +151,7 @@ class RandomTeacher(DMCL):
   def choose(self, hard, logits):
     step = tf.cast(self.optimizer.iterations, tf.int32)
     seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, step]), 0)
-    # Drawn for the global batch, so that the teachers do not depend on the number of replicas.
-    replicas, rows = tf.distribute.get_replica_context(), tf.shape(hard)[1]
-    of_batch = tf.random.stateless_uniform(
-        [replicas.num_replicas_in_sync * rows], seed, 0, len(self.modalities), tf.int32)
-    return of_batch[replicas.replica_id_in_sync_group * rows:][:rows]
+    return base.draw_for_batch([tf.shape(hard)[1]], seed, 0, len(self.modalities), tf.int32)
 
 
 class ClassCounts(tf.keras.metrics.Metric):

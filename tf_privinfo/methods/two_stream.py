@@ -119,7 +119,7 @@ class ModDrop(FusedStreams):
   Args:
     streams: name -> `ResNet50`.
     config: probabilities of keeping pixels and modalities.
-    seed: seed of the draws, together with step, replica and modality.
+    seed: seed of the draws, together with step and modality.
     **kwargs: further arguments of `FusedStreams`.
   """
 
@@ -135,9 +135,8 @@ class ModDrop(FusedStreams):
     self.seed = seed
 
   def objective(self, clips, labels):
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     step = tf.cast(self.optimizer.iterations, tf.int32)
-    seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, step]), replica)
+    seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, step]), 0)
     means = {self.input_modality[name]: stream.config.input_mean for name, stream in self.streams.items()}
     return super().objective({
         modality: self.drop(clip, means[modality], tf.random.experimental.stateless_fold_in(seed, index))
@@ -153,10 +152,11 @@ class ModDrop(FusedStreams):
     """
     pixels, modality = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     config = self.config
-    centred = tf.nn.experimental.stateless_dropout(
-        tf.cast(clip, tf.float32) - tf.constant(mean), 1 - config.keep_pixel, pixels)
-    kept = tf.random.stateless_uniform([tf.shape(clip)[0], 1, 1, 1, 1], modality) < config.keep_modality
-    return tf.constant(mean) + tf.where(kept, centred, 0.0)
+    batch = tf.shape(clip)[0]
+    kept = base.draw_for_batch([batch, *clip.shape[1:]], pixels) >= 1 - config.keep_pixel
+    kept &= base.draw_for_batch([batch, 1, 1, 1, 1], modality) < config.keep_modality
+    centred = tf.where(kept, tf.cast(clip, tf.float32) - tf.constant(mean), 0.0)
+    return tf.constant(mean) + centred * (1 / config.keep_pixel)
 
 
 class Hallucination(FusedStreams):
