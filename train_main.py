@@ -15,6 +15,20 @@ from tf_privinfo.recipes import recipe_flags
 from tf_privinfo.utils import cli, paths
 
 FLAGS = flags.FLAGS
+
+
+class _MixedPrecisionParser(flags.ArgumentParser):
+  """Parses the value of --mixed_precision to a 16-bit type, or '' for float32; true stands for bfloat16."""
+
+  def parse(self, argument):
+    value = str(argument).lower()
+    if value in ('', *recipes.MIXED_DTYPES):
+      return value
+    if value not in ('true', 'false'):
+      raise ValueError(f'choose one of {", ".join(recipes.MIXED_DTYPES)}, true (bfloat16), false (float32)')
+    return 'bfloat16' if value == 'true' else ''
+
+
 flags.adopt_module_key_flags(recipe_flags)
 paths.DEFINE_path(
     'output_dir', 'checkpoints',
@@ -33,7 +47,10 @@ flags.DEFINE_bool(
     'new_classifier', False, 'Omit the classifiers of --init_from, for a different set of classes.')
 flags.DEFINE_bool('resume', True, 'Resume the run if it was interrupted. --noresume renames the old run and starts '
                   'from scratch.')
-flags.DEFINE_bool('mixed_precision', False, 'Compute in bfloat16, with weights in float32.')
+flags.DEFINE_flag(flags.Flag(
+    _MixedPrecisionParser(), flags.ArgumentSerializer(), 'mixed_precision', '',
+    'Compute in 16 bits, with weights in float32: --mixed_precision in bfloat16, --mixed_precision=float16 in float16 '
+    'with a scaled loss, for GPUs without bfloat16.', boolean=True))
 flags.DEFINE_integer('num_gpus', -1, 'Number of GPUs to use, which divides the batch of every stage; -1: the largest '
                      'such number, 0: none.', lower_bound=-1)
 flags.DEFINE_bool('deterministic', None, 'Use deterministic kernels: the same command gives the same weights. '
@@ -44,8 +61,10 @@ flags.DEFINE_integer('steps_per_execution', None, 'Steps between two looks at th
 
 def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
   """The overrides of a recipe by the flags of training, {dotted path: value}."""
-  values = {'mixed_precision': FLAGS.mixed_precision, 'init_from': FLAGS.init_from or '',
+  values = {'mixed_precision': bool(FLAGS.mixed_precision), 'init_from': FLAGS.init_from or '',
             'new_classifier': FLAGS.new_classifier}
+  if FLAGS.mixed_precision:
+    values['mixed_dtype'] = FLAGS.mixed_precision
   for field in ('epochs', 'batch_size'):
     if FLAGS[field].value is not None:
       values.update(recipes.training_stages(recipe, field, FLAGS[field].value))

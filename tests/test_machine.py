@@ -88,3 +88,15 @@ def test_cores_are_divided_among_the_networks_of_a_step(monkeypatch, method, cor
   monkeypatch.setattr(tf.config.threading, 'set_intra_op_parallelism_threads', given.append)
   devices.divide_cores(recipes.recipe(method, 'synthetic', 'cross_view_1', 'small'))
   assert given == [threads]
+
+
+@pytest.mark.parametrize('capability, dtype, warned', [
+    ((7, 5), 'bfloat16', True), ((8, 0), 'bfloat16', False), ((7, 5), 'float16', False)])
+def test_bfloat16_on_gpus_without_it(capability, dtype, warned, monkeypatch, capsys):
+  monkeypatch.setattr(tf.config, 'get_visible_devices', lambda kind: ['GPU:0'])
+  monkeypatch.setattr(tf.config.experimental, 'get_device_details',
+                      lambda gpu: {'device_name': 'Tesla T4', 'compute_capability': capability})
+  recipe = recipes.recipe('dmcl', 'synthetic', 'cross_view_1', 'tiny')
+  devices.warn_about_precision(recipes.override(recipe, {'mixed_precision': True, 'mixed_dtype': dtype}))
+  expected = 'Warning: Tesla T4 has no bfloat16: pass --mixed_precision=float16.\n' if warned else ''
+  assert capsys.readouterr().out == expected

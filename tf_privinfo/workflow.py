@@ -56,6 +56,7 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   devices.divide_cores(recipe)
   strategy = devices.make_strategy(num_gpus, loop.batches(recipe, stages))
   print(f'Training on {devices.describe_devices()}', flush=True)
+  devices.warn_about_precision(recipe)
   minutes = recipes.expected_minutes(recipe)
   if minutes:
     print(f'Expected time on two cores without a GPU: {minutes} minutes, from rendering to export', flush=True)

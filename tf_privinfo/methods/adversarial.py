@@ -98,7 +98,8 @@ class AdversarialDistillation(_Discriminating, two_stream.FusedStreams):
       penalties = [losses.weight_decay(variables, self.weight_decay) if self.weight_decay else 0.0
                    for variables in (self.discriminator.trainable_variables, self.learned_variables)]
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
-      scaled = (d_loss + penalties[0]) / replicas, (g_loss + penalties[1]) / replicas
+      # The discriminator computes in float32, also in float16: its own loss needs no factor.
+      scaled = (d_loss + penalties[0]) / replicas, base.scale_loss(self.optimizer, (g_loss + penalties[1]) / replicas)
     of_discriminator = base.gradients(tape, scaled[0], self.discriminator.trainable_variables)
     of_hall = base.gradients(tape, scaled[1], self.learned_variables)
     del tape  # a persistent tape keeps all activations

@@ -151,7 +151,7 @@ class Method(tf.keras.Model):
       objective = self.objective(clips, labels)
       penalty = losses.weight_decay(self.learned_variables, self.weight_decay) if self.weight_decay else 0.0
       loss = objective.loss + penalty
-      scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+      scaled = scale_loss(self.optimizer, loss / tf.distribute.get_strategy().num_replicas_in_sync)
     summed = apply_gradients(self.optimizer, gradients(tape, scaled, self.learned_variables))
     self.epoch_means['loss'].update_state(loss)
     if self.weight_decay:
@@ -171,8 +171,11 @@ class Method(tf.keras.Model):
       self.epoch_means[f'accuracy/{stream}'].update_state(tf.cast(predicted == labels, tf.float32))
     gradient_of = {variable.ref(): gradient for gradient, variable in summed}
     for stream in self.trainable_streams:
-      self.epoch_means[f'gradient_norm/{stream}'].update_state(tf.linalg.global_norm(
-          [gradient_of[v.ref()] for v in self.streams[stream].trainable_variables if v.ref() in gradient_of]))
+      norm = tf.linalg.global_norm(
+          [gradient_of[v.ref()] for v in self.streams[stream].trainable_variables if v.ref() in gradient_of])
+      applied = not _scales(self.optimizer) or tf.math.is_finite(norm)
+      self.epoch_means[f'gradient_norm/{stream}'].update_state(
+          tf.where(applied, norm, 0.0), tf.cast(applied, tf.float32))
     return {name: mean.result() for name, mean in self.epoch_means.items()}
 
 
@@ -201,8 +204,26 @@ def gradients(tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[tf.Var
   return [(g, v) for g, v in zip(tape.gradient(loss, variables), variables) if g is not None]
 
 
+def scale_loss(optimizer: tf.keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
+  """The loss to be differentiated: in float16, times a factor with which gradients do not underflow."""
+  return optimizer.get_scaled_loss(loss) if _scales(optimizer) else loss
+
+
 def apply_gradients(optimizer: tf.keras.optimizers.Optimizer, of_replica: Gradients) -> Gradients:
-  """Sums gradients over the replicas, applies them, and returns the sums."""
-  summed = optimizer.aggregate_gradients(of_replica)
+  """Sums gradients of a loss from `scale_loss` over the replicas, applies them, and returns the sums.
+
+  In float16, gradients that are not finite change no weights, but lower the factor of the loss.
+  """
+  if _scales(optimizer):
+    values, variables = zip(*of_replica)
+    unscaled = list(zip(optimizer.get_unscaled_gradients(values), variables))
+    summed = optimizer.inner_optimizer.aggregate_gradients(unscaled)
+  else:
+    summed = optimizer.aggregate_gradients(of_replica)
   optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
   return summed
+
+
+def _scales(optimizer) -> bool:
+  # Keras wraps the optimizer of a model that was built under the policy mixed_float16.
+  return isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer)

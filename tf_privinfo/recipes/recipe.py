@@ -37,6 +37,9 @@ class SwitchStages(NamedTuple):
 
 SWITCH = SwitchStages()
 
+# Values of `Recipe.mixed_dtype`.
+MIXED_DTYPES = ('bfloat16', 'float16')
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -46,7 +49,8 @@ class Recipe:
     method, dataset, protocol, preset, variant: names, as in the flags.
     seed: seed of weights, data order, frame sampling, augmentation and teachers.
     modalities: input modalities, in the order that breaks ties.
-    mixed_precision: whether computation is in bfloat16, with weights in float32.
+    mixed_precision: whether computation is in `mixed_dtype`, with weights in float32.
+    mixed_dtype: 16-bit type of mixed precision, one of `MIXED_DTYPES`; float16 scales the loss.
     init_from: run directory with the initial weights of the first stages, or ''.
     new_classifier: whether the classifiers of `init_from` are omitted.
     data, clips, network, loser, connections, hallucination, discriminator,
@@ -61,6 +65,7 @@ class Recipe:
   seed: int = 0
   modalities: Tuple[str, ...] = ('rgb', 'depth', 'flow')
   mixed_precision: bool = False
+  mixed_dtype: str = 'bfloat16'
   init_from: str = ''
   new_classifier: bool = False
   data: DataConfig = DataConfig()

@@ -38,6 +38,7 @@ def _data_problems(result: recipes.Recipe):
   for key, value in settings.flatten(result).items():
     if isinstance(value, float) and not math.isfinite(value):
       yield f'{key} must be finite'
+  yield from _one_of(result, '', 'mixed_dtype', recipes.MIXED_DTYPES)
   if result.new_classifier and not result.init_from:
     yield 'new_classifier needs init_from, whose classifiers it leaves out'
   clips = result.clips

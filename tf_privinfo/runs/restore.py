@@ -54,7 +54,7 @@ def build_method(recipe: recipes.Recipe, stage: str, num_classes: int) -> tf.ker
 def _precision(recipe: recipes.Recipe) -> Iterator[None]:
   """Sets the precision of a recipe as the global policy of Keras, and restores the previous policy afterwards."""
   policy = tf.keras.mixed_precision.global_policy()
-  tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if recipe.mixed_precision else 'float32')
+  tf.keras.mixed_precision.set_global_policy(f'mixed_{recipe.mixed_dtype}' if recipe.mixed_precision else 'float32')
   try:
     yield
   finally:

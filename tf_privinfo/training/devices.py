@@ -113,3 +113,13 @@ def describe_devices() -> str:
   found = len(tf.config.list_physical_devices('GPU'))
   count = f'{len(gpus)} of {found} GPUs' if len(gpus) < found else f'{found} GPU{"s" if found > 1 else ""}'
   return f'{count}: {", ".join(names)}'
+
+
+def warn_about_precision(recipe: recipes.Recipe) -> None:
+  """Prints a warning if a recipe computes in bfloat16 on GPUs that do not have it: NVIDIA's before Ampere (8.0)."""
+  if recipe.mixed_precision and recipe.mixed_dtype == 'bfloat16':
+    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices('GPU'))
+    older = sorted({detail.get('device_name', 'a GPU') for detail in details
+                    if detail.get('compute_capability', (8, 0)) < (8, 0)})
+    if older:
+      print(f'Warning: {", ".join(older)} has no bfloat16: pass --mixed_precision=float16.', flush=True)
