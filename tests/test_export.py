@@ -152,7 +152,7 @@ def test_original_frames_give_what_evaluation_predicts(dataset, tmp_path, monkey
   source = catalog.open_dataset(dataset, str(data_dir), recipe.data, recipe.clips.frame_size)
   method = restore.build_method(recipe, next(iter(recipe.stages)), 3)
   names = source.names[:1]
-  [(encoded, _, _)] = source.videos(names, ('rgb',))
+  encoded = prepared.encoded_frames(source, names[0], ('rgb',))
   count = recipe.clips.frames
   window = clips.centre_window(recipe.clips)
   prepared = clips.decode_frames(encoded['rgb'][:count], window, recipe.clips)[None]

@@ -71,7 +71,7 @@ def test_names_labels_and_metadata(source):
 
 def test_pairs_hold_the_images_of_their_names(source, data_dir):
   name = 'test/lamp/0001'
-  (encoded, label, _), = source.videos([name], ('rgb', 'depth')).as_numpy_iterator()
+  encoded, [label] = prepared.encoded_frames(source, name, ('rgb', 'depth')), source.videos([name], ('rgb',)).labels
   assert label == 1 and {m: len(kind) for m, kind in encoded.items()} == {'rgb': 1, 'depth': 1}
   for modality, path in (('rgb', 'test/images/lamp/0001.jpg'), ('depth', 'test/depth/lamp/0001.png')):
     whole = cv2.cvtColor(cv2.imread(str(data_dir / path)), cv2.COLOR_BGR2RGB)
