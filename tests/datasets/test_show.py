@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import native_files
+from tests import native_files, prepared
 from tf_privinfo.datasets import catalog, clips, contact_sheets
 from tf_privinfo.datasets.config import ClipConfig, DataConfig
 
