@@ -153,7 +153,7 @@ def _store(builder, samples: Dict[str, np.ndarray], frames: np.ndarray) -> None:
 def _load(builder) -> Optional[FrameIndex]:
   """The stored index, or None if there is none, or a damaged one, or one of other record files."""
   folder = pathlib.Path(builder.data_dir, _FOLDER)
-  with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+  with contextlib.suppress(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
     with np.load(folder / 'samples.npz') as file:
       samples = dict(file)
     if samples.pop('state') == _state(builder):
@@ -184,6 +184,8 @@ def _scan(path: pathlib.Path, modalities: Sequence[str]) -> Iterator[_Record]:
       try:
         length, _ = _HEAD.unpack_from(data, position)
         start, end = position + _HEAD.size, position + _HEAD.size + length
+        if end + _TAIL > len(data):
+          raise ValueError('truncated')
         yield _record(data, path.name, start, end, modalities)
       except (struct.error, IndexError, KeyError, ValueError):
         raise _damaged(path, f'has no readable record at byte {position}') from None
