@@ -87,7 +87,7 @@ def measure(directory: pathlib.Path, name: str, count: int, rate: float) -> str:
     return clips.training_clips(
         source.videos(source.names, MODALITIES), config, seed=0, epochs=range(99), batch_size=BATCH)
 
-  steps, start = form.clips // BATCH, time.perf_counter()
+  steps, start = max(8, min(form.clips, 4 * count) // BATCH), time.perf_counter()
   iterator = iter(batches())
   setups = [len({sample_id[:4] for sample_id in next(iterator)[2].numpy()})]
   first = time.perf_counter() - start
