@@ -39,7 +39,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import turns
+from benchmarks import simulated_ntu, turns
 from tf_privinfo.datasets import catalog, clips
 from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.datasets.preparation import flow
@@ -57,6 +57,10 @@ flags.DEFINE_integer('batch_size', 8, 'Clips per batch.', lower_bound=1)
 flags.DEFINE_integer('passes', 8, 'Passes through the videos in an epoch.', lower_bound=1)
 flags.DEFINE_integer('epochs', 2, 'Epochs per turn, after one epoch of warm-up.', lower_bound=1)
 flags.DEFINE_integer('repeats', 5, 'Number of turns of each pipeline.', lower_bound=1)
+flags.DEFINE_bool('simulated', False, 'Measure order and reading of simulated records at the size of NTU RGB+D 60.')
+flags.DEFINE_integer('tiny', 60_120, 'Number of tiny simulated records.', lower_bound=8)
+flags.DEFINE_integer('full', 300, 'Number of simulated records of full size.', lower_bound=8)
+flags.DEFINE_float('rate', 40.0, 'Clips per second that the consumer of simulated records takes.', lower_bound=1)
 
 
 def texture() -> np.ndarray:
@@ -88,7 +92,10 @@ def write_videos(directory: pathlib.Path) -> None:
 def project(directory: pathlib.Path) -> tf.data.Dataset:
   """Endless batches of training clips from the prepared dataset, by `clips`."""
   source = catalog.open_dataset('nwucla', str(directory), DataConfig(), CONFIG.frame_size)
-  videos = source.videos(source.names, MODALITIES).repeat(FLAGS.passes)
+  once = source.videos(source.names, MODALITIES)
+  videos = once._replace(
+      names=list(once.names) * FLAGS.passes, labels=np.tile(once.labels, FLAGS.passes),
+      lengths=np.tile(once.lengths, FLAGS.passes), read=lambda number, *rest: once.read(number % FLAGS.videos, *rest))
   return clips.training_clips(videos, CONFIG, seed=0, epochs=range(10**4), batch_size=FLAGS.batch_size)
 
 
@@ -177,6 +184,12 @@ def build_run(batches: tf.data.Dataset, cpu: List[float]):
 def main(_) -> None:
   """Measures and prints the speed of both pipelines."""
   logging.set_verbosity(logging.ERROR)
+  if FLAGS.simulated:
+    with tempfile.TemporaryDirectory() as directory:
+      rows = [simulated_ntu.measure(pathlib.Path(directory), name, count, FLAGS.rate)
+              for name, count in (('tiny', FLAGS.tiny), ('full', FLAGS.full))]
+    print('\n'.join([turns.describe_machine(), f'consumer of {FLAGS.rate:.0f} clips/s', simulated_ntu.HEAD, *rows]))
+    return
   if FLAGS.videos < FLAGS.batch_size:
     raise app.UsageError('--videos must fill a batch.')
   with tempfile.TemporaryDirectory() as directory:

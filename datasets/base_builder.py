@@ -11,12 +11,12 @@ import dataclasses
 import io
 import pathlib
 import shutil
-from typing import Any, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, ContextManager, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_privinfo.datasets import integrity, parallel, prepared_samples
+from tf_privinfo.datasets import frame_index, integrity, parallel, prepared_samples
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.preparation import alignment, frames
 from tf_privinfo.utils import atomic, errors, progress_bars
@@ -124,13 +124,16 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       self.find_root(native_dir)  # fails before anything is written
     elif not self._samples_folder.exists():
       return
-    with _clear_failures(self._samples_folder.parent), atomic.only_process(
-        self._samples_folder.with_suffix('.lock'), 'Another process is preparing these data'):
+    with _clear_failures(self._samples_folder.parent), self.only_process():
       if not self.data_path.exists():
         for path in pathlib.Path(self.data_dir).parent.glob('incomplete.*'):  # of an interrupted process
           shutil.rmtree(path)
         self._write(self._prepare_samples(native_dir, beam_options), beam_options)
       shutil.rmtree(self._samples_folder, ignore_errors=True)
+
+  def only_process(self) -> ContextManager[None]:
+    """Holds the lock of the prepared data; see `atomic.only_process`."""
+    return atomic.only_process(self._samples_folder.with_suffix('.lock'), 'Another process is preparing these data')
 
   def check(self, native_dir: str) -> List[str]:
     """Reads all native files and writes nothing; returns one sentence for each unusable sample.
@@ -259,12 +262,13 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       self._progress.update()
 
   def _download_and_prepare(self, dl_manager, download_config=None) -> None:
-    """Calls TFDS, then records sizes and checksums of the record files before the folder gets its final name."""
+    """Calls TFDS, then records checksums and the index of the frames before the folder gets its final name."""
     super()._download_and_prepare(dl_manager, download_config)
     paths = sorted(pathlib.Path(self.data_dir).glob('*.tfrecord*'))
     sums = parallel.in_threads(integrity.sha256, paths, desc='Computing checksums', unit='file', delay=1)
     self.info.metadata['files'] = {
         path.name: {'bytes': path.stat().st_size, 'sha256': checksum} for path, checksum in zip(paths, sums)}
+    frame_index.write(self)
 
   def _stop_if_any(self, problems: List[str]) -> None:
     if problems:

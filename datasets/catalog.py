@@ -1,25 +1,17 @@
 """Opens a dataset by name: finds or renders the native files, prepares them once, reads videos."""
 
+import functools
 import os
 import pkgutil
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 from google.protobuf import json_format
 import numpy as np
-import tensorflow as tf
-import tensorflow_datasets as tfds
 
-from tf_privinfo.datasets import base_builder, integrity
+from tf_privinfo.datasets import base_builder, clips, frame_index, integrity
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.registry import DATASETS
 from tf_privinfo.utils import errors, text
-
-
-class _Encoded(tfds.decode.SkipDecoding):
-  """Skips decoding for all frames of a video at once; the base class iterates over single frames."""
-
-  def decode_batch_example(self, serialized_example):
-    return serialized_example
 
 
 class PreparedDataset:
@@ -43,31 +35,30 @@ class PreparedDataset:
     self.unit = builder.UNIT
     self.directory: str = builder.data_dir
 
-  def videos(self, names: Sequence[str], modalities: Sequence[str]) -> tf.data.Dataset:
-    """The encoded videos `names`: ({modality: [F] JPEG bytes}, label int32, sample id), in a fixed order.
-
-    Reads only the files that contain these videos, and only the given modalities.
+  def videos(self, names: Sequence[str], modalities: Sequence[str]) -> clips.Videos:
+    """The encoded videos `names`, sorted by name, for `clips`; no record is read yet.
 
     Args:
-      names: sample names; the order of the result does not depend on their order.
-      modalities: names of the modalities; empty for labels and sample ids alone.
+      names: sample names; the result does not depend on their order.
+      modalities: names of the modalities.
+
+    Raises:
+      UserError: if data without an index (see `frame_index`) are damaged.
     """
-    partitions = sorted({self._builder.partition(name) for name in names})
-    wanted = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(list(names), tf.ones(len(names), tf.int64)), 0)
-    features = {**{m: True for m in modalities}, 'label': True, 'sample_id': True}
-    videos = self._builder.as_dataset(
-        split='+'.join(partitions), shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(features, decoders={m: _Encoded() for m in modalities}),
-        read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1))
-    videos = videos.filter(lambda video: wanted.lookup(video['sample_id']) > 0)
-    return videos.map(lambda video: (
-        {m: video[m] for m in modalities}, tf.cast(video['label'], tf.int32), video['sample_id']))
+    ids, labels = self.index(names)
+    rows, columns = self._frames.rows(ids), [self.modalities.index(modality) for modality in modalities]
+    return clips.Videos(ids, labels, self._frames.lengths[rows], tuple(modalities),
+                        lambda number, positions: self._frames.read(rows[number], columns, positions))
+
+  @functools.cached_property
+  def _frames(self) -> frame_index.FrameIndex:
+    return frame_index.load(self._builder)
 
   def index(self, names: Sequence[str]) -> Tuple[List[str], np.ndarray]:
-    """Sample ids (N strings) and labels ([N] int) of the videos `names`, in the order of `videos`."""
-    pairs = [(sample_id.decode(), label) for _, label, sample_id in self.videos(names, ()).as_numpy_iterator()]
-    return [sample_id for sample_id, _ in pairs], np.array([label for _, label in pairs])
+    """Sample ids (N strings) and labels ([N] int32) of the videos `names`, in the order of `videos`; reads no file."""
+    ids = sorted(set(names))
+    numbers = {label: number for number, label in enumerate(self.label_names)}
+    return ids, np.array([numbers[self.label_of(name)] for name in ids], np.int32)
 
   def label_of(self, name: str) -> str:
     """Class name of a sample; no file is read."""

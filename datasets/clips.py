@@ -1,20 +1,20 @@
 """Clips: frame sampling, augmentation and the tf.data pipeline.
 
-Every draw is a function of (seed, epoch, sample id) through stateless ops, so
-clips do not depend on thread timing, and a resumed run reads the same clips as
-an uninterrupted one. Test clips are a function of the sample id alone. Only the
-frames of a clip are decoded, and only the window that the clip shows.
+Every draw is a function of (seed, epoch, sample id) through stateless ops, and
+the order of an epoch is a function of (seed, epoch), so clips do not depend on
+thread timing, and a resumed run reads the same clips as an uninterrupted one.
+Test clips are a function of the sample id alone. Only the frames of a clip are
+read, and only the window that the clip shows is decoded.
 """
 
 from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tf_privinfo.datasets import depth_noise
 from tf_privinfo.datasets.config import ClipConfig
 
-# Number of sampled, still encoded clips that are shuffled together: about 0.3 MB each at the size of the thesis.
-SHUFFLE_BUFFER = 1024
 # Number of clips in a forward pass of evaluation.
 MICRO_BATCH = 16
 
@@ -24,6 +24,30 @@ SATURATION = CONTRAST = (0.5, 1.5)
 
 # Separates the seeds of depth noise from the seeds that draw frames of test clips.
 _NOISE_FOLD = 1
+
+
+class Videos(NamedTuple):
+  """N encoded videos whose frames can be read one by one.
+
+  Attributes:
+    names: N sample ids.
+    labels: [N] int32.
+    lengths: [N] int32, numbers of frames.
+    modalities: M names of modalities.
+    read: function of the number of a video and positions [T] of frames: [M, T] JPEG bytes, as objects. It is called in
+      several threads at once.
+  """
+  names: Sequence[str]
+  labels: np.ndarray
+  lengths: np.ndarray
+  modalities: Sequence[str]
+  read: Callable[[int, np.ndarray], np.ndarray]
+
+  def frames(self, number, positions) -> Dict[str, tf.Tensor]:
+    """Frames of video `number` at the `positions` (any shape), {modality: JPEG bytes of this shape}."""
+    encoded = tf.numpy_function(self.read, [number, tf.reshape(positions, [-1])], tf.string, stateful=False)
+    encoded = tf.unstack(tf.ensure_shape(encoded, [len(self.modalities), None]))
+    return {m: tf.reshape(frames, tf.shape(positions)) for m, frames in zip(self.modalities, encoded)}
 
 
 class Window(NamedTuple):
@@ -197,32 +221,38 @@ def _between(bounds, draw):
   return bounds[0] + (bounds[1] - bounds[0]) * draw
 
 
-def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, epochs: Sequence[int],
-                   batch_size: int, noisy_depth: bool = False) -> tf.data.Dataset:
+def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Sequence[int], batch_size: int,
+                   noisy_depth: bool = False, rows: slice = slice(None)) -> tf.data.Dataset:
   """Batches of one random clip per video for each of `epochs`, one epoch after another.
 
+  The order of an epoch is a uniform permutation of all videos.
+
   Args:
-    videos: encoded videos ({modality: [F] JPEG bytes}, label, sample id).
+    videos: encoded videos.
     config: sampling and augmentation of the clips.
     seed: seed of the run.
     epochs: numbers of the epochs, which determine order, frames and augmentation.
     batch_size: total batch size of all replicas; the last partial batch of an epoch is dropped.
     noisy_depth: whether the clips also contain 'noisy_depth', depth corrupted by speckle of random variance.
+    rows: rows of every batch that are read, for one of several workers.
 
   Returns:
     A dataset of ({modality: [B, T, S, S, 3], pixels 0..255}, label [B], sample
-    id [B]). Pixels are uint8, a quarter of the size of floats; clips with
-    distorted colours or noise are float32.
+    id [B]), where B is `batch_size` or the number of `rows`. Pixels are uint8, a
+    quarter of the size of floats; clips with distorted colours or noise are
+    float32.
   """
-  draw = _TRAINING_SAMPLERS[config.sampling]
+  draw, steps = _TRAINING_SAMPLERS[config.sampling], len(videos.names) // batch_size
+  names, labels, lengths = map(tf.constant, (list(videos.names), videos.labels, videos.lengths))
 
-  def sample(epoch, encoded, label, sample_id):
-    indices_seed, *seeds = _seeds(sample_id, seed, epoch, count=3)
-    length = tf.size(next(iter(encoded.values())))
-    indices = draw(length, config.frames, indices_seed)
-    return {m: tf.gather(frames, indices) for m, frames in encoded.items()}, seeds, label, sample_id
+  def one_epoch(epoch):
+    order = permutation(len(videos.names), tf.stack([tf.constant(seed, tf.int64), epoch]))
+    order = tf.reshape(order[:steps * batch_size], [steps, batch_size])[:, rows]
+    return tf.data.Dataset.from_tensor_slices(tf.reshape(order, [-1])).map(lambda number: (epoch, number))
 
-  def decode(encoded, seeds, label, sample_id):
+  def clip(epoch, number):
+    indices_seed, *seeds = _seeds(names[number], seed, epoch, count=3)
+    encoded = videos.frames(number, draw(lengths[number], config.frames, indices_seed))
     window = random_window(config, seeds[0])
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
     if config.colour and 'rgb' in clips:
@@ -230,46 +260,33 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
     if noisy_depth:
       seed_of_noise = tf.random.experimental.stateless_fold_in(seeds[1], _NOISE_FOLD)
       clips['noisy_depth'] = depth_noise.random_speckle(clips['depth'], seed_of_noise, config.noise_centre)
-    return clips, label, sample_id
+    return clips, labels[number], names[number]
 
-  def one_epoch(epoch):
-    clips = videos.map(lambda *video: sample(epoch, *video), tf.data.AUTOTUNE)
-    clips = _shuffle(clips, tf.stack([tf.constant(seed, tf.int64), epoch]))
-    return clips.map(decode, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
-
-  return tf.data.Dataset.from_tensor_slices(tf.constant(list(epochs), tf.int64)).flat_map(one_epoch).prefetch(
-      tf.data.AUTOTUNE)
+  numbers = tf.data.Dataset.from_tensor_slices(tf.constant(list(epochs), tf.int64)).flat_map(one_epoch)
+  clips = numbers.map(clip, tf.data.AUTOTUNE).batch(len(range(batch_size)[rows]), drop_remainder=True)
+  return clips.prefetch(tf.data.AUTOTUNE)
 
 
-def _shuffle(clips: tf.data.Dataset, seed) -> tf.data.Dataset:
-  """Shuffles within blocks of SHUFFLE_BUFFER clips; unlike in `Dataset.shuffle`, the seed can be a tensor."""
-
-  def permute(block, elements):
-    count = tf.shape(tf.nest.flatten(elements)[0])[0]
-    draws = tf.random.stateless_uniform([count], tf.random.experimental.stateless_fold_in(seed, block))
-    return tf.nest.map_structure(lambda x: tf.gather(x, tf.argsort(draws)), elements)
-
-  return clips.batch(SHUFFLE_BUFFER).enumerate().map(permute).unbatch()
+def permutation(count: int, seed) -> tf.Tensor:
+  """A uniform permutation of 0..count - 1, [count] int32, a function of the stateless seed."""
+  # Not `index_shuffle`, whose permutations are not uniform.
+  return tf.argsort(tf.random.stateless_uniform([count], seed, None, None, tf.int32), stable=True)
 
 
-def draw_test_clips(encoded: Dict[str, tf.Tensor], sample_id, config: ClipConfig) -> Dict[str, tf.Tensor]:
-  """Draws the frames of the N = `config.test_clips` test clips of one video, a function of the sample id alone.
+def test_indices(length, sample_id, config: ClipConfig) -> tf.Tensor:
+  """Frame indices of the N = `config.test_clips` test clips of a video, a function of the sample id: [N, T] int32.
 
   Args:
-    encoded: modality -> [F] JPEG bytes, of the same F frames.
+    length: number of frames of the video.
     sample_id: scalar string.
     config: sampling of the clips.
-
-  Returns:
-    Modality -> [N, T] JPEG bytes.
   """
-  draw, length = _TEST_SAMPLERS[config.sampling], tf.size(next(iter(encoded.values())))
-  indices = tf.stack([draw(length, config.frames, seed) for seed in _seeds(sample_id, count=config.test_clips)])
-  return {modality: tf.gather(frames, indices) for modality, frames in encoded.items()}
+  draw = _TEST_SAMPLERS[config.sampling]
+  return tf.stack([draw(length, config.frames, seed) for seed in _seeds(sample_id, count=config.test_clips)])
 
 
-def evaluation_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
-                depth_noise: Optional[depth_noise.DepthNoise] = None) -> tf.data.Dataset:
+def evaluation_clips(videos: Videos, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
+                     depth_noise: Optional[depth_noise.DepthNoise] = None) -> tf.data.Dataset:
   """Micro-batches of `config.test_clips` fixed clips per video, centre crops, all clips of a video in sequence.
 
   Frames and noise are drawn from the sample id and the number of the clip
@@ -278,7 +295,7 @@ def evaluation_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size:
   a video.
 
   Args:
-    videos: encoded videos, as for `training_clips`.
+    videos: encoded videos.
     config: sampling of the clips.
     batch_size: number of clips in a micro-batch; clips of a video can be in two micro-batches.
     depth_noise: noise that corrupts the depth clips, if there are any; other modalities remain unchanged.
@@ -288,17 +305,18 @@ def evaluation_clips(videos: tf.data.Dataset, config: ClipConfig, *, batch_size:
     id [b]). Pixels are uint8, with noise float32.
   """
   count, window = config.test_clips, centre_window(config)
+  names, labels, lengths = map(tf.constant, (list(videos.names), videos.labels, videos.lengths))
 
-  def sample(encoded, label, sample_id):
-    encoded = draw_test_clips(encoded, sample_id, config)
-    return encoded, tf.range(count), tf.repeat(label, count), tf.repeat(sample_id, count)
+  def read(number):
+    encoded = videos.frames(number, test_indices(lengths[number], names[number], config))
+    return encoded, tf.range(count), tf.repeat(labels[number], count), tf.repeat(names[number], count)
 
-  def decode(encoded, number, label, sample_id):
+  def decode(encoded, clip, label, sample_id):
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
     if depth_noise is not None and 'depth' in clips:
-      seed, = _seeds(sample_id, _NOISE_FOLD, number, count=1)
+      seed, = _seeds(sample_id, _NOISE_FOLD, clip, count=1)
       clips['depth'] = depth_noise.apply(clips['depth'], seed, config.noise_centre)
     return clips, label, sample_id
 
-  clips = videos.map(sample, tf.data.AUTOTUNE).unbatch()
+  clips = tf.data.Dataset.range(len(videos.names)).map(read, tf.data.AUTOTUNE).unbatch()
   return clips.map(decode, tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)

@@ -30,9 +30,9 @@ gc.freeze()
 LONGEST = (
     'test_every_dataset', 'test_admd', 'test_training', 'test_stages', 'test_stored_runs', 'test_docs',
     'test_sixty_bad_inputs', 'test_readme', 'test_concurrency', 'test_bad_input', 'test_adversarial', 'test_resnet50',
-    'test_clips', 'test_two_stream', 'test_multiple_choice', 'test_prepare', 'test_show', 'test_export',
-    'test_conversion', 'test_benchmarks', 'test_reports', 'test_slim_checkpoint', 'test_optimizers', 'test_nyud',
-    'test_ntu_rgbd', 'test_package', 'test_discriminator', 'test_uwa3dii', 'test_alignment')
+    'test_augmentation', 'test_training_clips', 'test_two_stream', 'test_multiple_choice', 'test_prepare', 'test_show',
+    'test_export', 'test_conversion', 'test_benchmarks', 'test_reports', 'test_slim_checkpoint', 'test_optimizers',
+    'test_nyud', 'test_ntu_rgbd', 'test_package', 'test_discriminator', 'test_uwa3dii', 'test_alignment')
 
 
 def pytest_collection_modifyitems(items):

@@ -4,9 +4,15 @@ import numpy as np
 import tensorflow as tf
 
 
+def encoded_frames(source, name, modalities=('rgb', 'depth', 'flow')):
+  """All frames of the video `name` of a `catalog.PreparedDataset`: {modality: F JPEG files}."""
+  videos = source.videos([name], modalities)
+  assert list(videos.names) == [name]
+  return dict(zip(modalities, videos.read(0, np.arange(videos.lengths[0]))))
+
+
 def read_video(source, name, modalities=('rgb', 'depth', 'flow')):
   """The one video `name` of a `catalog.PreparedDataset`: ({modality: [F, S, S, 3] int, pixels 0..255}, label)."""
-  (encoded, label, sample_id), = source.videos([name], modalities).as_numpy_iterator()
-  assert sample_id.decode() == name
+  [label] = source.videos([name], modalities).labels
   return {m: np.stack([tf.io.decode_jpeg(frame, channels=3).numpy() for frame in kind]).astype(int)
-          for m, kind in encoded.items()}, label
+          for m, kind in encoded_frames(source, name, modalities).items()}, label

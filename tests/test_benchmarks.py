@@ -14,3 +14,13 @@ def test_input_pipeline():
   assert done.returncode == 0, done.stderr[-3000:]
   for name in ('tf_privinfo', 'authors'):
     assert re.search(rf'^\| {name} (\| [\d.e+]+ \(.+\) ){{4}}\|$', done.stdout, re.MULTILINE), done.stdout
+
+
+def test_simulated_records():
+  done = subprocess.run(
+      [sys.executable, 'benchmarks/input_pipeline.py', '--simulated', '--tiny=16', '--full=8', '--rate=4000'],
+      cwd=command_line.ROOT, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr[-3000:]
+  for name, read, frames in re.findall(r'^\| (tiny|full).*?\| ([\d.]+) \(([\d.]+)\) \|', done.stdout, re.MULTILINE):
+    assert float(frames) > 0 and float(read) < 1.5 * float(frames) + 0.1, name
+  assert done.stdout.count('\n| ') == 3

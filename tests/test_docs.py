@@ -450,7 +450,7 @@ class Workshop:
       return [*flags, '--repeats=1', '--size=32', '--width=4']
     if name == 'benchmarks.input_pipeline':
       return [*flags, '--videos=2', '--length=9', '--width=64', '--height=48', '--batch_size=2', '--epochs=1',
-              '--repeats=1']
+              '--repeats=1', '--tiny=16', '--full=8', '--rate=4000']
     if name == 'tf_privinfo.datasets.nyud.convert' or values.keys() & {'--export_dir', '--predict'}:
       return flags
     if '--run_dir' in values:

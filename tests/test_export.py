@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import native_files
+from tests import native_files, prepared
 from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import catalog, clips
 from tf_privinfo.datasets.preparation import frames, video
@@ -152,13 +152,13 @@ def test_original_frames_give_what_evaluation_predicts(dataset, tmp_path, monkey
   source = catalog.open_dataset(dataset, str(data_dir), recipe.data, recipe.clips.frame_size)
   method = restore.build_method(recipe, next(iter(recipe.stages)), 3)
   names = source.names[:1]
-  [(encoded, _, _)] = source.videos(names, ('rgb',))
+  encoded = prepared.encoded_frames(source, names[0], ('rgb',))
   count = recipe.clips.frames
   window = clips.centre_window(recipe.clips)
-  prepared = clips.decode_frames(encoded['rgb'][:count], window, recipe.clips)[None]
+  stored = clips.decode_frames(encoded['rgb'][:count], window, recipe.clips)[None]
   served = export.ServedMethod(method, recipe, ['a', 'b', 'c']).signatures(('rgb',))['rgb_jpeg']
   answer = served(rgb_jpeg=tf.constant([_original_frames(dataset, data_dir, names[0], count)]))
-  expected = method({'rgb': prepared})['rgb']
+  expected = method({'rgb': stored})['rgb']
   if dataset == 'ntu60':  # frames of a video have no JPEG files of their own
     monkeypatch.setattr(frames, 'shrink', lambda image, width: image)
     served = export.ServedMethod(method, recipe, ['a', 'b', 'c']).signatures(('rgb',))['rgb_jpeg']

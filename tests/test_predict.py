@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import command_line, native_files
+from tests import command_line, native_files, prepared
 import tf_privinfo
 from tf_privinfo import recipes, runs, workflow
 from tf_privinfo.datasets import catalog, footage
@@ -90,10 +90,10 @@ def test_frames_are_those_that_preparation_stores(dataset, variant, tmp_path):
     recordings = {'rgb': str(next(tmp_path.rglob('*.avi'))), 'depth': str(next(tmp_path.glob('*depth_masked/*')))}
   recipe = recipes.override(recipes.recipe('dmcl', dataset, 'any', 'tiny'), {'data.depth_variant': variant})
   source = catalog.open_dataset(dataset, str(tmp_path), recipe.data, recipe.clips.frame_size)
-  [(encoded, _, _)] = source.videos(source.names, source.modalities)
+  encoded = prepared.encoded_frames(source, *source.names)
   reader = footage.Reader(recipes.DATASETS[dataset], source.manifest(), recipe.clips.frame_size)
   read = reader.read(recordings, ('rgb', 'depth', 'flow'))
-  assert read == {modality: encoded[modality].numpy().tolist() for modality in ('rgb', 'depth', 'flow')}
+  assert read == {modality: encoded[modality].tolist() for modality in ('rgb', 'depth', 'flow')}
   if dataset == 'nwucla':
     arrays = {'rgb': np.stack([frames.read_jpeg(path) for path in footage.find_pictures(recordings['rgb'])])}
     if variant == 'depth':

@@ -239,7 +239,7 @@ def test_prepared_videos_are_cropped_alike(rendered, tmp_path):
   rgb, in_depth = alignment.overlay(rgb, in_depth, _alignment(video))
   assert rgb.shape == in_depth.shape and rgb.shape[1:3] == pytest.approx((.9 * 120, .9 * 160), abs=3)
   expected = {'rgb': rgb, 'depth': in_depth, 'flow': flow.encode_flow(flow.dense_flow(rgb))}
-  (encoded, _, _), = source.videos([video.name], tuple(expected)).as_numpy_iterator()
+  encoded = prepared.encoded_frames(source, video.name, tuple(expected))
   for modality, pictures in expected.items():
     assert list(encoded[modality]) == frames.encode_jpeg(frames.resize_bilinear(pictures, FRAME_SIZE))
 
@@ -292,7 +292,7 @@ def test_without_aligned_nothing_is_new(rendered, tmp_path):
       'samples', 'skipped', 'cut', 'flow', 'depth_variant', 'frame_size', 'preparation_version', 'files', 'native'}
   found, _ = native.scan(tmp_path / 'multiview_action', 'depth')
   assert all(video.skeletons == () for video in found)
-  (encoded, _, _), = source.videos([found[0].name], ('depth',)).as_numpy_iterator()
+  encoded = prepared.encoded_frames(source, found[0].name, ('depth',))
   pictures = depth.jet(np.stack([frames.read_depth(path) for path in found[0].depth]))
   assert list(encoded['depth']) == frames.encode_jpeg(frames.resize_bilinear(pictures, FRAME_SIZE))
 

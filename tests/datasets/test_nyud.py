@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import native_files
+from tests import native_files, prepared
 from tf_privinfo.datasets import catalog, clips, prepared_samples, registry
 from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.datasets.nyud import builder, native
@@ -71,7 +71,7 @@ def test_names_labels_and_metadata(source):
 
 def test_pairs_hold_the_images_of_their_names(source, data_dir):
   name = 'test/lamp/0001'
-  (encoded, label, _), = source.videos([name], ('rgb', 'depth')).as_numpy_iterator()
+  encoded, [label] = prepared.encoded_frames(source, name, ('rgb', 'depth')), source.videos([name], ('rgb',)).labels
   assert label == 1 and {m: len(kind) for m, kind in encoded.items()} == {'rgb': 1, 'depth': 1}
   for modality, path in (('rgb', 'test/images/lamp/0001.jpg'), ('depth', 'test/depth/lamp/0001.png')):
     whole = cv2.cvtColor(cv2.imread(str(data_dir / path)), cv2.COLOR_BGR2RGB)
@@ -172,9 +172,10 @@ def test_training_opens_no_file_of_the_test_set(source, data_dir, tmp_path):
     path.unlink()
   split = registry.split('nyud', 'given', source.names, .3)
   assert split.validation
-  assert len(opened.index(split.train + split.validation)[0]) == 12
-  with pytest.raises(tf.errors.NotFoundError):
-    opened.index(split.test)
+  for name in split.train + split.validation:
+    prepared.encoded_frames(opened, name, ('rgb',))
+  with pytest.raises(FileNotFoundError):
+    prepared.encoded_frames(opened, split.test[0], ('rgb',))
 
 
 # What a user can get wrong.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import native_files
+from tests import native_files, prepared
 from tf_privinfo.datasets import catalog, clips, contact_sheets
 from tf_privinfo.datasets.config import ClipConfig, DataConfig
 
@@ -82,7 +82,7 @@ def test_augmented_clips_are_those_of_training(source, samples):
 def test_stored_frames_are_whole_and_those_of_the_augmented_clip(source, samples):
   augmented_as_stored = 0
   for sample in samples[:6]:
-    (encoded, _, _), = source.videos([sample.name], MODALITIES).as_numpy_iterator()
+    encoded = prepared.encoded_frames(source, sample.name, MODALITIES)
     drawn = {}
     for m in MODALITIES:
       frames = [tf.io.decode_jpeg(f, channels=3, dct_method='INTEGER_ACCURATE').numpy() for f in encoded[m]]

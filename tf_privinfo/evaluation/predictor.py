@@ -110,9 +110,10 @@ class Predictor:
     @tf.function(input_signature=[{modality: tf.TensorSpec([None], tf.string) for modality in present},
                                   tf.TensorSpec([], tf.string)])
     def predict(encoded, sample_id):
-      images = {modality: tf.map_fn(lambda clip: clips.decode_frames(clip, window, config), drawn,
+      indices = clips.test_indices(tf.size(next(iter(encoded.values()))), sample_id, config)
+      images = {modality: tf.map_fn(lambda clip: clips.decode_frames(clip, window, config), tf.gather(frames, indices),
                                     fn_output_signature=decoded)
-                for modality, drawn in clips.draw_test_clips(encoded, sample_id, config).items()}
+                for modality, frames in encoded.items()}
       return self._logits(images), {modality: clip[0] for modality, clip in images.items()}
 
     return predict

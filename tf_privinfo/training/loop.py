@@ -1,6 +1,7 @@
 """Training of the stages of a recipe, also resumed."""
 
 import pathlib
+import random
 from typing import Dict, List, Optional, Sequence
 
 import tensorflow as tf
@@ -179,9 +180,10 @@ def _callbacks(run, name, stage, source, split, method, state, manager) -> Seque
     result.append(callbacks.Validation(
         _validator(method, source, split.validation, recipe), stage.criterion, stage.validate_every,
         stage.early_stopping_patience, state, directory / 'best'))
+  shown = random.Random(recipe.seed).sample(split.train, min(4, len(split.train)))  # only these are read
   examples, _, _ = next(iter(clips.training_clips(
-      source.videos(split.train, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
-      batch_size=min(4, len(split.train)), noisy_depth=method.learns_from_noisy_depth)))
+      source.videos(shown, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
+      batch_size=len(shown), noisy_depth=method.learns_from_noisy_depth)))
   history = (run.read(f'{name}/{HISTORY}') or [])[:int(state.epoch)]
   return result + [
       tensorboard.TensorBoard(

@@ -45,6 +45,8 @@ def _guarded(main, argv) -> None:
   except errors.UserError as error:
     sys.exit(f'Error: {error}')
   except Exception as error:  # pylint: disable=broad-except
+    if inside := re.search(r'\bUserError: (.*)', str(error)):  # from a function that TensorFlow calls, with a traceback
+      sys.exit(f'Error: {inside[1]}')
     line = _of_the_machine(error)
     if not line:
       raise
