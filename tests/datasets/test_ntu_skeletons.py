@@ -46,7 +46,8 @@ def test_only_tracked_joints_with_finite_pixels_count(tmp_path):
 
 @pytest.mark.parametrize('length', [3, 6])
 def test_skeletons_of_another_length_than_the_video(tmp_path, length):
-  joints = skeletons.read_joints(_file(tmp_path, *({'1': joints} for joints in kinect2_person())), length, (9, 16), (4, 5))
+  path = _file(tmp_path, *({'1': joints} for joints in kinect2_person()))
+  joints = skeletons.read_joints(path, length, (9, 16), (4, 5))
   assert joints.rgb_pixels.shape == (length, 25, 2)
   np.testing.assert_array_equal(joints.tracked.all(axis=1), [frame < 4 for frame in range(length)])
   assert joints.tracked.any(axis=1).sum() == min(length, 4)
