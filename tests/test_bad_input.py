@@ -146,7 +146,8 @@ def test_evaluation_of_a_run_gives_its_results_again(finished_run, data_dir, tmp
   before = json.loads((finished_run / 'results.json').read_text())
   printed = command_line.succeed('eval_main', f'--run_dir={finished_run}', f'--data_dir={data_dir}')
   assert 'Σ' in printed and str(finished_run / 'results.json') in printed
-  assert json.loads((finished_run / 'results.json').read_text()) == {**before, 'devices': ['CPU']}  # of that process
+  assert json.loads((finished_run / 'results.json').read_text()) == {
+      **before, 'devices': ['CPU'], 'tensor_float_32': True, 'deterministic': False}  # of that process
   command_line.succeed('eval_main', f'--run_dir={finished_run}', f'--export_dir={tmp_path / "served"}')
   assert (tmp_path / 'served' / '1' / 'saved_model.pb').exists()
 
