@@ -41,6 +41,12 @@ def fail(main, *flags):
   return message
 
 
+def flags(data_dir, output_dir, *more):
+  """Flags of the smallest training, one epoch of one network on the videos of the fixture `data_dir`."""
+  return ['--method=dmcl', '--dataset=nwucla', '--preset=tiny', '--epochs=1', '--set=modalities=depth',
+          f'--data_dir={data_dir}', f'--output_dir={output_dir}', *more]
+
+
 def wait_for_epoch(output_dir, history, epoch, process):
   """Waits until the running process has written `epoch` entries into the file `history` of its only run."""
   while process.poll() is None:

@@ -16,6 +16,8 @@ import tf_privinfo  # noqa: F401  # chooses Keras before TensorFlow is imported
 # isort: split
 import tensorflow as tf
 
+from tests import command_line, in_process, native_files
+
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 # Where these tests run on a GPU, they compare in float32.
@@ -28,11 +30,14 @@ gc.freeze()
 
 # The files that take longest. Files are handed to the two processes in order: with these first, both end together.
 LONGEST = (
-    'test_every_dataset', 'test_admd', 'test_training', 'test_stages', 'test_stored_runs', 'test_docs',
-    'test_sixty_bad_inputs', 'test_readme', 'test_concurrency', 'test_bad_input', 'test_adversarial', 'test_resnet50',
-    'test_augmentation', 'test_training_clips', 'test_two_stream', 'test_multiple_choice', 'test_prepare', 'test_show',
-    'test_export', 'test_conversion', 'test_benchmarks', 'test_reports', 'test_slim_checkpoint', 'test_optimizers',
-    'test_nyud', 'test_ntu_rgbd', 'test_package', 'test_discriminator', 'test_uwa3dii', 'test_alignment')
+    'test_every_dataset', 'test_stages_from', 'test_whole_run', 'test_switch', 'test_training', 'test_stages',
+    'test_stored_runs', 'test_extending_page', 'test_docs_flags', 'test_sixty_bad_inputs', 'test_readme',
+    'test_processes_at_once', 'test_locks', 'test_bad_input', 'test_adversarial', 'test_resnet50_parity',
+    'test_resnet50', 'test_workers', 'test_predict', 'test_augmentation', 'test_training_clips', 'test_two_stream',
+    'test_multiple_choice', 'test_resumed_preparation', 'test_preparation_check', 'test_incomplete_preparation',
+    'test_show', 'test_export', 'test_conversion', 'test_benchmarks', 'test_reports', 'test_report_results',
+    'test_slim_checkpoint', 'test_optimizers', 'test_nyud', 'test_ntu_rgbd', 'test_package', 'test_discriminator',
+    'test_uwa3dii', 'test_alignment')
 
 
 def pytest_collection_modifyitems(items):
@@ -52,6 +57,24 @@ def clean_process():
   yield
   tf.keras.backend.clear_session()
   gc.collect()
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  """Native files of NW-UCLA: 2 of 10 actions, 3 views, 8 training videos."""
+  directory = tmp_path_factory.mktemp('nwucla')
+  native_files.write_nwucla(directory, actions=(1, 2))
+  return directory
+
+
+@pytest.fixture(scope='module')
+def finished_run(data_dir, tmp_path_factory):
+  """The directory of a run on them, trained in this process with `command_line.flags`."""
+  output_dir = tmp_path_factory.mktemp('out')
+  with in_process.one_device(), in_process.quick():
+    in_process.train_main_with(*command_line.flags(data_dir, output_dir))
+  [path] = output_dir.glob('nwucla/dmcl/*')
+  return path
 
 
 @pytest.fixture(scope='session')

@@ -117,6 +117,12 @@ def kinect2_joints(positions: np.ndarray, state: int = 2) -> np.ndarray:
   return np.stack([x, y, z, *in_depth, *in_rgb, *orientation, np.full(len(x), state)], axis=-1)
 
 
+def kinect2_person(seed: int = 0, move: float = 0., count: int = 4, state: int = 2):
+  """Joints [25, 12] of one person in each of `count` frames, who moves `move` metres per frame."""
+  positions = np.random.default_rng(seed).uniform([-.5, -.9, 3], [.5, .7, 3.3], (NTU_JOINTS, 3))
+  return [kinect2_joints(positions + [move * frame, 0, 0], state) for frame in range(count)]
+
+
 def ntu_skeleton(frames) -> str:
   """The text of a skeleton file: for each frame the joints [25, 12] of the people in it, by their ids."""
   lines = [str(len(frames))]

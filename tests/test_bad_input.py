@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from unittest import mock
 
 import pytest
@@ -9,29 +10,9 @@ import tensorflow as tf
 import yaml
 
 from tests import command_line, in_process, native_files
+from tests.command_line import flags
 from tf_privinfo import runs, workflow
 from tf_privinfo.utils import cli, errors
-
-
-@pytest.fixture(scope='module')
-def data_dir(tmp_path_factory):
-  directory = tmp_path_factory.mktemp('nwucla')
-  native_files.write_nwucla(directory, actions=(1, 2))
-  return directory
-
-
-@pytest.fixture(scope='module')
-def finished_run(data_dir, tmp_path_factory):
-  output_dir = tmp_path_factory.mktemp('out')
-  with in_process.one_device(), in_process.quick():
-    in_process.train_main_with(*flags(data_dir, output_dir))
-  [path] = output_dir.glob('nwucla/dmcl/*')
-  return path
-
-
-def flags(data_dir, output_dir, *more):
-  return ['--method=dmcl', '--dataset=nwucla', '--preset=tiny', '--epochs=1', '--set=modalities=rgb,depth',
-          f'--data_dir={data_dir}', f'--output_dir={output_dir}', *more]
 
 
 def refused(*flags):
@@ -165,6 +146,35 @@ def test_evaluation_of_a_run_gives_its_results_again(finished_run, data_dir, tmp
   before = json.loads((finished_run / 'results.json').read_text())
   printed = command_line.succeed('eval_main', f'--run_dir={finished_run}', f'--data_dir={data_dir}')
   assert 'Σ' in printed and str(finished_run / 'results.json') in printed
-  assert json.loads((finished_run / 'results.json').read_text()) == {**before, 'devices': ['CPU']}  # of that process
+  assert json.loads((finished_run / 'results.json').read_text()) == {
+      **before, 'devices': ['CPU'], 'tensor_float_32': True, 'deterministic': False}  # of that process
   command_line.succeed('eval_main', f'--run_dir={finished_run}', f'--export_dir={tmp_path / "served"}')
   assert (tmp_path / 'served' / '1' / 'saved_model.pb').exists()
+
+
+def test_a_damaged_file_of_a_run_is_named(finished_run, tmp_path):
+  shutil.copytree(finished_run, tmp_path / 'run')
+  (tmp_path / 'run' / 'manifest.json').write_text('{"label_')
+  with pytest.raises(errors.UserError, match='run/manifest.json is damaged'):
+    workflow.evaluate(str(tmp_path / 'run'), None, None)
+
+
+def test_a_run_remembers_where_its_data_are(data_dir, finished_run, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  run = runs.Run.open(str(finished_run))
+  assert run.find_data(None, None) == (str(data_dir), None)
+  assert run.find_data('other', None) == ('other', None)
+  run = runs.Run(tmp_path, run.recipe)
+  assert run.find_data(None, None) == (None, None)  # of an earlier version
+  run.remember_data(None, None)
+  assert run.find_data(None, None) == (None, None)
+  run.remember_data('native', 'prepared')
+  with pytest.raises(errors.UserError, match=f'{tmp_path}/prepared, which is no longer there: pass --prepared_dir'):
+    run.find_data('native', None)
+  assert run.find_data(None, 'there') == (str(tmp_path / 'native'), 'there')
+  assert run.find_data('other', None) == ('other', None)
+  (tmp_path / 'prepared').mkdir()
+  assert run.find_data('native', None) == ('native', str(tmp_path / 'prepared'))
+  run.remember_data('native', None)
+  with pytest.raises(errors.UserError, match=f'{tmp_path}/native, which is no longer there: pass --data_dir'):
+    run.find_data(None, None)

@@ -1,7 +1,6 @@
-"""The README and the pages of docs/: their links, commands, overrides and examples are held against the code.
+"""The README and the pages of docs/: their links lead somewhere, and their commands run on tiny data (slow).
 
-Every command is parsed, and its recipe resolved, in a quick test; the slow tests run it, on tiny data. The pages of
-docs/reproduction/ say how large runs were made, so their commands are only parsed.
+The pages of docs/reproduction/ say how large runs were made, so their commands are only parsed: test_docs_flags.py.
 """
 
 import base64
@@ -10,175 +9,22 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
 import urllib.request
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import command_line, native_files
-from tf_privinfo import recipes
-from tf_privinfo.datasets import catalog
-from tf_privinfo.evaluation import noise_sweep
-from tf_privinfo.recipes import settings, validation
-from tf_privinfo.utils import errors
+from tests import native_files
+from tests.doc_pages import all_commands, OURS, PAGES, prose, README, ROOT
 
-ROOT = command_line.ROOT
-README = ROOT / 'README.md'
-PAGES = [README, *sorted((ROOT / 'docs').rglob('*.md'))]
-
-# First words of the commands that are neither parsed nor run here, and why.
-ELSEWHERE = {
-    'python3.11 -m venv': 'sets an environment up: .ci/run does',
-    'pip install': 'the same',
-    'python -m pytest': 'runs the tests',
-    'python train_main.py --help': 'tests/test_package.py reads it',
-    'tensorboard': 'see test_tensorboard_shows_every_tag',
-    'curl': 'needs a server: see test_the_request_is_answered',
-    'docker run': 'needs Docker',
-    'python -m apache_beam.runners.worker.worker_pool_main': 'needs a cluster, and an extra',
-}
-# Likewise, of those that are parsed but not run.
+# Flags of commands that are parsed (test_docs_flags.py) but not run, and why.
 NOT_RUN = {
-    '--beam_options': 'needs a cluster: tests/datasets/test_prepare.py runs Beam without one',
+    '--beam_options': 'needs a cluster: tests/datasets/prepare/test_beam_preparation.py runs Beam without one',
 }
-# Where a program's work begins: in these modules. Those without any are benchmarks whose flags are numbers.
-PROGRAMS = {
-    'train_main': ['tf_privinfo.workflow'],
-    'eval_main': ['tf_privinfo.workflow', 'tf_privinfo.reports.compare'],
-    'tf_privinfo.datasets.prepare': ['tf_privinfo.datasets.catalog'],
-    'tf_privinfo.datasets.show': ['tf_privinfo.datasets.catalog'],
-    'tf_privinfo.datasets.nyud.convert': ['tf_privinfo.datasets.nyud.crops'],
-    'benchmarks.preparation': ['tf_privinfo.datasets.catalog'],
-    'benchmarks.dmcl_step': [],
-    'benchmarks.input_pipeline': [],
-}
-MISTAKES = [
-    ('train_main', '--metod=dmcl --dataset=nwucla', 'metod'),
-    ('train_main', '--method=dmlc --dataset=nwucla', 'dmlc'),
-    ('train_main', '--method=dmcl --dataset=nwucla --protocol=cross_subject', 'cross_subject'),
-    ('train_main', '--method=dmcl --dataset=nwucla --set=loser.temprature=5', 'temprature'),
-    ('train_main', '--method=dmcl --dataset=nwucla stray', 'stray'),
-    ('eval_main', '--report=table_9_9', 'table_9_9'),
-    ('eval_main', '--report=methods --methods=dmcl,dmlc --dataset=synthetic', 'dmlc'),
-    ('tf_privinfo.datasets.prepare', '--dataset=nwucla --set=data.dept=depth', 'data.dept'),
-    ('tf_privinfo.datasets.show', '--dataset=nwucla', 'out'),
-    ('tf_privinfo.datasets.nyud.convert', '--pairs=pairs.csv --output=DIR --encoding=grey', 'grey'),
-    ('benchmarks.preparation', '--dataset=ucla', 'ucla'),
-    ('benchmarks.dmcl_step', '--repeats=three', 'three'),
-]
-
-# Runs a program with each of many flags up to where its work begins; prints what is wrong with them, and its flags.
-CHECK = '''
-import importlib, json, os, sys, types
-from absl import flags
-from absl.testing import flagsaver
-from tf_privinfo.utils import errors
-from tf_privinfo import recipes
-
-class Begun(Exception):
-  pass
-
-class Work(types.ModuleType):
-  def __getattr__(self, name):
-    if name.startswith('__'):
-      raise AttributeError(name)
-    def begin(*args, **kwargs):
-      raise Begun
-    return begin
-
-def verdict(words):
-  with flagsaver.flagsaver():
-    try:
-      stray = flags.FLAGS([name, *words])[1:]
-      if stray:
-        return f'stray {stray}'
-      for method in getattr(flags.FLAGS, 'methods', ()):
-        recipes.recipe(method, flags.FLAGS.dataset, 'any')
-      if works:
-        module.main()
-    except Begun:
-      pass
-    except (flags.Error, errors.UserError) as error:
-      return str(error)
-  return ''
-
-name, *works = sys.argv[1:]
-sys.modules.update({work: Work(work) for work in works})
-module = importlib.import_module(name)
-commands = json.load(sys.stdin)
-answer, sys.stdout = sys.stdout, open(os.devnull, 'w')
-json.dump([[verdict(words) for words in commands], list(flags.FLAGS)], answer)
-'''
-
-
-def fences(text):
-  """The fenced blocks of a page: (language, content) of each."""
-  return re.findall(r'^```(\w*)\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
-
-
-def prose(text):
-  """A page without its fenced blocks."""
-  return re.sub(r'^```.*?^```$', '', text, flags=re.MULTILINE | re.DOTALL)
-
-
-def code_spans(text):
-  """What stands between backticks in the text of a page, each in one line."""
-  return [' '.join(span.split()) for span in re.findall(r'`([^`]+)`', prose(text))]
-
-
-def split_commands(block):
-  """The commands of a shell block, each as its words: several lines or several in a line, without comments."""
-  lines, commands = '', []
-  for line in block.replace('\\\n', '').splitlines():
-    lines += line + '\n'
-    try:
-      words = shlex.split(lines, comments=True)
-    except ValueError:  # a quotation goes on
-      continue
-    lines, command = '', []
-    for word in [*words, '&&']:
-      if word != '&&':
-        command.append(word)
-      elif command:
-        commands.append(command)
-        command = []
-  assert not lines.strip(), f'unfinished: {lines}'
-  return commands
-
-
-def all_commands():
-  """(page, words) of every distinct command, in blocks and in the text."""
-  found = {}
-  for page in PAGES:
-    text = page.read_text()
-    blocks = [block for language, block in fences(text) if language == 'sh']
-    command = re.compile(r'(\.venv/bin/)?(python3?(\.\d+)? |pip |tensorboard )')
-    spans = [span for span in code_spans(text) if command.match(span)]
-    for words in (words for block in [*blocks, *spans] for words in split_commands(block)):
-      words = [words[0].removeprefix('.venv/bin/'), *words[1:]]
-      found.setdefault(tuple(words), page)
-  return [(page, list(words)) for words, page in found.items()]
-
-
-def elsewhere(words):
-  return any(shlex.join(words).startswith(start) for start in ELSEWHERE)
-
-
-def program(words):
-  """`python a/b.py --flags` or `python -m a.b --flags` -> ('a.b', flags)."""
-  assert words[0] == 'python', words
-  if words[1] == '-m':
-    return words[2], words[3:]
-  return words[1].removesuffix('.py').replace('/', '.'), words[2:]
-
-
-OURS = [(page, *program(words)) for page, words in all_commands() if not elsewhere(words)]
 
 
 # Links.
@@ -211,161 +57,6 @@ def test_every_page_is_reached_from_the_readme():
     reached |= new
     new = {path for page in new for _, path, _ in links(page) if path.suffix == '.md'} - reached
   assert not set(PAGES) - reached
-
-
-# Commands and overrides, without running anything.
-
-
-@pytest.fixture(scope='module')
-def checked(tmp_path_factory):
-  """Flags of every program -> what is wrong with them, and the names of all flags."""
-  folder = tmp_path_factory.mktemp('cwd')
-  (folder / 'checkpoints').mkdir()  # of no runs
-  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
-  asked, processes = {name: [] for name in PROGRAMS}, {}
-  for name, flags in [(name, flags) for _, name, flags in OURS] + [(name, text.split()) for name, text, _ in MISTAKES]:
-    asked[name].append(flags)
-  for name, works in PROGRAMS.items():  # all at once
-    processes[name] = subprocess.Popen(
-        [sys.executable, '-c', CHECK, name, *works], cwd=folder, env=environment, text=True, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    read_only = [[flag for flag in flags if flag != '--run_missing'] for flags in asked[name]]
-    processes[name].stdin.write(json.dumps(read_only))
-    processes[name].stdin.close()
-  verdicts, known = {}, set()
-  for name, process in processes.items():
-    answer = process.stdout.read()
-    assert process.wait() == 0, process.stderr.read()[-3000:]
-    messages, flags = json.loads(answer)
-    verdicts.update({(name, *flags): message for flags, message in zip(asked[name], messages)})
-    known.update(flags)
-  return verdicts, known
-
-
-def test_commands_are_understood(checked):
-  """Flags exist, and what they say makes a recipe, a report or a conversion."""
-  assert {name for _, name, _ in OURS} == set(PROGRAMS) and len(OURS) > 25
-  wrong = {f'{page.name}: {name} {shlex.join(flags)}': checked[0][name, *flags]
-           for page, name, flags in OURS if checked[0][name, *flags]}
-  assert not wrong
-
-
-def test_mistakes_in_commands_are_found(checked):
-  for name, text, word in MISTAKES:
-    assert word in checked[0][name, *text.split()], (name, text)
-
-
-def test_levels_of_noise_are_understood():
-  levels = [flag.partition('=')[2] for _, _, flags in OURS for flag in flags if flag.startswith('--noise=')]
-  assert levels and all(noise_sweep.parse_levels(text) for text in levels)
-
-
-def test_flags_in_the_text_exist(checked):
-  for page in PAGES:
-    for span in code_spans(page.read_text()):
-      if span.startswith('--'):
-        for flag in re.findall(r'(?:^| )--(\w+)', span):
-          assert {flag, flag.removeprefix('no')} & {*checked[1], 'help'}, f'{page.name}: {span}'
-
-
-# Page -> the dataset that it is about, where it is not called so.
-ABOUT = {'ntu': 'ntu60', 'objects': 'nyud'}
-
-
-def overrides():
-  for page in PAGES:
-    for span in code_spans(page.read_text()):
-      values = re.findall(r'--set ([^ =]+=\S+)', span)
-      # test_examples_of_extending trains with those of its network.
-      if values and values != ['key=value'] and 'network.architecture=mobilenet' not in values:
-        yield pytest.param(page, values, id=f'{page.stem}: {" ".join(values)}')
-
-
-@pytest.mark.parametrize('page, values', overrides())
-def test_overrides_in_the_text_are_understood(page, values):
-  """By the method or the dataset that the page is about; on other pages by any."""
-  dataset = ABOUT.get(page.stem, page.stem)
-  refusals = []
-  for method in [page.stem] if page.stem in recipes.METHODS else recipes.METHODS:
-    for name in [dataset] if dataset in recipes.DATASETS else ('nwucla', 'nyud'):
-      try:
-        recipe = recipes.recipe(method, name, 'any')
-        recipe = validation.check(recipes.override(recipe, settings.parse_settings(values)))
-        catalog.builder_class(name).configure(recipe.data, recipe.clips.frame_size)
-        return
-      except errors.UserError as error:
-        refusals.append(str(error))
-  raise AssertionError('\n'.join(refusals))
-
-
-# The examples of docs/extending.md.
-
-
-def apply_examples(text, root):
-  """Writes the files that a page shows whole (`# path` on top), and makes the changes that it shows as differences."""
-  for language, block in fences(text):
-    if language == 'python':
-      path, _, content = block.partition('\n')
-      path = root / path.removeprefix('# ')
-      path.parent.mkdir(exist_ok=True)
-      path.write_text(content)
-    elif language == 'diff':
-      for part in re.split(r'^--- ', block, flags=re.MULTILINE)[1:]:
-        name, _, hunks = part.partition('\n')
-        for hunk in re.split(r'^@@\n', hunks, flags=re.MULTILINE):
-          change(root / name, [line for line in hunk.splitlines() if line])
-
-
-def change(path, lines):
-  before, after = (''.join(line[1:] + '\n' for line in lines if line[0] in kept) for kept in (' -', ' +'))
-  text = path.read_text()
-  assert f'\n{text}'.count(f'\n{before}') == 1, f'{path.name} does not have exactly one place with\n{before}'
-  path.write_text(f'\n{text}'.replace(f'\n{before}', f'\n{after}')[1:])
-
-
-# A copy of the package, and of what tests train with.
-EXAMPLE = '''
-import sys
-from tf_privinfo.recipes import validation
-from tf_privinfo import recipes
-from tests import in_process
-longer = validation.check(recipes.recipe('longer', 'nwucla', 'cross_view_3'))
-assert [list(longer.streams(stage)) for stage in longer.stages] == [['rgb']] * 3
-with in_process.one_device(), in_process.quick():
-  in_process.train_main_with(*sys.argv[1:])
-'''
-
-
-def test_examples_of_extending(tmp_path):
-  """A dataset, a modality, a method and a network are added to a copy of the code, which then trains with all."""
-  copy, data_dir = tmp_path / 'copy', tmp_path / 'data'
-  shutil.copytree(ROOT / 'tf_privinfo', copy / 'tf_privinfo')
-  shutil.copytree(ROOT / 'datasets', copy / 'datasets')
-  (copy / 'tf_privinfo' / 'datasets').symlink_to(copy / 'datasets')
-  (copy / 'tests').mkdir()
-  for name in ('train_main.py', 'setup.cfg', 'tests/in_process.py'):
-    shutil.copy(ROOT / name, copy / name)
-  apply_examples((ROOT / 'docs' / 'extending.md').read_text(), copy)
-  rng = np.random.default_rng(0)
-  for name in [f'a{action:02d}_s{subject:02d}_v01_e00' for action in (1, 2) for subject in (1, 2, 3, 4)]:
-    (data_dir / name).mkdir(parents=True)
-    for number in range(3):
-      for ending, picture in (('rgb.jpg', rng.integers(0, 255, (36, 48, 3), np.uint8)),
-                              ('depth.png', rng.integers(900, 3000, (36, 48), np.uint16)),
-                              ('ir.png', rng.integers(0, 255, (36, 48, 3), np.uint8))):
-        cv2.imwrite(str(data_dir / name / f'{number:04d}_{ending}'), picture)
-  done = subprocess.run(
-      [sys.executable, '-c', EXAMPLE, '--method=mutual', '--dataset=gestures', '--preset=tiny',
-       f'--data_dir={data_dir}', f'--output_dir={tmp_path / "runs"}', '--epochs=1', '--set=modalities=rgb,infrared',
-       '--set=network.architecture=mobilenet', '--set=network.alpha=0.35', '--set=clips.crop_size=32',
-       '--set=clips.frames=2', '--set=clips.test_clips=1', '--set=clips.colour=false'],
-      cwd=copy, capture_output=True, text=True, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': str(copy)})
-  assert done.returncode == 0, done.stderr[-4000:]
-  [run] = (tmp_path / 'runs' / 'gestures' / 'mutual').iterdir()
-  results = json.loads((run / 'results.json').read_text())
-  assert results['samples'] == 4 and list(results['accuracy'])[:2] == ['rgb', 'infrared']
-  [history] = json.loads((run / 'ensemble' / 'history.json').read_text())
-  assert history['loss_soft/infrared'] > 0 and 'architecture: mobilenet' in (run / 'recipe.yaml').read_text()
 
 
 # Commands, run as they stand, on tiny data.

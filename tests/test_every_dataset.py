@@ -9,7 +9,7 @@ from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import registry
 
 SYSTEMS = ('modality_distillation', 'admd', 'dmcl')
-# The rest takes minutes. There, both forms of other datasets are trained on (test_training, test_stages, test_admd),
+# The rest takes minutes. There, both forms of other datasets are trained on (test_training, test_stages, tests/admd),
 # and one step of each system is taken with these (test_ntu_rgbd, test_uwa3dii).
 QUICK = [('dmcl', 'ntu60'), ('dmcl', 'uwa3dii'), ('admd', 'nyud')]
 CELLS = [pytest.param(method, dataset, marks=[] if (method, dataset) in QUICK else pytest.mark.slow)

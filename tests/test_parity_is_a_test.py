@@ -15,10 +15,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 MUTATIONS = {
     'momentum of batch norm': (
         'networks/layers.py', 'self.momentum = momentum', 'self.momentum = momentum - 1e-4',
-        'networks/test_resnet50.py::test_single_stream_parity[train-grad]'),
+        'networks/test_resnet50_parity.py::test_single_stream_parity[train-grad]'),
     'epsilon of batch norm': (
         'networks/layers.py', 'self.epsilon = epsilon', 'self.epsilon = 1e-3',
-        'networks/test_resnet50.py::test_single_stream_parity[infer-grad_infer]'),
+        'networks/test_resnet50_parity.py::test_single_stream_parity[infer-grad_infer]'),
     'epsilon of batch norm in R(2+1)D': (
         'networks/layers.py', 'self.epsilon = epsilon', 'self.epsilon = 1e-3',
         'networks/test_r2plus1d.py::test_inference_mode_parity'),
@@ -27,21 +27,21 @@ MUTATIONS = {
         'networks/test_r2plus1d.py::test_moving_variances_are_those_of_the_authors_kernels'),
     'padding of strided convolutions': (
         'networks/layers.py', 'before = [(k - 1) // 2', 'before = [(k - 2) // 2',
-        'networks/test_resnet50.py::test_two_stream_objects_parity[infer]'),
+        'networks/test_resnet50_parity.py::test_two_stream_objects_parity[infer]'),
     'padding of the max pool': (
         'networks/resnet50.py', "MaxPool2D(3, 2, 'same')", "MaxPool2D(3, 2, 'valid')",
-        'networks/test_resnet50.py::test_single_stream_parity[infer-grad_infer]'),
+        'networks/test_resnet50_parity.py::test_single_stream_parity[infer-grad_infer]'),
     'bias of the classifier': (
         'networks/resnet50.py', 'frame_logits = self.classifier(features)',
         'frame_logits = self.classifier(features) - self.classifier.bias',
-        'networks/test_resnet50.py::test_bottleneck_parity[infer]'),
+        'networks/test_resnet50_parity.py::test_bottleneck_parity[infer]'),
     'bias of the bottleneck': (
         'networks/resnet50.py', 'x = self.conv(maps)', 'x = self.conv(maps) - self.conv.bias',
-        'networks/test_resnet50.py::test_two_stream_objects_parity[infer]'),
+        'networks/test_resnet50_parity.py::test_two_stream_objects_parity[infer]'),
     'no gradient through a connection': (
         'networks/resnet50.py', 'CONNECTIONS[form](total, first, given)',
         'CONNECTIONS[form](total, first, tf.stop_gradient(given))',
-        'networks/test_resnet50.py::test_step2_parity[inter-train]'),
+        'networks/test_resnet50_parity.py::test_step2_parity[inter-train]'),
     'statistics of a frozen stream': (
         'networks/layers.py', 'if not (training and self.trainable)', 'if not training',
         'methods/test_two_stream.py::test_step_3_parity[infer]'),

@@ -26,14 +26,6 @@ from tf_privinfo.utils import errors
 
 
 @pytest.fixture(scope='module')
-def data_dir(tmp_path_factory):
-  """Native files of NW-UCLA: 2 of 10 actions, 3 views, 8 training videos."""
-  directory = tmp_path_factory.mktemp('nwucla')
-  native_files.write_nwucla(directory, actions=(1, 2))
-  return directory
-
-
-@pytest.fixture(scope='module')
 def source(data_dir):
   return catalog.open_dataset('nwucla', str(data_dir), DataConfig(), 32)
 
