@@ -198,7 +198,7 @@ def _between(bounds, draw):
 
 
 def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, epochs: Sequence[int],
-                   batch_size: int, noisy_depth: bool = False) -> tf.data.Dataset:
+                   batch_size: int, noisy_depth: bool = False, rows: slice = slice(None)) -> tf.data.Dataset:
   """Batches of one random clip per video for each of `epochs`, one epoch after another.
 
   Args:
@@ -208,6 +208,7 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
     epochs: numbers of the epochs, which determine order, frames and augmentation.
     batch_size: total batch size of all replicas; the last partial batch of an epoch is dropped.
     noisy_depth: whether the clips also contain 'noisy_depth', depth corrupted by speckle of random variance.
+    rows: rows of every batch that are decoded and returned, such as the rows of one of several workers.
 
   Returns:
     A dataset of ({modality: [B, T, S, S, 3], pixels 0..255}, label [B], sample
@@ -235,7 +236,10 @@ def training_clips(videos: tf.data.Dataset, config: ClipConfig, *, seed: int, ep
   def one_epoch(epoch):
     clips = videos.map(lambda *video: sample(epoch, *video), tf.data.AUTOTUNE)
     clips = _shuffle(clips, tf.stack([tf.constant(seed, tf.int64), epoch]))
-    return clips.map(decode, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
+    if rows != slice(None):
+      clips = clips.batch(batch_size, drop_remainder=True).map(
+          lambda *batch: tf.nest.map_structure(lambda x: x[rows], batch)).unbatch()
+    return clips.map(decode, tf.data.AUTOTUNE).batch(len(range(batch_size)[rows]), drop_remainder=True)
 
   return tf.data.Dataset.from_tensor_slices(tf.constant(list(epochs), tf.int64)).flat_map(one_epoch).prefetch(
       tf.data.AUTOTUNE)
