@@ -18,12 +18,11 @@ from tf_privinfo.recipes import settings
 from tf_privinfo.training import cluster, devices
 from tf_privinfo.utils import errors
 
-# What `python train_main.py` does, with a network that is traced in seconds; it keeps what its last checkpoint holds.
+# What `python train_main.py` does, with a network that is traced in seconds; it keeps the trained weights.
 MAIN = """
-import atexit, os, pathlib, sys
+import os
 import tf_privinfo, train_main
 from tests import tiny_stream
-from tf_privinfo.methods import base
 from tf_privinfo.networks import registry
 from tf_privinfo.training import loop
 from tf_privinfo.utils import cli
@@ -37,7 +36,7 @@ def keep(run, name, method, *more):
   initialise(run, name, method, *more)
 def waiting(strategy):
   if trained and 'WEIGHTS' in os.environ:
-    np.savez(os.environ['WEIGHTS'], *[v.numpy() for v in trained[0].weights])
+    np.savez(os.environ['WEIGHTS'], *[v.numpy() for n in trained[0].networks.values() for v in n.weights])
   wait(strategy)
 loop._initialise, loop.cluster.wait = keep, waiting
 cli.run(train_main.main)

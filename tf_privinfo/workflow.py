@@ -53,17 +53,17 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
       if another process writes to the run.
   """
   stages = loop.select_stages(recipe, stage)
-  print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
   workers = cluster.workers_of_environment()
   devices.divide_cores(recipe)
   strategy = devices.make_strategy(num_gpus, loop.batches(recipe, stages), workers)
-  print(f'Training on {devices.describe_devices(workers)}', flush=True)
-  minutes = recipes.expected_minutes(recipe)
-  if minutes:
-    print(f'Expected time on two cores without a GPU: {minutes} minutes, from rendering to export', flush=True)
   directory = recipes.run_directory(recipe, output_dir)
   options = {'deterministic': deterministic, 'steps_per_execution': steps_per_execution}
   with cluster.member(strategy):
+    print(f'Training on {devices.describe_devices(workers)}', flush=True)
+    print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
+    minutes = recipes.expected_minutes(recipe)
+    if minutes:
+      print(f'Expected time on two cores without a GPU: {minutes} minutes, from rendering to export', flush=True)
     if not cluster.is_chief(strategy):
       return _assist(runs.Run(directory, recipe), data_dir, prepared_dir, strategy, stages, options)
     if not resume:

@@ -191,26 +191,26 @@ def optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.optim
   return optimizers.Momentum(schedule, stage.momentum)
 
 
-def _callbacks(run, name, stage, source, split, method, state, manager, strategy) -> Sequence[tf.keras.callbacks.Callback]:
+def _callbacks(run, name, stage, source, split, method, state, manager,
+               strategy) -> Sequence[tf.keras.callbacks.Callback]:
   """The callbacks of a stage, in order: validation adds to the logs that later callbacks write."""
   recipe, directory, chief = run.recipe, run.stage_directory(name), cluster.is_chief(strategy)
   result = [callbacks.StopOnNaN()]
   if split.validation and method.classifies:
-    evaluate = _validator(method, source, split.validation, recipe)
+    evaluate = _of_the_chief(_validator(method, source, split.validation, recipe), stage.criterion, strategy)
     result.append(callbacks.Validation(
-        evaluate if cluster.size(strategy) == 1 else _of_the_chief(evaluate, stage.criterion, strategy),
-        stage.criterion, stage.validate_every, stage.early_stopping_patience, state,
+        evaluate, stage.criterion, stage.validate_every, stage.early_stopping_patience, state,
         directory / 'best' if chief else None))
   examples, _, _ = next(iter(clips.training_clips(
       source.videos(split.train, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
       batch_size=min(4, len(split.train)), noisy_depth=method.learns_from_noisy_depth)))
-  board = tensorboard.TensorBoard(
-      run.directory / TENSORBOARD / name if chief else None, source.label_names, settings.flatten(recipe), examples)
-  if not chief:
-    return [*result, board]
-  history = (run.read(f'{name}/{HISTORY}') or [])[:int(state.epoch)]
-  return [*result, board, callbacks.SaveLast(
-      manager, state, history, lambda entries: run.write(f'{name}/{HISTORY}', entries), directory / 'best')]
+  result.append(tensorboard.TensorBoard(
+      run.directory / TENSORBOARD / name if chief else None, source.label_names, settings.flatten(recipe), examples))
+  if chief:
+    history = (run.read(f'{name}/{HISTORY}') or [])[:int(state.epoch)]
+    result.append(callbacks.SaveLast(
+        manager, state, history, lambda entries: run.write(f'{name}/{HISTORY}', entries), directory / 'best'))
+  return result
 
 
 def _of_the_chief(evaluate, criterion: str, strategy: tf.distribute.Strategy):
