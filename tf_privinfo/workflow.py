@@ -54,6 +54,9 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
   """
   stages = loop.select_stages(recipe, stage)
   workers = cluster.workers_of_environment()
+  if workers > 1 and not getattr(recipe.network, 'sync_norm', True):
+    raise errors.UserError('network.sync_norm=false is for one worker: the moving averages of several would differ. '
+                           'Leave it out, or train on one machine.')
   devices.divide_cores(recipe)
   strategy = devices.make_strategy(num_gpus, loop.batches(recipe, stages), workers)
   directory = recipes.run_directory(recipe, output_dir)
