@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -145,11 +146,13 @@ def test_a_killed_worker_ends_the_other_and_both_resume(data_dir, tmp_path):
   """Bit for bit; meanwhile a process without TF_CONFIG is refused."""
   more = ['--epochs=8']
   whole = start_both([*flags(data_dir, tmp_path / 'whole'), *more], tmp_path)
+  while not list(tmp_path.glob('whole/*/*/*/run.lock')) and whole[0].poll() is None:
+    time.sleep(0.1)
+  status, _, err = end(start([*flags(data_dir, tmp_path / 'whole'), *more]))
+  assert status == 1 and 'is in progress' in err
   assert [end(process)[0] for process in whole] == [0, 0]
   both = start_both([*flags(data_dir, tmp_path / 'killed'), *more], tmp_path)
   command_line.wait_for_epoch(tmp_path / 'killed', 'ensemble/history.json', 2, both[0])
-  status, _, err = end(start([*flags(data_dir, tmp_path / 'killed'), *more]))
-  assert status == 1 and 'is in progress' in err
   both[1].send_signal(signal.SIGKILL)
   status, _, err = end(both[0])
   assert status == 1 and 'Run the same command on all nodes again' in err and 'Traceback' not in err, err[-3000:]
@@ -164,7 +167,7 @@ def test_a_killed_worker_ends_the_other_and_both_resume(data_dir, tmp_path):
 
 @pytest.mark.slow
 def test_both_stop_early_at_the_same_epoch(data_dir, tmp_path):
-  """With a learning rate of 0 the accuracy stays; equal ones are no reason to stop, so patience counts from a best."""
+  """Both leave the loop after the same epoch: otherwise one would wait for the other, and its weights would differ."""
   both = start_both([*flags(data_dir, tmp_path), '--epochs=9', '--set=stages.ensemble.early_stopping_patience=1'],
                     tmp_path)
   ended = list(map(end, both))
