@@ -3,6 +3,8 @@
   python train_main.py --method=dmcl --dataset=synthetic
 
 If a run is interrupted, run the same command again to resume.
+
+Several workers: set TF_CONFIG on each (docs/clusters.md). The first line names the number of workers and their devices.
 """
 
 import pathlib

@@ -1,5 +1,6 @@
 """The actions of the two programs: training, evaluation and export of runs."""
 
+import contextlib
 import pathlib
 from typing import Optional, Sequence
 
@@ -20,7 +21,7 @@ from tf_privinfo.runs import restore, search
 from tf_privinfo.runs.run import NOISE, RANDOM_FEATURES, RESULTS, SAVED_MODEL, SWITCH
 from tf_privinfo.serving import export as serving
 from tf_privinfo.serving import litert
-from tf_privinfo.training import devices, loop
+from tf_privinfo.training import cluster, devices, loop
 from tf_privinfo.utils import errors
 
 
@@ -52,21 +53,37 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
       if another process writes to the run.
   """
   stages = loop.select_stages(recipe, stage)
-  print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
+  workers = cluster.workers_of_environment()
+  if workers > 1 and not getattr(recipe.network, 'sync_norm', True):
+    raise errors.UserError('network.sync_norm=false is for one worker: the moving averages of several would differ. '
+                           'Leave it out, or train on one machine.')
   devices.divide_cores(recipe)
-  strategy = devices.make_strategy(num_gpus, loop.batches(recipe, stages))
-  print(f'Training on {devices.describe_devices()}', flush=True)
+  strategy = devices.make_strategy(num_gpus, loop.batches(recipe, stages), workers)
   devices.warn_about_precision(recipe)
-  minutes = recipes.expected_minutes(recipe)
-  if minutes:
-    print(f'Expected time on two cores without a GPU: {minutes} minutes, from rendering to export', flush=True)
   directory = recipes.run_directory(recipe, output_dir)
-  if not resume:
-    runs.set_aside(directory)
-  with runs.only_process(directory):
-    run = runs.Run.create_or_resume(directory, recipe)
-    _train(run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from,
-           {'deterministic': deterministic, 'steps_per_execution': steps_per_execution})
+  options = {'deterministic': deterministic, 'steps_per_execution': steps_per_execution}
+  with cluster.member(strategy):
+    print(f'Training on {devices.describe_devices(workers)}', flush=True)
+    print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
+    minutes = recipes.expected_minutes(recipe)
+    if minutes:
+      print(f'Expected time on two cores without a GPU: {minutes} minutes, from rendering to export', flush=True)
+    if not cluster.is_chief(strategy):
+      return _assist(runs.Run(directory, recipe), data_dir, prepared_dir, strategy, stages, options)
+    if not resume:
+      runs.set_aside(directory)
+    with runs.only_process(directory):
+      run = runs.Run.create_or_resume(directory, recipe)
+      _train(run, data_dir, prepared_dir, output_dir, strategy, stages, stages_from, options)
+  return run
+
+
+def _assist(run: runs.Run, data_dir, prepared_dir, strategy, stages, options) -> runs.Run:
+  """Trains stages of a run together with the chief, which prepares the data before and evaluates afterwards."""
+  cluster.wait(strategy)
+  source, split = _open(run.recipe, data_dir, prepared_dir)
+  loop.train(run, source, split, strategy, stages, **options)
+  cluster.wait(strategy)
   return run
 
 
@@ -85,12 +102,14 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
                            'raise data.hold_out.')
   if stages_from:
     _take_stages(run, stages_from, output_dir)
+  cluster.wait(strategy)
   loop.train(run, source, split, strategy, stages, **options)
+  cluster.wait(strategy)
   waiting = run.unfinished_stages()
   if waiting:
     print(f'Stage {stages[-1]} has finished in {run.directory}; still to run: {", ".join(waiting)}')
     return
-  with strategy.scope():
+  with strategy.scope() if cluster.size(strategy) == 1 else contextlib.nullcontext():
     results = run.read(RESULTS) or evaluation.evaluate(run, source, split.test)
     print(f'\n{tables.results_table(results)}\n')
     switch = recipe.has_switch and (run.read(SWITCH) or switch_threshold.choose(run, source, split.validation))

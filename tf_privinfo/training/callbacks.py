@@ -2,7 +2,7 @@
 
 import math
 import pathlib
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Optional
 
 import tensorflow as tf
 
@@ -94,11 +94,11 @@ class Validation(tf.keras.callbacks.Callback):
     every: epochs between validations, counted from epoch 0.
     patience: validations without improvement before training stops; 0: never.
     state: state of the stage.
-    directory: folder of the best weights.
+    directory: folder of the best weights; None: they are not written, for workers other than the chief.
   """
 
   def __init__(self, evaluate: Callable[[], Dict[str, float]], criterion: str, every: int, patience: int,
-               state: TrainingState, directory: pathlib.Path):
+               state: TrainingState, directory: Optional[pathlib.Path]):
     super().__init__()
     self._evaluate = evaluate
     self._criterion = criterion
@@ -118,7 +118,8 @@ class Validation(tf.keras.callbacks.Callback):
       state.best_epoch.assign(epoch + 1)
       state.waited.assign(0)
       # Beside the previous best weights, which the checkpoint of the last epoch still refers to.
-      tf.train.Checkpoint(networks=self.model.networks).write(str(self._directory / f'epoch-{epoch + 1}'))
+      if self._directory:
+        tf.train.Checkpoint(networks=self.model.networks).write(str(self._directory / f'epoch-{epoch + 1}'))
     else:
       state.waited.assign_add(1)
       if self._patience and int(state.waited) >= self._patience:

@@ -30,15 +30,17 @@ def divide_cores(recipe: recipes.Recipe) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(math.ceil(machine.cpu_cores() / networks))
 
 
-def make_strategy(num_gpus: int, batches: Optional[Mapping[str, int]] = None) -> tf.distribute.Strategy:
-  """The default strategy on one device, MirroredStrategy on several.
+def make_strategy(num_gpus: int, batches: Optional[Mapping[str, int]] = None,
+                  workers: int = 1) -> tf.distribute.Strategy:
+  """The default strategy on one device, MirroredStrategy on several, MultiWorkerMirroredStrategy on several machines.
 
   The function must be called before anything else uses TensorFlow's devices. GPUs
   reserve their memory as it is needed.
 
   Args:
-    num_gpus: number of GPUs to use; -1: as many as divide all batches, 0: none.
+    num_gpus: number of GPUs of this machine to use; -1: as many as divide all batches, 0: none.
     batches: stage -> batch size of all devices together; None: no batch has to be divided.
+    workers: number of workers in TF_CONFIG.
 
   Raises:
     UserError: if there are fewer GPUs, or if their number does not divide a batch.
@@ -50,10 +52,13 @@ def make_strategy(num_gpus: int, batches: Optional[Mapping[str, int]] = None) ->
   if num_gpus and not gpus and machine.has_nvidia_gpu():
     print(f'Warning: this machine has an NVIDIA GPU, and TensorFlow cannot use it. {_NO_GPU_LIBRARIES}', flush=True)
   if gpus:
-    used = divide_batches(batches or {}, num_gpus, len(gpus)) if num_gpus else 0
+    used = divide_batches(batches or {}, num_gpus, len(gpus), workers) if num_gpus else 0
     tf.config.set_visible_devices(gpus[:used], 'GPU')
     for gpu in gpus[:used]:
       tf.config.experimental.set_memory_growth(gpu, True)
+  if workers > 1:
+    divide_batches(batches or {}, -1, 1, workers)
+    return tf.distribute.MultiWorkerMirroredStrategy()
   devices = tf.config.list_logical_devices('GPU')
   if not devices:
     cpus = tf.config.list_logical_devices('CPU')
@@ -63,26 +68,32 @@ def make_strategy(num_gpus: int, batches: Optional[Mapping[str, int]] = None) ->
   return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def divide_batches(batches: Mapping[str, int], wanted: int, available: int) -> int:
-  """The number of devices that share every batch equally.
+def divide_batches(batches: Mapping[str, int], wanted: int, available: int, workers: int = 1) -> int:
+  """The number of devices of each worker that share every batch equally.
 
   Args:
     batches: stage -> batch size.
     wanted: number of devices; -1: the largest that divides all batches.
     available: number of devices of this machine.
+    workers: number of workers with as many devices each.
 
   Raises:
-    UserError: if the wanted number does not divide a batch.
+    UserError: if the wanted number, or the number of workers, does not divide a batch.
   """
   common = math.gcd(*batches.values())  # 0 without batches, which every number divides
-  possible = [count for count in range(1, available + 1) if common % count == 0]
+  possible = [count for count in range(1, available + 1) if common % (count * workers) == 0]
+  if not possible:
+    stage, size = next((stage, size) for stage, size in batches.items() if size % workers)
+    raise errors.UserError(f'The batch of {size} of stage {stage} cannot be divided among {workers} workers: choose a '
+                           f'--batch_size that is a multiple of {workers}, or fewer workers.')
   if wanted == -1:
     return possible[-1]
   if wanted not in possible:
-    stage, size = next((stage, size) for stage, size in batches.items() if size % wanted)
+    stage, size = next((stage, size) for stage, size in batches.items() if size % (wanted * workers))
     numbers = ', '.join(map(str, possible))
-    raise errors.UserError(f'--num_gpus={wanted} does not divide the batch of {size} of stage {stage}: choose from '
-                           f'{numbers}, or another --batch_size.')
+    of_each = f' of {workers} workers' if workers > 1 else ''
+    raise errors.UserError(f'--num_gpus={wanted}{of_each} does not divide the batch of {size} of stage {stage}: choose '
+                           f'from {numbers}, or another --batch_size.')
   return wanted
 
 
@@ -103,8 +114,10 @@ def prefetched(batches: tf.data.Dataset, strategy: tf.distribute.Strategy) -> tf
   return batches.apply(tf.data.experimental.prefetch_to_device(gpus[0].name, buffer_size=2))
 
 
-def describe_devices() -> str:
+def describe_devices(workers: int = 1) -> str:
   """The devices of `make_strategy` for the first line of a run, as in 'the CPU: 2 cores of AMD EPYC (AVX2)'."""
+  if workers > 1:
+    return f'{workers} workers; worker 0 on {describe_devices()}'
   gpus = tf.config.get_visible_devices('GPU')
   if not gpus:
     return f'the CPU: {machine.cpu_cores()} cores of {machine.processor()}'

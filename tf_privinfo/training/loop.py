@@ -13,7 +13,7 @@ from tf_privinfo.recipes import settings
 from tf_privinfo.recipes.stage import StageConfig, Start
 from tf_privinfo.runs import checkpoints, restore
 from tf_privinfo.runs.run import FINISHED, HISTORY, TENSORBOARD
-from tf_privinfo.training import callbacks, devices, optimizers, tensorboard
+from tf_privinfo.training import callbacks, cluster, devices, optimizers, tensorboard
 from tf_privinfo.utils import errors, progress_bars
 
 
@@ -65,10 +65,12 @@ def train(run: runs.Run, source: catalog.PreparedDataset, split: protocols.Split
   if deterministic:
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(run.recipe.seed)  # all random operations need seeds from here on
-  stages = [name for name in stages if run.finished(name) is None]
+  waiting = cluster.from_chief(strategy, [run.finished(name) is None for name in stages])
+  stages = [name for name, waits in zip(stages, waiting) if waits]
   _check_batches(run.recipe, stages, len(split.train))
   for name in stages:
     _train_stage(run, name, run.recipe.stages[name], source, split, strategy, steps_per_execution)
+    cluster.wait(strategy)  # for what the chief writes
 
 
 def batches(recipe: recipes.Recipe, stages: Sequence[str]) -> Dict[str, int]:
@@ -84,41 +86,59 @@ def _check_batches(recipe: recipes.Recipe, stages: Sequence[str], samples: int) 
 
 
 def _train_stage(run, name: str, stage: StageConfig, source, split, strategy, steps_per_execution) -> None:
-  directory = run.stage_directory(name)
+  directory, chief = run.stage_directory(name), cluster.is_chief(strategy)
   with strategy.scope():
     method = restore.initial_method(run.recipe, name, len(source.label_names))
     method.compile_with(lambda factor: optimizer(stage, len(split.train), factor))
     method.steps_per_execution = steps_per_execution or devices.steps_per_execution()
+    method.distribute_reduction_method = 'first'  # Keras would add the means of all workers, which are equal
   state = callbacks.TrainingState()
-  manager = tf.train.CheckpointManager(
-      tf.train.Checkpoint(networks=method.networks, state=state, **method.optimizers),
-      str(directory / 'last'), max_to_keep=2, checkpoint_name='epoch')
-  if manager.latest_checkpoint:
-    manager.restore_or_initialize()
+  checkpoint = tf.train.Checkpoint(networks=method.networks, state=state, **method.optimizers)
+  _ = checkpoint.save_counter  # created here: in the strategy's scope, its creation would involve all workers
+  manager = tf.train.CheckpointManager(checkpoint, str(directory / 'last'), max_to_keep=2, checkpoint_name='epoch')
+  [last] = cluster.from_chief(strategy, [_last_epoch(manager)])
+  if last >= 0:
+    checkpoint.restore(str(directory / 'last' / f'epoch-{int(last)}'))
     print(f'Stage {name}: resuming after epoch {int(state.epoch)}')
   else:
     _initialise(run, name, method, len(source.label_names))
-    if not stage.epochs:
+    if not stage.epochs and chief:
       manager.save(checkpoint_number=0)
   finished_epochs = int(state.epoch)
   if finished_epochs < stage.epochs and not bool(state.stopped):
     videos = source.videos(split.train, method.training_modalities)
-    training_clips = clips.training_clips(
+    batches_of = lambda rows: clips.training_clips(
         videos, run.recipe.clips, seed=restore.stage_seed(run.recipe, name),
         epochs=range(finished_epochs, stage.epochs), batch_size=stage.batch_size,
-        noisy_depth=method.learns_from_noisy_depth)
+        noisy_depth=method.learns_from_noisy_depth, rows=rows).map(lambda clip, label, sample_id: (clip, label))
     steps = len(split.train) // stage.batch_size
-    watching = _callbacks(run, name, stage, source, split, method, state, manager)
+    watching = _callbacks(run, name, stage, source, split, method, state, manager, strategy)
     with progress_bars.bar(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
-                           unit='step') as bar:
+                           unit='step', disable=not chief) as bar:
       method.fit(
-          devices.prefetched(training_clips.map(lambda clip, label, sample_id: (clip, label)), strategy),
+          _shared(batches_of, stage.batch_size, strategy),
           epochs=stage.epochs, initial_epoch=finished_epochs, steps_per_epoch=steps, verbose=0,
           callbacks=[callbacks.Progress(bar, name), *watching])
+  if not chief:
+    return
   best = int(state.best_epoch)
   use_best = best > 0 and stage.selection == 'best_validation'
   weights = f'best/epoch-{best}' if use_best else f'last/{pathlib.Path(manager.latest_checkpoint).name}'
   run.write(f'{name}/{FINISHED}', {'weights': weights, 'epochs': int(state.epoch)})
+
+
+def _last_epoch(manager: tf.train.CheckpointManager) -> int:
+  """The number of the latest checkpoint; -1 if there is none."""
+  return int(manager.latest_checkpoint.rpartition('-')[2]) if manager.latest_checkpoint else -1
+
+
+def _shared(batches_of, batch_size: int, strategy: tf.distribute.Strategy):
+  """The batches of all devices for `fit`; each worker reads its rows alone, as `batches_of(rows)`."""
+  if cluster.size(strategy) == 1:
+    return devices.prefetched(batches_of(slice(None)), strategy)
+  rows = cluster.rows(strategy, batch_size)
+  return strategy.distribute_datasets_from_function(
+      lambda context: batches_of(rows).rebatch(context.get_per_replica_batch_size(batch_size), drop_remainder=True))
 
 
 def _initialise(run: runs.Run, name: str, method: tf.keras.Model, num_classes: int) -> None:
@@ -172,24 +192,38 @@ def optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.optim
   return optimizers.Momentum(schedule, stage.momentum)
 
 
-def _callbacks(run, name, stage, source, split, method, state, manager) -> Sequence[tf.keras.callbacks.Callback]:
+def _callbacks(run, name, stage, source, split, method, state, manager,
+               strategy) -> Sequence[tf.keras.callbacks.Callback]:
   """The callbacks of a stage, in order: validation adds to the logs that later callbacks write."""
-  recipe, directory = run.recipe, run.stage_directory(name)
+  recipe, directory, chief = run.recipe, run.stage_directory(name), cluster.is_chief(strategy)
   result = [callbacks.StopOnNaN()]
   if split.validation and method.classifies:
+    evaluate = _of_the_chief(_validator(method, source, split.validation, recipe), stage.criterion, strategy)
     result.append(callbacks.Validation(
-        _validator(method, source, split.validation, recipe), stage.criterion, stage.validate_every,
-        stage.early_stopping_patience, state, directory / 'best'))
+        evaluate, stage.criterion, stage.validate_every, stage.early_stopping_patience, state,
+        directory / 'best' if chief else None))
   shown = random.Random(recipe.seed).sample(split.train, min(4, len(split.train)))  # only these are read
   examples, _, _ = next(iter(clips.training_clips(
       source.videos(shown, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
       batch_size=len(shown), noisy_depth=method.learns_from_noisy_depth)))
-  history = (run.read(f'{name}/{HISTORY}') or [])[:int(state.epoch)]
-  return result + [
-      tensorboard.TensorBoard(
-          run.directory / TENSORBOARD / name, source.label_names, settings.flatten(recipe), examples),
-      callbacks.SaveLast(manager, state, history, lambda entries: run.write(f'{name}/{HISTORY}', entries),
-                         directory / 'best')]
+  result.append(tensorboard.TensorBoard(
+      run.directory / TENSORBOARD / name if chief else None, source.label_names, settings.flatten(recipe), examples))
+  if chief:
+    history = (run.read(f'{name}/{HISTORY}') or [])[:int(state.epoch)]
+    result.append(callbacks.SaveLast(
+        manager, state, history, lambda entries: run.write(f'{name}/{HISTORY}', entries), directory / 'best'))
+  return result
+
+
+def _of_the_chief(evaluate, criterion: str, strategy: tf.distribute.Strategy):
+  """A function that returns the chief's accuracies; on the other workers only the accuracy that decides."""
+
+  def accuracies():
+    result = evaluate() if cluster.is_chief(strategy) else {}
+    [deciding] = cluster.from_chief(strategy, [result.get(criterion, 0.0)])
+    return {**result, criterion: float(deciding)}
+
+  return accuracies
 
 
 def _validator(method, source, names, recipe):
@@ -197,12 +231,17 @@ def _validator(method, source, names, recipe):
   fixed = clips.evaluation_clips(
       source.videos(names, method.modalities), recipe.clips, batch_size=prediction.batch_size(method))
   ids, labels = source.index(names)
+  accuracies_of = lambda predictor: metrics.ensemble_accuracies(
+      labels, prediction.predict_videos(predictor, fixed, ids, labels, recipe.clips.test_clips).logits)
+  if cluster.size(method.distribute_strategy) > 1:
+    alone = cluster.LocalPredictor(method)
+    return lambda: accuracies_of(alone)
 
   def validate():
-    of_training = int(method.steps_per_execution)
+    of_training = int(method.steps_per_execution.numpy())
     method.steps_per_execution = 1  # a prediction has no number of steps
-    predictions = prediction.predict_videos(method, fixed, ids, labels, recipe.clips.test_clips)
+    result = accuracies_of(method)
     method.steps_per_execution = of_training
-    return metrics.ensemble_accuracies(labels, predictions.logits)
+    return result
 
   return validate

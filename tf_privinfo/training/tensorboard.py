@@ -1,7 +1,7 @@
 """TensorBoard logs of a stage."""
 
 import pathlib
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 import tensorflow as tf
 
@@ -14,21 +14,25 @@ class TensorBoard(tf.keras.callbacks.Callback):
   accuracies and the learning rate.
 
   Args:
-    directory: folder of the event files.
+    directory: folder of the event files; None: nothing is written, for workers other than the chief, which take part
+      in reading the metrics.
     label_names: class names.
     hyperparameters: dotted path -> value, all fields of the recipe.
     examples: one batch of training clips {modality: [B, T, H, W, 3]}.
   """
 
-  def __init__(self, directory: pathlib.Path, label_names: Sequence[str], hyperparameters: Dict[str, Any],
+  def __init__(self, directory: Optional[pathlib.Path], label_names: Sequence[str], hyperparameters: Dict[str, Any],
                examples: Dict[str, tf.Tensor]):
     super().__init__()
-    self._writer = tf.summary.create_file_writer(str(directory))
+    self._writes = directory is not None
+    self._writer = tf.summary.create_file_writer(str(directory)) if directory else tf.summary.create_noop_writer()
     self._label_names = label_names
     self._hyperparameters = hyperparameters
     self._examples = examples
 
   def on_train_begin(self, logs=None):
+    if not self._writes:
+      return
     from tensorboard.plugins.hparams import api as hparams
 
     with self._writer.as_default(step=0):
