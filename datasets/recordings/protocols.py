@@ -5,7 +5,7 @@
 
 import collections
 import re
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -93,7 +93,6 @@ def split(text: str, rows: Rows, hold_out: float, hold_out_by: str = '') -> Spli
     _check_column(text, rows, 'split')
     parts = {part: [name for name in names if rows[name]['split'] == part] for part in PARTS}
     train, validation, test = (parts[part] for part in PARTS[:3])
-    _refuse_lone_classes(rows, parts)
   else:
     test = _tested(text, protocol, names, rows)
     train, validation = [name for name in names if name not in set(test)], []
@@ -146,22 +145,6 @@ def _hold_out(train: Sequence[str], rows: Rows, fraction: float, by: str) -> Tup
     raise errors.UserError(f'data.hold_out_by={by}: no value of {by} can be held out for validation without losing a '
                            'class in training; pass --set data.hold_out=0 or another attribute.')
   return ([name for name in train if rows[name][by] not in held], [name for name in train if rows[name][by] in held])
-
-
-def _refuse_lone_classes(rows: Rows, parts: Mapping[str, Sequence[str]]) -> None:
-  found: Dict[str, set] = collections.defaultdict(set)
-  for part in ('train', 'test'):
-    for name in parts[part]:
-      found[rows[name]['label']].add(part)
-  for label, there in sorted(found.items()):
-    if len(there) == 1:
-      only, = there
-      name = next(name for name in parts[only] if rows[name]['label'] == label)
-      raise errors.UserError(f'The class {label} (such as sample {name}, row {rows[name]["row"]}) has split={only} only: '
-                             'every class needs rows to train and to test on; split=leave_out leaves rows out.'
-                             if 'row' in rows[name] else
-                             f'The class {label} (such as sample {name}) has split={only} only: every class needs '
-                             'rows to train and to test on; split=leave_out leaves rows out.')
 
 
 def _check_column(text: str, rows: Rows, column: str) -> None:
