@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import json
 import pathlib
-from typing import List, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 import zlib
 
 import tensorflow_datasets as tfds
@@ -151,26 +151,38 @@ class Recordings(base_builder.NativeBuilder):
     return found, problems
 
   def prepare(self, sample: table.Recording) -> base_builder.Prepared:
-    """Reads the modalities of a row, pairs and encodes them; raises `frames.UnreadableFileError` with the row."""
+    """Reads, pairs and encodes the modalities of a row; raises as `_read`."""
+    images, columns = self._read(sample)
+    if self._has_flow:
+      images['flow'] = map(flow.encode_flow, flow.frame_by_frame(images['rgb']))
+    encoded = {modality: [frames.encode_jpeg(frames.resize_bilinear(image[None], self.builder_config.frame_size))[0]
+                          for image in images[modality]] for modality in self.MODALITIES}
+    return base_builder.Prepared({**encoded, 'label': columns['label'], 'sample_id': sample.name}, {'rows': columns})
+
+  def inspect(self, sample: table.Recording) -> Tuple[int, Mapping[str, Any]]:
+    """Number of frames and columns of a row, without flow; raises as `prepare`."""
+    images, columns = self._read(sample)
+    return len(next(iter(images.values()))), {'rows': columns}
+
+  def _read(self, sample: table.Recording) -> Tuple[Dict[str, Any], Dict[str, str]]:
+    """Paired 8-bit images of every modality, and the columns of a row; `frames.UnreadableFileError` names the row."""
     line, columns = json.loads(sample.columns)
     encodings = {modality: rest for modality, *rest in self.builder_config.encodings}
     try:
       clips = {modality: measurements.read(paths) for modality, paths in zip(
           self.builder_config.modalities, sample.files)}
-      images: dict = measurements.paired(clips, self.builder_config.tolerance)
+      images = measurements.paired(clips, self.builder_config.tolerance)
       for modality, values in images.items():
         if (values.ndim == 3) != (modality in encodings):
           raise frames.UnreadableFileError(f'{modality} has {16 if values.ndim == 3 else 8} bits, unlike the first row')
         if modality in encodings:
           name, low, high = encodings[modality]
           images[modality] = measurements.ENCODINGS[name](values, low, high)
+      if self._has_flow and max(images['rgb'].shape[1:3]) < 12:
+        raise frames.UnreadableFileError('rgb is smaller than 12 pixels, the least for optical flow')
     except frames.UnreadableFileError as problem:
       raise frames.UnreadableFileError(f'row {line}: {problem}') from None
-    if self._has_flow:
-      images['flow'] = map(flow.encode_flow, flow.frame_by_frame(images['rgb']))
-    encoded = {modality: [frames.encode_jpeg(frames.resize_bilinear(image[None], self.builder_config.frame_size))[0]
-                          for image in images[modality]] for modality in self.MODALITIES}
-    return base_builder.Prepared({**encoded, 'label': columns['label'], 'sample_id': sample.name}, {'rows': columns})
+    return images, columns
 
 
 class RecordingsObjects(Recordings):

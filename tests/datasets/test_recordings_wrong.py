@@ -21,8 +21,8 @@ def write_frames(root: pathlib.Path) -> None:
   for name in ('a1', 'a2', 'b1', 'b2'):
     (root / name).mkdir(parents=True)
     for frame in range(3):
-      cv2.imwrite(str(root / name / f'rgb_{frame}.png'), random.randint(0, 255, (8, 10, 3), np.uint8))
-      cv2.imwrite(str(root / name / f'depth_{frame}.png'), random.randint(500, 900, (8, 10)).astype(np.uint16))
+      cv2.imwrite(str(root / name / f'rgb_{frame}.png'), random.randint(0, 255, (12, 16, 3), np.uint8))
+      cv2.imwrite(str(root / name / f'depth_{frame}.png'), random.randint(500, 900, (12, 16)).astype(np.uint16))
 
 
 @pytest.fixture(scope='module')
@@ -118,9 +118,9 @@ def test_wrong_table_names_the_row(case, folder):
 
 def test_frames_of_different_size_and_lengths_are_refused_with_the_row(folder):
   (folder / 'samples.csv').write_bytes(table(*ROWS))
-  cv2.imwrite(str(folder / 'b1/rgb_1.png'), np.zeros((8, 12, 3), np.uint8))
-  assert 'b1: row 4' in message(folder) and '12x8' in message(folder)
-  cv2.imwrite(str(folder / 'b1/rgb_1.png'), np.zeros((8, 10, 3), np.uint8))
+  cv2.imwrite(str(folder / 'b1/rgb_1.png'), np.zeros((12, 18, 3), np.uint8))
+  assert 'b1: row 4' in message(folder) and '18x12' in message(folder)
+  cv2.imwrite(str(folder / 'b1/rgb_1.png'), np.zeros((12, 16, 3), np.uint8))
   (folder / 'b1/depth_2.png').unlink()
   assert 'row 4: rgb has 3 frames, depth 2' in message(folder)
 
