@@ -151,8 +151,8 @@ class Recordings(base_builder.NativeBuilder):
     return found, problems
 
   def prepare(self, sample: table.Recording) -> base_builder.Prepared:
-    """Reads, pairs and encodes the modalities of a row; raises as `_read`."""
-    images, columns = self._read(sample)
+    """Reads, pairs and encodes the modalities of a row; raises as `_images`."""
+    images, columns = self._images(sample)
     if self._has_flow:
       images['flow'] = map(flow.encode_flow, flow.frame_by_frame(images['rgb']))
     encoded = {modality: [frames.encode_jpeg(frames.resize_bilinear(image[None], self.builder_config.frame_size))[0]
@@ -161,10 +161,10 @@ class Recordings(base_builder.NativeBuilder):
 
   def inspect(self, sample: table.Recording) -> Tuple[int, Mapping[str, Any]]:
     """Number of frames and columns of a row, without flow; raises as `prepare`."""
-    images, columns = self._read(sample)
+    images, columns = self._images(sample)
     return len(next(iter(images.values()))), {'rows': columns}
 
-  def _read(self, sample: table.Recording) -> Tuple[Dict[str, Any], Dict[str, str]]:
+  def _images(self, sample: table.Recording) -> Tuple[Dict[str, Any], Dict[str, str]]:
     """Paired 8-bit images of every modality, and the columns of a row; `frames.UnreadableFileError` names the row."""
     line, columns = json.loads(sample.columns)
     encodings = {modality: rest for modality, *rest in self.builder_config.encodings}
