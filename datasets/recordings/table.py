@@ -57,7 +57,7 @@ def read(root: pathlib.Path) -> Table:
   found = {}
   lines: Dict[str, int] = {}
   with errors.explaining_os_errors(f'read {path}', 'pass the folder of the table as --data_dir'):
-    table = list(tables.rows(path, _REQUIRED, HOW_TO_GET_IT, others=True))
+    table = list(tables.rows(path, _REQUIRED, HOW_TO_GET_IT, optional=None))
   for line, row in table:
     name = row['sample']
     _check_row(path, line, row)
