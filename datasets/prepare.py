@@ -39,7 +39,7 @@ def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
 
 
 def table(dataset: str, source, hold_out: float, protocol: str, hold_out_by: str = '') -> str:
-  """Text table of the training, validation and test samples of every protocol (of a table: of one), with modalities and size on disk.
+  """Text table of the training, validation and test samples of every protocol, with modalities and size on disk.
 
   Args:
     dataset: name in `registry.DATASETS`.

@@ -135,7 +135,8 @@ class Recordings(base_builder.NativeBuilder):
         }),
         metadata=tfds.core.MetadataDict(
             samples={}, skipped=[], rows={}, flow=dataclasses.asdict(flow.ENCODING), frame_size=config.frame_size,
-            encodings={modality: {'name': name, 'range': [low, high]} for modality, name, low, high in config.encodings}))
+            encodings={modality: {'name': name, 'range': [low, high]}
+                       for modality, name, low, high in config.encodings}))
 
   def scan(self, root: pathlib.Path) -> Tuple[List[table.Recording], List[str]]:
     """Lists the rows of the table; sets the class names of the feature `label`."""

@@ -28,7 +28,7 @@ class Clip(NamedTuple):
 
 
 def grey(values: np.ndarray, nearest: int, farthest: int) -> np.ndarray:
-  """Encodes measurements [..., H, W] uint16 as grey images [..., H, W, 3] uint8; 1 to 255 span the range, 0 = missing."""
+  """Encodes measurements [..., H, W] uint16 as grey images [..., H, W, 3] uint8: 1 to 255, 0 = missing."""
   scaled = (values.astype(np.float32) - nearest) / (farthest - nearest)
   levels = np.where(values == 0, 0, 1 + np.rint(254 * np.clip(scaled, 0, 1))).astype(np.uint8)
   return np.repeat(levels[..., None], 3, axis=-1)
