@@ -57,8 +57,8 @@ def read(paths: Sequence[str]) -> Clip:
     return Clip(images, len(images) / rate if rate > 0 else 0.0)
   measured = [is_measured(path) for path in paths]
   if len(set(measured)) > 1:
-    raise frames.UnreadableFileError(f'{paths[measured.index(not measured[0])]}: {8 if measured[0] else 16} bits, unlike '
-                                     'the first frame')
+    other = paths[measured.index(not measured[0])]
+    raise frames.UnreadableFileError(f'{other}: {8 if measured[0] else 16} bits, unlike the first frame')
   images = [(frames.read_depth if measured[0] else frames.read_picture)(path) for path in paths]
   for image, path in zip(images, paths):
     if image.shape != images[0].shape:

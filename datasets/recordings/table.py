@@ -161,8 +161,8 @@ def _check_split(path: pathlib.Path, found, lines) -> None:
   for name, row in found.items():
     missing = [part for part in ('train', 'test') if part not in there[row['label']]]
     if missing and there[row['label']] != {'leave_out'}:
-      raise errors.UserError(f'{path}: the class {row["label"]} of row {lines[name]} has no row with split={missing[0]}:'
-                             ' add one, or leave the class out with split=leave_out.')
+      raise errors.UserError(f'{path}: the class {row["label"]} of row {lines[name]} has no row with '
+                             f'split={missing[0]}: add one, or leave the class out with split=leave_out.')
 
 
 def _check_cell(path: pathlib.Path, line: int, modality: str, cell: str) -> None:
