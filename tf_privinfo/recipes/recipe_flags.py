@@ -19,7 +19,8 @@ def _protocols() -> str:
   """Every dataset's protocols, the default one first, for --help."""
   of_datasets: Dict[str, List[str]] = {}
   for name, dataset in recipes.DATASETS.items():
-    of_datasets.setdefault(', '.join(registry.table_protocols.FORMS) if dataset.from_table else ', '.join(dataset.protocols), []).append(name)
+    known = registry.table_protocols.FORMS if dataset.from_table else dataset.protocols
+    of_datasets.setdefault(', '.join(known), []).append(name)
   others = '; '.join(f'{dataset.two_stream_protocol} for the methods of chapters 3 and 4 on {name}, as in the '
                      "authors' code" for name, dataset in recipes.DATASETS.items() if dataset.two_stream_protocol)
   return '; '.join(f'{", ".join(names)}: {known}' for known, names in of_datasets.items()) + (
