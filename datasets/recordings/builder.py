@@ -168,7 +168,7 @@ class Recordings(base_builder.NativeBuilder):
   def _images(self, sample: table.Recording) -> Tuple[Dict[str, Any], Dict[str, str]]:
     """Paired 8-bit images of every modality, and the columns of a row; `frames.UnreadableFileError` names the row."""
     line, columns = json.loads(sample.columns)
-    encodings = {modality: rest for modality, *rest in self.builder_config.encodings}
+    encodings = {modality: measurements.encoding(*rest) for modality, *rest in self.builder_config.encodings}
     try:
       clips = {modality: measurements.read(paths) for modality, paths in zip(
           self.builder_config.modalities, sample.files)}
@@ -177,8 +177,7 @@ class Recordings(base_builder.NativeBuilder):
         if (values.ndim == 3) != (modality in encodings):
           raise frames.UnreadableFileError(f'{modality} has {16 if values.ndim == 3 else 8} bits, unlike the first row')
         if modality in encodings:
-          name, low, high = encodings[modality]
-          images[modality] = measurements.ENCODINGS[name](values, low, high)
+          images[modality] = encodings[modality](values)
       if self._has_flow and max(images['rgb'].shape[1:3]) < 12:
         raise frames.UnreadableFileError('rgb is smaller than 12 pixels, the least for optical flow')
     except frames.UnreadableFileError as problem:

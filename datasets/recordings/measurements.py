@@ -1,13 +1,15 @@
 """Reading of recordings, and encoding of 16-bit measurements as images."""
 
+import functools
 import pathlib
-from typing import Dict, Mapping, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Mapping, NamedTuple, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from tf_privinfo.datasets.preparation import depth, frames, video
 from tf_privinfo.datasets.recordings import table as tables
+from tf_privinfo.datasets.recordings.spec import RECORDINGS
 from tf_privinfo.utils import errors
 
 # The default range spans these percentiles of the middle half, without missing pixels, of frames of training samples.
@@ -37,6 +39,11 @@ def grey(values: np.ndarray, nearest: int, farthest: int) -> np.ndarray:
 ENCODINGS = {'jet': depth.jet, 'grey': grey}
 
 
+def encoding(name: str, nearest: int, farthest: int) -> Callable[[np.ndarray], np.ndarray]:
+  """The function from measurements to images of an encoding over a range."""
+  return functools.partial(ENCODINGS[name], nearest=nearest, farthest=farthest)
+
+
 def is_measured(path: str) -> bool:
   """Whether a file is a 16-bit PNG."""
   try:
@@ -53,13 +60,14 @@ def read(paths: Sequence[str]) -> Clip:
     capture = cv2.VideoCapture(paths[0])
     rate = capture.get(cv2.CAP_PROP_FPS)
     capture.release()
-    images = video.read_video(paths[0], 1_000_000)
+    images = video.read_video(paths[0], RECORDINGS.least_rgb_width)
     return Clip(images, len(images) / rate if rate > 0 else 0.0)
   measured = [is_measured(path) for path in paths]
   if len(set(measured)) > 1:
     other = paths[measured.index(not measured[0])]
     raise frames.UnreadableFileError(f'{other}: {8 if measured[0] else 16} bits, unlike the first frame')
-  images = [(frames.read_depth if measured[0] else frames.read_picture)(path) for path in paths]
+  images = [frames.read_depth(path) if measured[0] else frames.read_picture(path, RECORDINGS.dct_method)
+            for path in paths]
   for image, path in zip(images, paths):
     if image.shape != images[0].shape:
       raise frames.UnreadableFileError(f'{path}: {image.shape[1]}x{image.shape[0]}, unlike the first frame')
@@ -67,10 +75,9 @@ def read(paths: Sequence[str]) -> Clip:
 
 
 def paired(clips: Mapping[str, Clip], tolerance: float) -> Dict[str, np.ndarray]:
-  """Frames of every modality at the times of the first one's frames.
+  """Frames of every modality at the times of the first one's frames, as `footage` pairs recordings for prediction.
 
-  The frame of another modality is the one at the same fraction of its length. Lengths are seconds if all modalities
-  are videos, otherwise numbers of frames.
+  Lengths are seconds if all modalities are videos, otherwise numbers of frames.
 
   Raises:
     frames.UnreadableFileError: if lengths differ by more than the fraction `tolerance` of the longer one.
@@ -86,8 +93,7 @@ def paired(clips: Mapping[str, Clip], tolerance: float) -> Dict[str, np.ndarray]
           f'{first} has {lengths[first]:g} {unit}, {name} {length:g}, which differ by more than data.length_tolerance='
           f'{tolerance:g} of the longer one')
   count = len(clips[first].images)
-  return {name: clip.images[((np.arange(count) + 0.5) * len(clip.images) / count).astype(int)]
-          for name, clip in clips.items()}
+  return {name: clip.images[frames.positions(len(clip.images), count)] for name, clip in clips.items()}
 
 
 def settings(option: str, items: Sequence[str], measured: Sequence[str]) -> Dict[str, str]:
