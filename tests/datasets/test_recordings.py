@@ -129,7 +129,7 @@ def test_prepared_frames_are_those_of_prediction_and_changes_are_noticed(tmp_pat
   table.write_text(table.read_text().replace('push,S1', 'push,S9'))
   cv2.imwrite(str(table.parent / 'wave_2_0/infrared-00000001.png'), np.full((36, 48), 1234, np.uint16))
   open_it()
-  assert '2 samples differ (2 changed: push_1_0: changed, wave_2_0: changed)' in capsys.readouterr().out
+  assert '2 samples differ (2 changed: push_1_0: changed; wave_2_0: changed)' in capsys.readouterr().out
 
 
 def test_trains_and_predicts_with_one_command(tmp_path):
@@ -160,9 +160,9 @@ def test_single_pictures(tmp_path):
   table = native_files.write_picture_table(tmp_path / 'data')
   with in_process.one_device(), in_process.quick():
     in_process.train_main_with(
-        '--method=dmcl', '--dataset=recordings_objects', f'--data_dir={table.parent}',
+        '--method=two_stream', '--dataset=recordings_objects', f'--data_dir={table.parent}',
         f'--output_dir={tmp_path / "out"}', '--preset=tiny', '--epochs=1', '--batch_size=2')
-  directory, = (tmp_path / 'out').glob('recordings_objects/dmcl/*')
+  directory, = (tmp_path / 'out').glob('recordings_objects/two_stream/*')
   run = runs.Run.open(str(directory))
   assert set(run.manifest()['samples'].values()) == {1}
   assert sorted(run.read('results.json')['predictions']['names']) == ['bowl0', 'bowl3', 'cup0', 'cup3']
