@@ -1,6 +1,5 @@
 """Tables of recordings: protocols, encodings, pairing, changes, and training and prediction with one command."""
 
-import dataclasses
 import json
 
 import cv2
@@ -157,14 +156,14 @@ def test_trains_and_predicts_with_one_command(tmp_path):
 
 
 def test_single_pictures(tmp_path):
+  """Objects, without flow; test_every_dataset trains with them."""
   table = native_files.write_picture_table(tmp_path / 'data')
-  with in_process.one_device(), in_process.quick():
-    in_process.train_main_with(
-        '--method=two_stream', '--dataset=recordings_objects', f'--data_dir={table.parent}',
-        f'--output_dir={tmp_path / "out"}', '--preset=tiny', '--epochs=1', '--batch_size=2')
-  directory, = (tmp_path / 'out').glob('recordings_objects/two_stream/*')
-  run = runs.Run.open(str(directory))
-  assert set(run.manifest()['samples'].values()) == {1}
-  assert sorted(run.read('results.json')['predictions']['names']) == ['bowl0', 'bowl3', 'cup0', 'cup3']
+  open_it = lambda dataset: catalog.open_dataset(dataset, str(table.parent), DataConfig(), 32, protocol='split')
+  source = open_it('recordings_objects')
+  assert source.modalities == ('rgb', 'depth') and set(source.metadata['samples'].values()) == {1}
+  split = registry.split('recordings_objects', 'split', source.names, rows=source.metadata['rows'])
+  assert split.test == ['bowl0', 'bowl3', 'cup0', 'cup3']
+  low, high = source.metadata['encodings']['depth']['range']
+  assert 800 <= low < 850 and 1400 < high < 1500
   with pytest.raises(errors.UserError, match='pass --dataset=recordings_objects'):
-    catalog.open_dataset('recordings', str(table.parent), dataclasses.replace(run.recipe.data), 32, protocol='split')
+    open_it('recordings')
