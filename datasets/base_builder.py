@@ -64,6 +64,12 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     raise NotImplementedError
 
   @classmethod
+  def configure_for(cls, data_dir: str, config: DataConfig, frame_size: int, protocol: str) -> tfds.core.BuilderConfig:
+    """As `configure`, for datasets whose form depends on their files or on the training samples of a protocol."""
+    del data_dir, protocol
+    return cls.configure(config, frame_size)
+
+  @classmethod
   def generate(cls, data_dir: str, config: DataConfig) -> None:
     """Renders the native files of a synthetic dataset into `data_dir`; does nothing for other datasets."""
 

@@ -21,12 +21,21 @@ class DataConfig:
     aligned: whether RGB and depth are spatially aligned by the joints of the
       skeleton (thesis section 3.3.6); cross-stream connections need it.
     hold_out: fraction of the training set that is held out for validation.
+    hold_out_by: attribute of a table whose values are held out as a whole, such as 'session'; '': none.
+    encodings: encodings of 16-bit columns of a table, such as 'thermal=grey'; the default is jet.
+    ranges: ranges of 16-bit columns of a table in their unit, such as 'depth=500-1500'; the default is the range
+      of the training samples.
+    length_tolerance: largest difference of the lengths of a table's modalities, as a fraction of the longer one.
   """
   depth_variant: str = 'depth_vis'
   rendering: str = 'default'
   skip_broken: bool = False
   aligned: bool = False
   hold_out: float = 0.05
+  hold_out_by: str = ''
+  encodings: Tuple[str, ...] = ()
+  ranges: Tuple[str, ...] = ()
+  length_tolerance: float = 0.1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,13 +7,14 @@ picture, or an array.
 import glob
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Union
 
 import numpy as np
 
 from tf_privinfo.datasets import listing
 from tf_privinfo.datasets.preparation import depth as depths
 from tf_privinfo.datasets.preparation import flow, frames, video
+from tf_privinfo.datasets.recordings import measurements
 from tf_privinfo.datasets.spec import DatasetSpec
 
 # A path, or the frames themselves.
@@ -25,17 +26,22 @@ class Reader:
   """Reads and encodes frames as the preparation of one form of a dataset does.
 
   RGB and other images of 8 bits are taken as they are. Depth of 16 bits in millimetres is encoded if the dataset does
-  so. Optical flow is computed from RGB.
+  so, and 16-bit columns of a table by their encodings. Optical flow is computed from RGB.
 
   Args:
     spec: specification of the dataset.
-    manifest: manifest of the prepared dataset, which states the form of depth.
+    manifest: manifest of the prepared dataset, which states the form of depth, and the encodings of a table.
     frame_size: side of the stored frames in pixels.
   """
 
   def __init__(self, spec: DatasetSpec, manifest: Mapping[str, Any], frame_size: int):
     self._spec = spec
-    self._metric = {'depth'} if manifest.get('depth_variant') in spec.metric_depth else set()
+    is_metric = manifest.get('depth_variant') in spec.metric_depth
+    self._unit = '' if spec.from_table else ' in millimetres'
+    # Modality -> function from measurements of 16 bits to images.
+    self._encodings: Dict[str, Callable[[np.ndarray], np.ndarray]] = {'depth': depths.jet} if is_metric else {
+        modality: measurements.encoding(stored['name'], *stored['range'])
+        for modality, stored in manifest.get('encodings', {}).items()}
     self._frame_size = frame_size
 
   def read(self, recordings: Mapping[str, Recording], modalities: Sequence[str]) -> Dict[str, List[bytes]]:
@@ -67,9 +73,9 @@ class Reader:
     if isinstance(recording, np.ndarray):
       yield from self._of_array(modality, recording)
     elif is_video(str(recording)):
-      if modality in self._metric:
-        raise frames.UnreadableFileError(
-            f'{recording}: a video, where {modality} of 16 bits in millimetres is expected: pass a folder of PNG files')
+      if modality in self._encodings:
+        raise frames.UnreadableFileError(f'{recording}: a video, where {modality} of 16 bits{self._unit} is expected: '
+                                         'pass a folder of PNG files')
       yield from video.frame_by_frame(str(recording), self._spec.least_rgb_width if modality == 'rgb' else 0)
     else:
       yield from self._of_pictures(modality, str(recording))
@@ -77,8 +83,8 @@ class Reader:
   def _of_pictures(self, modality: str, path: str) -> Iterator[np.ndarray]:
     first = None
     for picture in find_pictures(path):
-      if modality in self._metric:
-        image = depths.jet(frames.read_depth(picture))
+      if modality in self._encodings:
+        image = self._encodings[modality](frames.read_depth(picture))
       else:
         image = frames.read_picture(picture, self._spec.dct_method)
       if first is None:
@@ -89,14 +95,14 @@ class Reader:
       yield self._shrunk(modality, image)
 
   def _of_array(self, modality: str, array: np.ndarray) -> Iterable[np.ndarray]:
-    metric = modality in self._metric
-    expected = '[F, H, W] uint16, millimetres' if metric else '[F, H, W, 3] uint8'
-    is_right = (array.dtype == np.uint16 and array.ndim == 3) if metric else (
+    measured = modality in self._encodings
+    expected = f'[F, H, W] uint16{self._unit}' if measured else '[F, H, W, 3] uint8'
+    is_right = (array.dtype == np.uint16 and array.ndim == 3) if measured else (
         array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3)
     if not is_right or not array.size:
       raise frames.UnreadableFileError(
           f'{modality}: an array {list(array.shape)} {array.dtype}, where {expected} is expected')
-    return depths.jet(array) if metric else (self._shrunk(modality, image) for image in array)
+    return self._encodings[modality](array) if measured else (self._shrunk(modality, image) for image in array)
 
   def _shrunk(self, modality: str, image: np.ndarray) -> np.ndarray:
     least_width = self._spec.least_rgb_width
@@ -137,5 +143,4 @@ def _by_number(path: str):
 
 
 def _at_positions(encoded: List[bytes], length: int) -> List[bytes]:
-  """`length` frames at evenly spaced positions from the first to the last."""
-  return [encoded[round(position)] for position in np.linspace(0, len(encoded) - 1, length)]
+  return [encoded[position] for position in frames.positions(len(encoded), length)]

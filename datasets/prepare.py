@@ -38,17 +38,20 @@ def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:
   return {'clips.frame_size': size, 'clips.crop_size': min(size, recipe.clips.crop_size)} if size else {}
 
 
-def table(dataset: str, source, hold_out: float) -> str:
+def table(dataset: str, source, hold_out: float, protocol: str, hold_out_by: str = '') -> str:
   """Text table of the training, validation and test samples of every protocol, with modalities and size on disk.
 
   Args:
     dataset: name in `registry.DATASETS`.
     source: the `catalog.PreparedDataset`.
     hold_out: fraction of the training set that is held out for validation.
+    protocol: name of the protocol, if the dataset is a table.
+    hold_out_by: as in `registry.split`.
   """
   lines = [f'{"protocol":<20}{"train":>8}{"validate":>10}{"test":>8}']
-  for name, protocol in registry.DATASETS[dataset].protocols.items():
-    train, validation, test = map(len, protocol(source.names, hold_out))
+  for name in registry.DATASETS[dataset].protocols or [protocol]:
+    train, validation, test = map(len, registry.parts(
+        dataset, name, source.names, hold_out, rows=source.metadata.get('rows'), hold_out_by=hold_out_by))
     lines.append(f'{name:<20}{train:>8}{validation:>10}{test:>8}')
   files = source.metadata.get('files', {})
   stored = f'; {sum(file["bytes"] for file in files.values()) / 1e6:.1f} MB in {len(files)} files' if files else ''
@@ -66,11 +69,12 @@ def main() -> None:
   prepared_dir = FLAGS.prepared_dir and os.path.abspath(FLAGS.prepared_dir)
   form = recipe.dataset, data_dir, recipe.data, recipe.clips.frame_size
   if FLAGS.check:
-    source, problems = catalog.check_dataset(*form, prepared_dir=prepared_dir)
+    source, problems = catalog.check_dataset(*form, prepared_dir=prepared_dir, protocol=recipe.protocol)
   else:
     beam_options = None if FLAGS.beam_options is None else shlex.split(FLAGS.beam_options)
-    source, problems = catalog.open_dataset(*form, beam_options=beam_options, prepared_dir=prepared_dir), []
-  print(table(recipe.dataset, source, recipe.data.hold_out))
+    source, problems = catalog.open_dataset(
+        *form, beam_options=beam_options, prepared_dir=prepared_dir, protocol=recipe.protocol), []
+  print(table(recipe.dataset, source, recipe.data.hold_out, recipe.protocol, recipe.data.hold_out_by))
   if problems:
     headline = (f'native files of {len(problems)} {source.unit}s differ from the prepared data; to use the current '
                 f'files, remove {source.directory} and rerun the command without --check:'

@@ -32,8 +32,9 @@ def main() -> None:
 
   source = catalog.open_dataset(
       recipe.dataset, FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
-      recipe.clips.frame_size, prepared_dir=FLAGS.prepared_dir)
-  split = registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)
+      recipe.clips.frame_size, prepared_dir=FLAGS.prepared_dir, protocol=recipe.protocol)
+  split = registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out,
+                         rows=source.metadata.get('rows'), hold_out_by=recipe.data.hold_out_by)
   names = contact_sheets.spread(split.train, source.label_of, FLAGS.count)
   out = pathlib.Path(FLAGS.out)
   with errors.explaining_os_errors(f'write to {FLAGS.out}', 'choose another --out'):

@@ -16,6 +16,7 @@ class DatasetSpec:
     protocols: protocols by name; the first one is the default.
     depth_variants: values of `data.depth_variant`. Chapter 5 reads the first one; chapters 3 and 4 read 'depth'.
     metric_depth: those of `depth_variants` that are 16-bit files in millimetres, encoded by the jet colour map.
+    from_table: whether protocols select by the columns of a table (`recordings.protocols`) instead of `protocols`.
     objects: whether samples are single frames of objects (chapter 4) instead of videos of actions.
     alignable: whether RGB and depth can be aligned spatially by the joints of the skeleton.
     default_preset: preset without --preset.
@@ -33,6 +34,7 @@ class DatasetSpec:
   protocols: Mapping[str, Protocol]
   depth_variants: Tuple[str, ...] = ('depth',)
   metric_depth: Tuple[str, ...] = ()
+  from_table: bool = False
   objects: bool = False
   alignable: bool = True
   default_preset: str = 'paper'

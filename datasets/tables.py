@@ -4,14 +4,14 @@ import codecs
 import csv
 import io
 import pathlib
-from typing import Dict, Iterator, Sequence, Tuple
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 from tf_privinfo.utils import errors
 
 _DELIMITERS = ',;\t'
 
 
-def rows(path: pathlib.Path, columns: Sequence[str], hint: str, optional: Sequence[str] = ()
+def rows(path: pathlib.Path, columns: Sequence[str], hint: str, optional: Optional[Sequence[str]] = ()
          ) -> Iterator[Tuple[int, Dict[str, str]]]:
   """Yields line number and stripped values (column -> value) of every row of a table with a header.
 
@@ -22,7 +22,8 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str, optional: Sequen
     path: path of the table.
     columns: names of the required columns.
     hint: sentence for error messages on how to set different column names.
-    optional: names of columns that are read if they exist; all other columns are ignored.
+    optional: names of columns that are read if they exist; all other columns are ignored. None: all columns are
+      read, and need names.
 
   Raises:
     UserError: if the path is a folder, the file is empty or has another encoding, a required column is missing or
@@ -41,12 +42,13 @@ def rows(path: pathlib.Path, columns: Sequence[str], hint: str, optional: Sequen
         continue
       if header is None:
         header = values
-        _check_header(path, header, columns, hint, optional)
+        wanted = header if optional is None else (*columns, *optional)
+        _check_header(path, header, columns, hint, wanted)
       elif len(values) != len(header):
         raise errors.UserError(f'{path} has {len(values)} values in line {reader.line_num}, but {len(header)} columns: '
                                'correct this line. A value that contains the separator needs quotation marks.')
       else:
-        yield reader.line_num, {name: value for name, value in zip(header, values) if name in (*columns, *optional)}
+        yield reader.line_num, {name: value for name, value in zip(header, values) if name in wanted}
   except csv.Error as error:
     raise errors.UserError(f'{path} is not a CSV table: line {reader.line_num}: {error}.') from None
 
@@ -72,10 +74,12 @@ def _values(line: str, delimiter: str):
   return [value.strip().strip('"') for value in line.split(delimiter)]
 
 
-def _check_header(path, header, columns, hint, optional) -> None:
+def _check_header(path, header, columns, hint, wanted) -> None:
   missing = [name for name in columns if name not in header]
   if missing:
     raise errors.UserError(f'{path} has no column {", ".join(missing)}: its columns are {", ".join(header)}. {hint}')
-  double = sorted({name for name in (*columns, *optional) if header.count(name) > 1})
+  if '' in wanted:
+    raise errors.UserError(f'{path} has a column without a name: name it, or remove it.')
+  double = sorted({name for name in wanted if header.count(name) > 1})
   if double:
     raise errors.UserError(f'{path} has several columns named {", ".join(double)}: rename all but one of them.')

@@ -205,3 +205,44 @@ def write_depth_crops(folder: pathlib.Path, classes=('bowl', 'cap'), counts=(('t
   table = folder / 'pairs.csv'
   table.write_text('\n'.join(rows) + '\n')
   return table
+
+
+def write_recordings(data_dir: pathlib.Path, subjects=4, sessions=(0, 1), modality='depth', frames=4) -> pathlib.Path:
+  """Writes samples.csv with videos of two classes: RGB as AVI, folders of 16-bit PNG files.
+
+  Odd subjects train and even ones test by the column `split`; 0 is missing in the measurements.
+
+  Returns:
+    The table, with the columns sample, label, subject, session, split, rgb and `modality`.
+  """
+  data_dir.mkdir(parents=True)
+  rows = [f'sample,label,subject,session,split,rgb,{modality}']
+  for subject in range(1, subjects + 1):
+    for session in sessions:
+      for action, label in ((2, 'push'), (9, 'wave')):
+        name = f'{label}_{subject}_{session}'
+        images = list(_moving_square(np.random.default_rng([subject, session, action]), action, frames, 48, 36))
+        write_avi(data_dir / f'{name}.avi', [rgb[..., ::-1] for rgb, _ in images])
+        write_pngs(data_dir / name, modality, [measured for _, measured in images])
+        part = 'train' if subject % 2 else 'test'
+        rows.append(f'{name},{label},S{subject},{session},{part},{name}.avi,{name}')
+  table = data_dir / 'samples.csv'
+  table.write_text('\n'.join(rows) + '\n')
+  return table
+
+
+def write_picture_table(data_dir: pathlib.Path, samples=6) -> pathlib.Path:
+  """Writes samples.csv with single pictures of two classes, as 8-bit RGB and 16-bit depth; returns the table."""
+  data_dir.mkdir(parents=True)
+  rows = ['sample,label,split,rgb,depth']
+  for label, distance in (('cup', 800), ('bowl', 1200)):
+    for index in range(samples):
+      rng = np.random.default_rng([distance, index])
+      cv2.imwrite(str(data_dir / f'{label}{index}.png'), rng.integers(0, 255, (24, 32, 3), np.uint8))
+      depth = rng.integers(distance, distance + 300, (24, 32)).astype(np.uint16)
+      cv2.imwrite(str(data_dir / f'{label}{index}_depth.png'), depth)
+      rows.append(f'{label}{index},{label},{"train" if index % 3 else "test"},{label}{index}.png,'
+                  f'{label}{index}_depth.png')
+  table = data_dir / 'samples.csv'
+  table.write_text('\n'.join(rows) + '\n')
+  return table

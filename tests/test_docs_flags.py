@@ -161,7 +161,8 @@ def test_overrides_in_the_text_are_understood(page, values):
       try:
         recipe = recipes.recipe(method, name, 'any')
         recipe = validation.check(recipes.override(recipe, settings.parse_settings(values)))
-        catalog.builder_class(name).configure(recipe.data, recipe.clips.frame_size)
+        if not recipes.DATASETS[name].from_table:  # whose form needs the table
+          catalog.builder_class(name).configure(recipe.data, recipe.clips.frame_size)
         return
       except errors.UserError as error:
         refusals.append(str(error))

@@ -27,6 +27,8 @@ def data_dirs(tmp_path_factory):
   native_files.write_nwucla(folder / 'nwucla', actions=(1, 2), frames=6)
   native_files.write_uwa3dii(folder / 'uwa3dii', frames=6)
   native_files.write_nyud(folder / 'nyud')
+  native_files.write_recordings(folder / 'recordings')
+  native_files.write_picture_table(folder / 'recordings_objects')
   return {dataset: folder / ('ntu' if dataset.startswith('ntu') else dataset) for dataset in recipes.DATASETS}
 
 
@@ -43,6 +45,7 @@ def test_trains_from_native_files(method, dataset, data_dirs, tmp_path):
   for name, stage in run.recipe.stages.items():
     assert run.read(f'{name}/finished.json')['epochs'] == stage.epochs
     assert all(math.isfinite(entry['loss']) for entry in run.read(f'{name}/history.json') or [])
+  manifest = run.read('manifest.json')
   split = registry.split(
-      dataset, run.recipe.protocol, run.read('manifest.json')['samples'], run.recipe.data.hold_out)
+      dataset, run.recipe.protocol, manifest['samples'], run.recipe.data.hold_out, rows=manifest.get('rows'))
   assert sorted(run.read('results.json')['predictions']['names']) == split.test

@@ -95,6 +95,8 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
   run.remember_data(data_dir, prepared_dir)
   print(f'{recipe.protocol}: {len(split.train)} samples train, {len(split.validation)} validate, '
         f'{len(split.test)} test', flush=True)
+  for line in registry.counts(source.metadata.get('rows'), split, recipe.protocol):
+    print(line, flush=True)
   for line in protocols.missing_classes(recipe.protocol, split, source.label_names, source.label_of):
     print(line, flush=True)
   if recipe.has_switch and not split.validation:
@@ -268,7 +270,7 @@ def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str],
 def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optional[str]):
   source = catalog.open_dataset(
       recipe.dataset, data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
-      recipe.clips.frame_size, prepared_dir=prepared_dir)
+      recipe.clips.frame_size, prepared_dir=prepared_dir, protocol=recipe.protocol)
   unknown = set(recipe.modalities) - set(source.modalities)
   if unknown:
     raise errors.UserError(f'{recipe.dataset} has no {", ".join(sorted(unknown))}: modalities can be any of '
@@ -280,4 +282,5 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optiona
         f'RGB and depth differ in size (of {name}: {sizes}), but cross-stream connections multiply their maps pixel '
         'by pixel: align them with --set data.aligned=true, or disable the connections with --set '
         'connections.direction=none.')
-  return source, registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out)
+  return source, registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out,
+                                rows=source.metadata.get('rows'), hold_out_by=recipe.data.hold_out_by)

@@ -117,6 +117,11 @@ def _upright(image: np.ndarray, held: int) -> np.ndarray:
   return np.ascontiguousarray(image)
 
 
+def positions(frames: int, count: int) -> List[int]:
+  """Indices of `count` frames at evenly spaced positions from the first to the last of `frames` frames."""
+  return [round(position) for position in np.linspace(0, frames - 1, count)]
+
+
 def resize_bilinear(images, size: int) -> tf.Tensor:
   """Bilinear resize as in TensorFlow 1: no half-pixel centres, source = target · in / out (docs/fidelity.md, row 25).
 

@@ -28,7 +28,7 @@ def run_name(result: Recipe) -> str:
 
 def directory_name(parts: Iterable[str]) -> str:
   """Joins parts to a directory name; long names end in a checksum, since file systems allow 255 bytes."""
-  name = '-'.join(parts).replace(os.sep, '_')
+  name = '-'.join(parts).replace(os.sep, '_').replace(':', '_')
   return name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}'
 
 

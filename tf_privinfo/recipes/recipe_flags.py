@@ -19,7 +19,8 @@ def _protocols() -> str:
   """Every dataset's protocols, the default one first, for --help."""
   of_datasets: Dict[str, List[str]] = {}
   for name, dataset in recipes.DATASETS.items():
-    of_datasets.setdefault(', '.join(dataset.protocols), []).append(name)
+    known = registry.table_protocols.FORMS if dataset.from_table else dataset.protocols
+    of_datasets.setdefault(', '.join(known), []).append(name)
   others = '; '.join(f'{dataset.two_stream_protocol} for the methods of chapters 3 and 4 on {name}, as in the '
                      "authors' code" for name, dataset in recipes.DATASETS.items() if dataset.two_stream_protocol)
   return '; '.join(f'{", ".join(names)}: {known}' for known, names in of_datasets.items()) + (
@@ -33,6 +34,7 @@ flags.DEFINE_string(
     'protocol', None, 'Split into training and test samples. cross_view_V: view V for testing, the others for '
     'training; cross_view_12_34: views 1 and 2 for training, 3 and 4 for testing; cross_subject: different subjects '
     f'for testing; given: the folders of training and test samples. {_protocols()}')
+flags.DEFINE_integer('fold', None, 'Number of the fold that tests, from 1, for --protocol=folds:COLUMN=NUMBER.')
 paths.DEFINE_path('data_dir', None, 'Folder of the native files. Default: data/<dataset>.')
 paths.DEFINE_path(
     'prepared_dir', None, 'Folder of the prepared data, a different one for each --data_dir. Default: the subfolder '
@@ -67,6 +69,8 @@ def resolve(default_method: Optional[Callable[[str], str]] = None,
   recipe = recipes.recipe(method, FLAGS.dataset, FLAGS.protocol,
                           FLAGS.preset or recipes.default_preset(FLAGS.dataset), FLAGS.variant, FLAGS.seed)
   protocol = FLAGS.protocol or recipes.default_protocol(recipe.method, recipe.dataset)
+  if FLAGS.fold is not None:
+    protocol = registry.with_fold(recipe.dataset, protocol, FLAGS.fold)
   recipe = dataclasses.replace(recipe, protocol=registry.resolve_protocol(recipe.dataset, protocol))
   overrides = {'data.skip_broken': FLAGS.skip_broken, **values(recipe), **settings.parse_settings(FLAGS.set)}
   return validation.check(recipes.override(recipe, overrides))
