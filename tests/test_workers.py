@@ -40,6 +40,9 @@ def waiting(strategy):
     np.savez(os.environ['WEIGHTS'], *[v.numpy() for n in trained[0].networks.values() for v in n.weights])
   wait(strategy)
 loop._initialise, loop.cluster.wait = keep, waiting
+if 'ACCURACIES' in os.environ:  # the chief's
+  scripted = map(float, os.environ['ACCURACIES'].split(','))
+  loop._validator = lambda *args: lambda: {'oracle': next(scripted)}
 cli.run(train_main.main)
 """
 
@@ -68,9 +71,9 @@ def start(arguments, workers=0, index=0, **environment):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def start_both(arguments, tmp_path):
+def start_both(arguments, tmp_path, **environment):
   ports = free_ports()
-  return [start(arguments, ports, index, WEIGHTS=str(tmp_path / f'{index}.npz')) for index in (0, 1)]
+  return [start(arguments, ports, index, WEIGHTS=str(tmp_path / f'{index}.npz'), **environment) for index in (0, 1)]
 
 
 def free_ports():
@@ -169,8 +172,10 @@ def test_a_killed_worker_ends_the_other_and_both_resume(data_dir, tmp_path):
 def test_both_stop_early_at_the_same_epoch(data_dir, tmp_path):
   """Both leave the loop after the same epoch: otherwise one would wait for the other, and its weights would differ."""
   both = start_both([*flags(data_dir, tmp_path), '--epochs=9', '--set=stages.ensemble.early_stopping_patience=1'],
-                    tmp_path)
+                    tmp_path, ACCURACIES='0.5,0.6,0.4')
   ended = list(map(end, both))
   assert [status for status, _, _ in ended] == [0, 0], ended
+  finished = json.loads((run_of(tmp_path) / 'ensemble/finished.json').read_text())
+  assert finished == {'weights': 'best/epoch-2', 'epochs': 3}
   first, second = (np.load(tmp_path / f'{index}.npz') for index in (0, 1))
   assert all(np.array_equal(first[name], second[name]) for name in first.files)

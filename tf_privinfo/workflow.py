@@ -59,11 +59,11 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
                            'Leave it out, or train on one machine.')
   devices.divide_cores(recipe)
   strategy = devices.make_strategy(num_gpus, loop.batches(recipe, stages), workers)
-  devices.warn_about_precision(recipe)
   directory = recipes.run_directory(recipe, output_dir)
   options = {'deterministic': deterministic, 'steps_per_execution': steps_per_execution}
   with cluster.member(strategy):
     print(f'Training on {devices.describe_devices(workers)}', flush=True)
+    devices.warn_about_precision(recipe)
     print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
     minutes = recipes.expected_minutes(recipe)
     if minutes:
