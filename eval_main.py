@@ -15,6 +15,7 @@ import pathlib
 from absl import flags
 
 from tf_privinfo import recipes
+from tf_privinfo.datasets.config import NOISE_LEVELS
 from tf_privinfo.recipes import settings, validation
 from tf_privinfo.reports import compare, results, thesis_report, thesis_tables
 from tf_privinfo.utils import cli, errors, paths
@@ -36,7 +37,7 @@ flags.DEFINE_string(
     'Results are written to a separate folder of the run directory.')
 flags.DEFINE_string(
     'noise', None, 'Levels of noise on depth to evaluate under, separated by commas. A number is the variance of '
-    'multiplicative speckle; tables 3.3 and 4.6 have 0,1e-3,1e-2,1e-1,1,10,void. void: no depth; holes:0.3: share of '
+    f'multiplicative speckle; tables 3.3 and 4.6 have {",".join(NOISE_LEVELS)}. void: no depth; holes:0.3: share of '
     'missing pixels; levels:8: number of distinct values; shift:0.1: displacement as a share of the side; frozen: the '
     'first frame in place of all frames.')
 

@@ -19,6 +19,7 @@ import tensorflow_datasets as tfds
 from tf_privinfo.datasets import frame_index, integrity, parallel, prepared_samples
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.preparation import alignment, frames
+from tf_privinfo.datasets.spec import DatasetSpec
 from tf_privinfo.utils import atomic, errors, progress_bars
 
 # Exceptions that make a single sample unusable.
@@ -49,11 +50,13 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   included). The builder's config has the field `skip_broken`.
 
   Attributes:
+    SPEC: specification of the dataset.
     MODALITIES: names of the modalities of every sample.
     UNIT: singular noun for a sample in messages, such as 'video'.
     PREPARATION: steps of the preparation, for the progress bar.
   """
 
+  SPEC: DatasetSpec
   MODALITIES: Tuple[str, ...]
   UNIT: str
   PREPARATION: str

@@ -5,6 +5,8 @@ from typing import Tuple
 
 # Values of `ClipConfig.sampling`.
 SAMPLINGS = ('segments', 'uniform', 'mixed')
+# Levels of noise on depth in tables 3.3 and 4.6, as for `depth_noise.DepthNoise.parse`.
+NOISE_LEVELS = ('0', '1e-3', '1e-2', '1e-1', '1', '10', 'void')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Reader:
     return {modality: _at_positions(encoded[modality], length) for modality in modalities if modality in encoded}
 
   def _encode(self, image: np.ndarray) -> bytes:
-    return frames.encode_jpeg(frames.RESIZE[self._spec.resize](image[np.newaxis], self._frame_size))[0]
+    return frames.store(image, self._spec, self._frame_size)
 
   def _images(self, modality: str, recording: Recording) -> Iterator[np.ndarray]:
     """The frames [H, W, 3] uint8 of a recording, at least one, all of one size."""

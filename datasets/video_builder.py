@@ -35,7 +35,7 @@ class VideoConfig(tfds.core.BuilderConfig):
   Attributes:
     name: name of the form, derived from the other fields.
     frame_size: side S of the stored frames in pixels; training crops from S x S.
-    depth_variant: source of depth, one of the builder's `DEPTH_VARIANTS`.
+    depth_variant: source of depth, one of the dataset's `depth_variants`.
     skip_broken: whether videos that cannot be read (or aligned) are skipped.
     aligned: whether RGB and depth are spatially aligned by the joints and cropped to their overlap.
   """
@@ -63,18 +63,14 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
   each pair of different sizes of RGB and depth.
 
   Attributes:
-    DEPTH_VARIANTS: known values of `data.depth_variant`, the default first.
     ACTIONS: number of an action in sample names -> class name; labels are the ranks of the numbers.
     PARTS: fields of the result of `parse` by which `describe` counts.
-    ALIGNABLE: whether `read` can return joints.
   """
 
   MODALITIES = ('rgb', 'depth', 'flow')
   UNIT, PREPARATION = 'video', 'flow, resize, encode'
-  DEPTH_VARIANTS: Tuple[str, ...]
   ACTIONS: Mapping[int, str]
   PARTS: Tuple[str, ...]
-  ALIGNABLE = True
 
   @staticmethod
   def parse(name: str):
@@ -88,10 +84,10 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
   @classmethod
   def configure(cls, config: DataConfig, frame_size: int) -> VideoConfig:
     """The builder config; raises `UserError` for an unknown depth variant or impossible alignment."""
-    if config.depth_variant not in cls.DEPTH_VARIANTS:
+    if config.depth_variant not in cls.SPEC.depth_variants:
       raise errors.UserError(
-          f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(cls.DEPTH_VARIANTS)}.')
-    if config.aligned and not cls.ALIGNABLE:
+          f'Unknown depth_variant {config.depth_variant!r}: choose one of {", ".join(cls.SPEC.depth_variants)}.')
+    if config.aligned and not cls.SPEC.alignable:
       raise errors.UserError('RGB and depth of this dataset cannot be aligned, since it does not contain the joints in '
                              'both: leave data.aligned false.')
     return VideoConfig(frame_size=frame_size, depth_variant=config.depth_variant, skip_broken=config.skip_broken,
@@ -142,8 +138,7 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
       rgb, depth = alignment.overlay(rgb, depth, alignment.estimate(*footage.joints))
     images = {'rgb': rgb, 'depth': depth, 'flow': map(flow.encode_flow, flow.frame_by_frame(rgb))}
     # One frame at a time: as float, a long video would need gigabytes of memory on each core.
-    encoded = {m: [frames.encode_jpeg(frames.resize_bilinear(image[None], size))[0] for image in images[m]]
-               for m in self.MODALITIES}
+    encoded = {m: [frames.store(image, self.SPEC, size) for image in images[m]] for m in self.MODALITIES}
     return base_builder.Prepared({**encoded, 'label': self.label_of(sample.name), 'sample_id': sample.name},
                              self._facts(footage))
 
@@ -165,7 +160,7 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
     """Additional metadata of one video."""
     facts = {'cut': footage.dropped} if footage.dropped else {}
     (rgb_height, rgb_width), (height, width) = footage.rgb.shape[1:3], footage.depth.shape[1:3]
-    if self.ALIGNABLE and not self.builder_config.aligned and (rgb_height, rgb_width) != (height, width):
+    if self.SPEC.alignable and not self.builder_config.aligned and (rgb_height, rgb_width) != (height, width):
       facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
     return facts
 

@@ -11,10 +11,11 @@ import pytest
 
 from tests import command_line
 from tests.made_up_runs import ACCURACY, origin, recipe_of, write_run
+from tf_privinfo.datasets.config import NOISE_LEVELS
 from tf_privinfo.reports import commands, ranking, results, thesis_report, thesis_tables
 from tf_privinfo.utils import atomic, errors
 
-NOISE = {level: 0.5 for level in ('0', *thesis_tables.NOISE)}
+NOISE = dict.fromkeys(NOISE_LEVELS, 0.5)
 
 
 @pytest.fixture

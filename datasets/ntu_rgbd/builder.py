@@ -20,7 +20,7 @@ class Ntu120(video_builder.VideoBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
-  DEPTH_VARIANTS, ACTIONS, PARTS = spec.NTU120.depth_variants, native.ACTIONS, ('setup', 'camera', 'performer')
+  SPEC, ACTIONS, PARTS = spec.NTU120, native.ACTIONS, ('setup', 'camera', 'performer')
   SETUPS = range(1, 33)
   parse = staticmethod(protocols.parse_ntu_name)
   find_root = staticmethod(native.find_root)
@@ -41,7 +41,7 @@ class Ntu120(video_builder.VideoBuilder):
 
   def read(self, sample: native.Video) -> video_builder.RawVideo:
     """Reads a video; raises `frames.UnreadableFileError`. RGB and depth are cut to the shorter one."""
-    rgb = video.read_video(sample.rgb, spec.NTU120.least_rgb_width)
+    rgb = video.read_video(sample.rgb, self.SPEC.least_rgb_width)
     paths = native.depth_frames(sample.depth, self.builder_config.depth_variant)
     length = min(len(rgb), len(paths))
     images = video_builder.stack([depth.jet(frames.read_depth(path)) for path in paths[:length]], paths)
@@ -61,5 +61,6 @@ class Ntu120(video_builder.VideoBuilder):
 class Ntu60(Ntu120):
   """The first release: 60 actions of 40 performers in 17 setups."""
 
+  SPEC = spec.NTU60
   ACTIONS = {number: name for number, name in native.ACTIONS.items() if number <= 60}
   SETUPS = range(1, 18)

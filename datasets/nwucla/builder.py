@@ -15,7 +15,7 @@ class Nwucla(video_builder.VideoBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
-  DEPTH_VARIANTS, ACTIONS, PARTS = spec.NWUCLA.depth_variants, native.ACTIONS, ('view', 'subject')
+  SPEC, ACTIONS, PARTS = spec.NWUCLA, native.ACTIONS, ('view', 'subject')
   parse = staticmethod(protocols.parse_multiview_name)
   find_root = staticmethod(native.find_root)
 

@@ -54,6 +54,7 @@ class Nyud(base_builder.NativeBuilder):
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
   MODALITIES = ('rgb', 'depth')
   UNIT, PREPARATION = 'image pair', 'resize, encode'
+  SPEC = spec.NYUD
   find_root = staticmethod(native.find_root)
 
   @classmethod
@@ -108,11 +109,10 @@ class Nyud(base_builder.NativeBuilder):
 
   def prepare(self, sample: native.Pair) -> base_builder.Prepared:
     """Reads, resizes and encodes a pair; raises `frames.UnreadableFileError`, also for different sizes."""
-    rgb, depth = frames.read_picture(sample.rgb), frames.read_picture(sample.depth)
+    rgb, depth = frames.read_picture(sample.rgb, self.SPEC.dct_method), frames.read_picture(sample.depth)
     if rgb.shape != depth.shape:
       raise frames.UnreadableFileError('RGB is {1}x{0}, depth {3}x{2}: the crops must have equal sizes'.format(
           *rgb.shape[:2], *depth.shape[:2]))
     size = self.builder_config.frame_size
-    encoded = {modality: frames.encode_jpeg(frames.RESIZE[spec.NYUD.resize](image[None], size))
-               for modality, image in (('rgb', rgb), ('depth', depth))}
+    encoded = {modality: [frames.store(image, self.SPEC, size)] for modality, image in (('rgb', rgb), ('depth', depth))}
     return base_builder.Prepared({**encoded, 'label': sample.label, 'sample_id': sample.name}, {})

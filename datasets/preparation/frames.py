@@ -6,6 +6,8 @@ from typing import Callable, List, Tuple
 import numpy as np
 import tensorflow as tf
 
+from tf_privinfo.datasets.spec import DatasetSpec
+
 # Largest image, by the header of its file: larger ones would need gigabytes of memory and are refused.
 MAX_PIXELS = 50_000_000
 _PNG, _JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
@@ -169,15 +171,28 @@ def shrink(image: tf.Tensor, least_width: int) -> tf.Tensor:
   return tf.cast(tf.where(factor == 2, tf.cast((sums + 2) // 4, tf.float32), means), tf.uint8)
 
 
-def as_stored(image: tf.Tensor, size: int, resize: str) -> tf.Tensor:
-  """The frame that preparation stores, computed inside a graph: [H, W, 3] uint8 -> [S, S, 3] uint8.
+def store(image: np.ndarray, spec: DatasetSpec, size: int) -> bytes:
+  """The JPEG file of S x S pixels that is stored of a frame: in preparation, and of new recordings.
 
   Args:
-    image: the frame; already cropped if RGB and depth are aligned.
-    size: side S of the result in pixels.
-    resize: name of the resize function in `RESIZE`.
+    image: the frame [H, W, 3] uint8, of any modality; RGB is already shrunk.
+    spec: specification of the dataset.
+    size: side S of the stored frame in pixels.
   """
-  data = _encode_jpeg(_whole_numbers(RESIZE[resize](image[tf.newaxis], size)[0]))
+  return encode_jpeg(RESIZE[spec.resize](image[np.newaxis], size))[0]
+
+
+def as_stored(image: tf.Tensor, spec: DatasetSpec, size: int) -> tf.Tensor:
+  """The pixels that `store` preserves of an RGB frame, computed inside a graph: [H, W, 3] uint8 -> [S, S, 3] uint8.
+
+  Args:
+    image: the decoded frame; already cropped if RGB and depth are aligned.
+    spec: specification of the dataset.
+    size: side S of the stored frame in pixels.
+  """
+  if spec.least_rgb_width:
+    image = shrink(image, spec.least_rgb_width)
+  data = _encode_jpeg(_whole_numbers(RESIZE[spec.resize](image[tf.newaxis], size)[0]))
   return tf.ensure_shape(tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE'), [size, size, 3])
 
 

@@ -2,7 +2,7 @@
 
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nwucla.builder import Nwucla
-from tf_privinfo.datasets.synthetic import rendering, storage
+from tf_privinfo.datasets.synthetic import rendering, spec, storage
 
 # Value of `data.rendering` -> parameters of the rendering.
 RENDERINGS = {
@@ -13,6 +13,8 @@ RENDERINGS = {
 
 class Synthetic(Nwucla):
   """Ten actions of ten subjects in three views, rendered; see `rendering`."""
+
+  SPEC = spec.SYNTHETIC
 
   @classmethod
   def generate(cls, data_dir: str, config: DataConfig) -> None:

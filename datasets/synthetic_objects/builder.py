@@ -3,7 +3,7 @@
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nyud import builder as objects
 from tf_privinfo.datasets.synthetic import storage
-from tf_privinfo.datasets.synthetic_objects import rendering
+from tf_privinfo.datasets.synthetic_objects import rendering, spec
 
 # Value of `data.rendering` -> parameters of the rendering.
 RENDERINGS = {
@@ -14,6 +14,8 @@ RENDERINGS = {
 
 class SyntheticObjects(objects.Nyud):
   """Ten classes of rendered objects; see `rendering`."""
+
+  SPEC = spec.SYNTHETIC_OBJECTS
 
   @classmethod
   def generate(cls, data_dir: str, config: DataConfig) -> None:

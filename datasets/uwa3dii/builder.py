@@ -15,8 +15,7 @@ class Uwa3dii(video_builder.VideoBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = native.HOW_TO_GET_IT
-  DEPTH_VARIANTS, ACTIONS, PARTS = spec.UWA3DII.depth_variants, native.ACTIONS, ('view', 'subject')
-  ALIGNABLE = spec.UWA3DII.alignable
+  SPEC, ACTIONS, PARTS = spec.UWA3DII, native.ACTIONS, ('view', 'subject')
   parse = staticmethod(protocols.parse_uwa3d_name)
   find_root = staticmethod(native.find_root)
 

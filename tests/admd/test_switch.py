@@ -13,6 +13,7 @@ from tests import in_process
 from tests.admd.tiny_recipes import READS
 from tf_privinfo import runs, workflow
 from tf_privinfo.datasets import catalog, clips, depth_noise, registry
+from tf_privinfo.datasets.nyud.spec import NYUD
 from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.runs import restore
 
@@ -152,7 +153,7 @@ def served(torn_run, networks, clips_of_test, tmp_path_factory):
   np.savez(directory / 'inputs.npz', rgb=rgb, depth=depth, jpeg=jpeg)
   subprocess.run([sys.executable, '-c', CLIENT, str(directory / 'admd' / '1'), str(directory / 'inputs.npz'),
                   str(directory / 'answers.npz')], check=True, cwd=directory)
-  decoded = np.stack([[frames.as_stored(tf.io.decode_jpeg(data), rgb.shape[2], 'lanczos').numpy() for data in clip]
+  decoded = np.stack([[frames.as_stored(tf.io.decode_jpeg(data), NYUD, rgb.shape[2]).numpy() for data in clip]
                       for clip in jpeg])
   clean = {'rgb': tf.constant(rgb, tf.float32), 'depth': tf.constant(np.nan_to_num(depth, nan=0.0, neginf=0.0))}
   expected, scores = branches(networks, clean)

@@ -13,12 +13,10 @@ from tests import command_line, in_process, test_readme
 from tests.admd.tiny_recipes import make_recipe, READS, STREAMS
 from tests.in_process import same, stream, train
 from tf_privinfo import workflow
+from tf_privinfo.datasets.config import NOISE_LEVELS
 from tf_privinfo.networks import discriminator
 from tf_privinfo.runs import checkpoints
 from tf_privinfo.utils import errors
-
-TABLE_4_6 = ['0', '1e-3', '1e-2', '1e-1', '1', '10', 'void']
-
 
 # A whole run.
 
@@ -36,7 +34,7 @@ def test_run_has_all_stages_and_its_switch(fixture, samples, validation, request
     assert list(result['accuracy']) == [*STREAMS[stage], 'sum', 'oracle']
   assert results['accuracy'] == results['stages']['fused']['accuracy']
   assert 0 <= switch['threshold'] < 1 and switch['samples'] == validation
-  assert set(switch['levels']) >= set(TABLE_4_6)
+  assert set(switch['levels']) >= set(NOISE_LEVELS)
   for level in switch['levels'].values():
     assert level['hallucinated'] == switch['levels']['0']['hallucinated']
     share = level['hallucinated_share']

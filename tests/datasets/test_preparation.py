@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests import real_data
+from tf_privinfo.datasets import catalog, registry
 from tf_privinfo.datasets.preparation import depth, flow, frames
 
 FLOW_PAIR = real_data.FOLDER / 'flow_pairs'
@@ -254,3 +255,21 @@ def test_grey_images_are_stored_with_one_channel_and_decode_to_the_same(picture)
   coloured = tf.io.encode_jpeg(grey, quality=frames.JPEG_QUALITY, chroma_downsampling=False)
   np.testing.assert_array_equal(*(
       tf.io.decode_jpeg(data, channels=3, dct_method='INTEGER_ACCURATE') for data in (stored, coloured)))
+
+
+@pytest.mark.parametrize('dataset', registry.DATASETS)
+def test_builders_store_frames_by_the_specification_that_serving_reads(dataset):
+  spec, of_builder = registry.DATASETS[dataset], catalog.builder_class(dataset).SPEC
+  for field in ('resize', 'dct_method', 'least_rgb_width', 'depth_variants', 'metric_depth', 'alignable'):
+    assert getattr(of_builder, field) == getattr(spec, field), field
+
+
+@pytest.mark.parametrize('dataset', ['nwucla', 'nyud', 'ntu60'])
+def test_pixels_as_stored_are_those_of_the_stored_file(dataset):
+  """In a graph, as a server has it; NTU's wide frames are shrunk first, which its builder does while it reads."""
+  spec = registry.DATASETS[dataset]
+  image = np.random.default_rng(0).integers(0, 256, (60, 1100, 3), np.uint8)
+  read = frames.shrink(image, spec.least_rgb_width).numpy() if spec.least_rgb_width else image
+  stored = tf.io.decode_jpeg(frames.store(read, spec, 32), channels=3, dct_method='INTEGER_ACCURATE')
+  in_graph = tf.function(lambda x: frames.as_stored(x, spec, 32))(tf.constant(image))
+  np.testing.assert_array_equal(in_graph, stored)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tf_privinfo import runs
 from tf_privinfo.datasets import catalog
+from tf_privinfo.datasets.config import NOISE_LEVELS
 from tf_privinfo.datasets.depth_noise import DepthNoise
 from tf_privinfo.evaluation import prediction, summaries
 from tf_privinfo.runs import restore
@@ -18,7 +19,7 @@ from tf_privinfo.runs.run import SWITCH, TENSORBOARD
 
 # Levels of noise by which the threshold is chosen: the levels of table 4.6, and levels in between, since the better
 # branch changes between two levels of the table.
-LEVELS = ('0', '1e-3', '3e-3', '1e-2', '3e-2', '1e-1', '3e-1', '1', '3', '10', 'void')
+LEVELS = (*sorted((*NOISE_LEVELS[:-1], '3e-3', '3e-2', '3e-1', '3'), key=float), NOISE_LEVELS[-1])
 # Scale of the difference between the scores of a new sample and of a validation sample, in log-odds.
 _BLUR = 0.4
 # Minimum share of trusted samples among the samples without noise.

@@ -40,4 +40,4 @@ def run_directory(result: Recipe, output_dir: pathlib.Path) -> pathlib.Path:
 def expected_minutes(result: Recipe) -> Optional[int]:
   """Minutes that a recipe without overrides takes on two cores without a GPU; None where that was not measured."""
   minutes = METHODS[result.method].minutes.get((result.dataset, result.preset))
-  return None if overrides(result) else minutes
+  return minutes if minutes and not overrides(result) else None

@@ -1,6 +1,7 @@
 """The methods of chapter 4 on single frames of objects."""
 
 import dataclasses
+from typing import Mapping, Tuple
 
 from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.datasets.nyud.spec import TRAINING_IMAGES
@@ -9,12 +10,12 @@ from tf_privinfo.methods.config import HallucinationConfig, ModDropConfig
 from tf_privinfo.networks.config import DiscriminatorConfig, ResNet50Config
 from tf_privinfo.recipes.method import apply_variant, Form
 from tf_privinfo.recipes.recipe import apply, override, Recipe
+from tf_privinfo.recipes.stage import StageConfig
 from tf_privinfo.recipes.two_stream import ENSEMBLE, imitation, JOINT, step, with_watch
 
 _CLIPS = ClipConfig(
     frames=1, sampling='uniform', frame_size=224, crop_size=224, crop_shift=0.0, flip=False, colour=False, test_clips=1,
     noise_centre=ResNet50Config().input_mean)
-
 
 
 def _iterations(steps: int, batch_size: int) -> int:
@@ -74,24 +75,28 @@ def _complete(result: Recipe, dataset: DatasetSpec) -> Recipe:
   return apply_variant(apply(result, _PRESETS[result.preset]), thesis)
 
 
+def form(stages: Mapping[str, StageConfig], modalities: Tuple[str, ...] = ('rgb', 'depth'), **sections) -> Form:
+  """A method of this family; arguments as for `two_stream.form`."""
+  return Form(stages, _complete, modalities, sections)
+
+
 _GAME = {**JOINT, **imitation('game', 'adversarial')}
 
-SINGLE_STREAM = Form({'stream': step()}, _complete, ('rgb',))
-TWO_STREAM = Form(JOINT, _complete)
-TWO_RGB_STREAMS = Form(ENSEMBLE, _complete, ('rgb',))
-MODALITY_DISTILLATION = Form(
-    {**JOINT, **imitation('hallucination', 'hallucination')}, _complete,
-    sections={'hallucination': HallucinationConfig('sum', layer='features')})
-MODDROP = Form({
+SINGLE_STREAM = form({'stream': step()}, ('rgb',))
+TWO_STREAM = form(JOINT)
+TWO_RGB_STREAMS = form(ENSEMBLE, ('rgb',))
+MODALITY_DISTILLATION = form({
+    **JOINT, **imitation('hallucination', 'hallucination'),
+}, hallucination=HallucinationConfig('sum', layer='features'))
+MODDROP = form({
     **JOINT, 'moddrop': step('rgb', 'depth', init=('rgb=joint/rgb', 'depth=joint/depth'), loss='moddrop'),
-}, _complete, sections={'moddrop': ModDropConfig()})
-AUTOENCODER = Form({
+}, moddrop=ModDropConfig())
+AUTOENCODER = form({
     **JOINT,
     'autoencoder': step('autoencoder', loss='reconstruction', selection='last'),
     'fused': step('rgb', 'depth', 'autoencoder', init=(
         'rgb=joint/rgb', 'depth=joint/depth', 'autoencoder=autoencoder/autoencoder'), frozen=('autoencoder',),
                   loss='estimated_depth', epochs=0),
-}, _complete)
-ADMD = Form(with_watch(_GAME), _complete, sections={'discriminator': _DISCRIMINATOR})
-NAIVE_ADVERSARIAL = Form(_GAME, _complete, sections={
-    'discriminator': dataclasses.replace(_DISCRIMINATOR, task='real_or_fake')})
+})
+ADMD = form(with_watch(_GAME), discriminator=_DISCRIMINATOR)
+NAIVE_ADVERSARIAL = form(_GAME, discriminator=dataclasses.replace(_DISCRIMINATOR, task='real_or_fake'))

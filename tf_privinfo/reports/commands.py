@@ -6,7 +6,7 @@ import sys
 from typing import List, Sequence, Tuple
 
 from tf_privinfo import recipes
-from tf_privinfo.reports import thesis_tables
+from tf_privinfo.datasets.config import NOISE_LEVELS
 from tf_privinfo.runs.run import NOISE, RANDOM_FEATURES, RESULTS
 
 # A command line: the name of a program and its flags.
@@ -35,7 +35,7 @@ def missing(wanted, chain: Sequence[recipes.Recipe], selection, result_files) ->
   evaluation = ('eval_main', f'--run_dir={result_files.directory(recipe)}', *data)
   folder, _, file = wanted.file.rpartition('/')
   if file == NOISE:
-    return [*training, (*evaluation, f'--noise={",".join(("0", *thesis_tables.NOISE))}')]
+    return [*training, (*evaluation, f'--noise={",".join(NOISE_LEVELS)}')]
   if folder.startswith('depth_'):
     return [*training, (*evaluation, f'--depth_variant={folder.removeprefix("depth_")}')]
   return training or [evaluation]

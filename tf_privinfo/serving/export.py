@@ -111,10 +111,7 @@ class ServedMethod(tf.Module):
 
     def decode(data):
       image = jpeg.decode(data, dataset.dct_method)
-      if dataset.least_rgb_width:
-        image = frames.shrink(image, dataset.least_rgb_width)
-      stored = frames.as_stored(image, config.frame_size, dataset.resize)
-      return clips.crop(stored, clips.centre_window(config), config)
+      return clips.crop(frames.as_stored(image, dataset, config.frame_size), clips.centre_window(config), config)
 
     def serve(rgb_jpeg):
       rgb_jpeg = tf.ensure_shape(rgb_jpeg, [None, config.frames])
