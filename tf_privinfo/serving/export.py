@@ -25,9 +25,9 @@ _TEMPORARY, _LOCK = '.export.tmp', '.export.lock'
 _OF_AN_EXPORT = {VERSION, f'{VERSION}.old', 'labels.txt', 'preprocessing.txt', 'switch.json', 'lost+found'}
 
 
-def _refuse_no_samples(inputs):
-  """Rejects empty batches, for which kernels of convolutions differ, and some fail."""
-  tf.debugging.assert_positive(tf.shape(inputs)[0], 'A request must contain at least one sample.')
+def _one_sample_at_least(inputs):
+  """A check that rejects empty batches, for which kernels of convolutions differ, and some fail."""
+  return tf.debugging.assert_positive(tf.shape(inputs)[0], 'A request must contain at least one sample.')
 
 
 class ServedMethod(tf.Module):
@@ -92,12 +92,12 @@ class ServedMethod(tf.Module):
     """The clips, if their shapes fit the signature and the number of samples is equal and at least one."""
     clips = {modality: tf.ensure_shape(clip, self._spec(modality).shape) for modality, clip in clips.items()}
     first, *others = clips
-    _refuse_no_samples(clips[first])
-    for other in others:
-      tf.debugging.assert_equal(
-          tf.shape(clips[first])[0], tf.shape(clips[other])[0],
-          f'{first} and {other} of a request must contain the same number of samples.')
-    return clips
+    checks = [_one_sample_at_least(clips[first]), *(
+        tf.debugging.assert_equal(tf.shape(clips[first])[0], tf.shape(clips[other])[0],
+                                  f'{first} and {other} of a request must contain the same number of samples.')
+        for other in others)]
+    with tf.control_dependencies(checks):  # the networks must not fail first, with messages of their layers
+      return {modality: tf.identity(clip) for modality, clip in clips.items()}
 
   def _jpeg_signature(self):
     """The signature of `rgb_jpeg`, a string tensor [B, T] of JPEG frames, prepared and cropped as for evaluation.
@@ -115,7 +115,8 @@ class ServedMethod(tf.Module):
 
     def serve(rgb_jpeg):
       rgb_jpeg = tf.ensure_shape(rgb_jpeg, [None, config.frames])
-      _refuse_no_samples(rgb_jpeg)
+      with tf.control_dependencies([_one_sample_at_least(rgb_jpeg)]):
+        rgb_jpeg = tf.identity(rgb_jpeg)
       images = tf.map_fn(
           decode, tf.reshape(rgb_jpeg, [-1]), parallel_iterations=_DECODED_AT_ONCE,
           fn_output_signature=tf.TensorSpec([config.crop_size, config.crop_size, 3], tf.uint8))
