@@ -1,11 +1,13 @@
-"""Imports go in one direction; ruff and the type checker find nothing."""
+"""Imports go in one direction; ruff and the type checker find nothing; files are short, public names documented."""
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from tests.command_line import ROOT
 
@@ -53,3 +55,38 @@ def test_ruff_has_nothing_to_say():
 def test_types_of_the_packages_without_tensorflow(tree):
   status, text = run('-m', 'mypy', '--cache-dir', str(tree / 'cache'), cwd=tree)
   assert status == 0, text
+
+
+FOLDERS = 'tf_privinfo', 'datasets', 'benchmarks'
+# Methods that override those of Keras are documented there.
+KERAS = {name for base in (tf.keras.Model, tf.keras.callbacks.Callback, tf.keras.metrics.Metric,
+                           tf.keras.optimizers.Optimizer) for name in dir(base)}
+
+
+def python_files(*folders):
+  return [*ROOT.glob('*.py'), *(path for folder in folders for path in (ROOT / folder).rglob('*.py'))]
+
+
+def test_no_file_is_long():
+  lines = {path.relative_to(ROOT): path.read_text(encoding='utf-8').count('\n')
+           for path in python_files(*FOLDERS, 'tests')}
+  assert len(lines) > 200 and not {path: count for path, count in lines.items() if count > 350}
+
+
+def public(node):
+  """Public functions and classes of a module, methods included."""
+  for child in node.body:
+    if isinstance(child, (ast.FunctionDef, ast.ClassDef)) and not child.name.startswith('_'):
+      yield child, isinstance(node, ast.ClassDef)
+      if isinstance(child, ast.ClassDef):
+        yield from public(child)
+
+
+def test_what_is_public_is_documented():
+  """Methods need no description of their own where another class, or Keras, documents a method of this name."""
+  trees = {path.relative_to(ROOT): ast.parse(path.read_text(encoding='utf-8')) for path in python_files(*FOLDERS)}
+  found = [(path, node, is_method) for path, tree in trees.items() for node, is_method in public(tree)]
+  described = KERAS | {node.name for _, node, is_method in found if is_method and ast.get_docstring(node)}
+  assert not [str(path) for path, tree in trees.items() if tree.body and not ast.get_docstring(tree)]
+  assert not [f'{path}: {node.name}' for path, node, is_method in found
+              if not ast.get_docstring(node) and not (is_method and node.name in described)]

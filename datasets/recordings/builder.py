@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from tf_privinfo.datasets import base_builder
 from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.preparation import flow, frames
-from tf_privinfo.datasets.recordings import measurements, protocols, table
+from tf_privinfo.datasets.recordings import measurements, protocols, spec, table
 from tf_privinfo.utils import errors
 
 
@@ -52,7 +52,7 @@ class Recordings(base_builder.NativeBuilder):
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = table.HOW_TO_GET_IT
   UNIT, PREPARATION = 'sample', 'flow, resize, encode'
-  OBJECTS = False
+  SPEC = spec.RECORDINGS
 
   @property
   def MODALITIES(self) -> Tuple[str, ...]:  # type: ignore[override]  # pylint: disable=invalid-name
@@ -62,10 +62,11 @@ class Recordings(base_builder.NativeBuilder):
   @property
   def _has_flow(self) -> bool:
     columns = self.builder_config.modalities
-    return not self.OBJECTS and 'rgb' in columns and 'flow' not in columns
+    return not self.SPEC.objects and 'rgb' in columns and 'flow' not in columns
 
   @classmethod
   def find_root(cls, data_dir: str) -> pathlib.Path:
+    """The folder of the table; raises `UserError` if there is none."""
     root = pathlib.Path(data_dir)
     if not (root / table.NAME).is_file():
       raise errors.UserError(f'There is no {root / table.NAME}.\n{table.HOW_TO_GET_IT}')
@@ -94,8 +95,8 @@ class Recordings(base_builder.NativeBuilder):
   @classmethod
   def _check_kind(cls, root: pathlib.Path, content: table.Table) -> None:
     name, cells = next(iter(content.cells.items()))
-    if table.is_picture(next(iter(cells.values()))) != cls.OBJECTS:
-      kind, other = ('videos', 'recordings') if cls.OBJECTS else ('single pictures', 'recordings_objects')
+    if table.is_picture(next(iter(cells.values()))) != cls.SPEC.objects:
+      kind, other = ('videos', 'recordings') if cls.SPEC.objects else ('single pictures', 'recordings_objects')
       raise errors.UserError(f'{root / table.NAME} lists {kind} from row {content.lines[name]} on: pass '
                              f'--dataset={other}.')
 
@@ -156,8 +157,8 @@ class Recordings(base_builder.NativeBuilder):
     images, columns = self._images(sample)
     if self._has_flow:
       images['flow'] = map(flow.encode_flow, flow.frame_by_frame(images['rgb']))
-    encoded = {modality: [frames.encode_jpeg(frames.resize_bilinear(image[None], self.builder_config.frame_size))[0]
-                          for image in images[modality]] for modality in self.MODALITIES}
+    encoded = {modality: [frames.store(image, self.SPEC, self.builder_config.frame_size) for image in images[modality]]
+               for modality in self.MODALITIES}
     return base_builder.Prepared({**encoded, 'label': columns['label'], 'sample_id': sample.name}, {'rows': columns})
 
   def inspect(self, sample: table.Recording) -> Tuple[int, Mapping[str, Any]]:
@@ -188,7 +189,7 @@ class Recordings(base_builder.NativeBuilder):
 class RecordingsObjects(Recordings):
   """Single pictures of objects: samples of one frame."""
 
-  OBJECTS = True
+  SPEC = spec.RECORDINGS_OBJECTS
 
 
 def _is_measured(root: pathlib.Path, cell: str) -> bool:

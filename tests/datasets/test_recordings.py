@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests import in_process, native_files
+from tests import in_process, native_files, prepared
 from tf_privinfo import recipes, runs, workflow
 from tf_privinfo.datasets import catalog, footage, registry
 from tf_privinfo.datasets.config import DataConfig
@@ -118,10 +118,11 @@ def test_prepared_frames_are_those_of_prediction_and_changes_are_noticed(tmp_pat
   assert manifest['encodings'] == {'infrared': {'name': 'grey', 'range': [900, 3000]}}
   assert manifest['rows']['push_1_0'] == {'label': 'push', 'subject': 'S1', 'session': '0', 'split': 'train'}
   reader = footage.Reader(recipes.DATASETS['recordings'], manifest, 32)
-  for encoded, _, name in source.videos(source.names, source.modalities):
-    path = table.parent / name.numpy().decode()
+  for name in source.names:
+    path = table.parent / name
     read = reader.read({'rgb': f'{path}.avi', 'infrared': str(path)}, source.modalities)
-    assert read == {modality: encoded[modality].numpy().tolist() for modality in source.modalities}
+    encoded = prepared.encoded_frames(source, name, source.modalities)
+    assert read == {modality: list(encoded[modality]) for modality in source.modalities}
   with pytest.raises(frames.UnreadableFileError, match='infrared of 16 bits is expected'):
     reader.read({'infrared': f'{path}.avi'}, ('infrared',))
   assert 'Warning' not in capsys.readouterr().out
