@@ -56,9 +56,10 @@ flags.DEFINE_flag(flags.Flag(
 flags.DEFINE_integer('num_gpus', -1, 'Number of GPUs to use, which divides the batch of every stage; -1: the largest '
                      'such number, 0: none.', lower_bound=-1)
 flags.DEFINE_bool('deterministic', None, 'Use deterministic kernels: the same command gives the same weights. '
-                  'Default: true on CPUs, where it costs nothing; false on GPUs, where it is slower.')
-flags.DEFINE_integer('steps_per_execution', None, 'Steps between two looks at the loss; the weights do not depend on '
-                     'it. Default: 8 on GPUs, 1 on CPUs.', lower_bound=1)
+                  'Default: true on CPUs, where it costs nothing; false on GPUs, where TensorFlow stops at an '
+                  'operation that has no deterministic kernel.')
+flags.DEFINE_integer('steps_per_execution', None, 'Number of steps between two readings of the loss; the weights do '
+                     'not depend on it. Default: 8 on GPUs, 1 on CPUs.', lower_bound=1)
 
 
 def _overrides(recipe: recipes.Recipe) -> Dict[str, Any]:

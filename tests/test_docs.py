@@ -139,6 +139,8 @@ class Workshop:
     values = dict(flag.partition('=')[::2] for flag in flags)
     if name == 'benchmarks.dmcl_step':
       return [*flags, '--repeats=1', '--size=32', '--width=4']
+    if name == 'benchmarks.stage_steps':
+      return [*flags, '--preset=tiny', '--methods=dmcl', '--datasets=ntu120', '--steps=1', '--settings=float32']
     if name == 'benchmarks.input_pipeline':
       return [*flags, '--videos=2', '--length=9', '--width=64', '--height=48', '--batch_size=2', '--epochs=1',
               '--repeats=1', '--tiny=16', '--full=8', '--rate=4000']

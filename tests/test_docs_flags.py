@@ -26,6 +26,7 @@ PROGRAMS = {
     'benchmarks.preparation': ['tf_privinfo.datasets.catalog'],
     'benchmarks.dmcl_step': [],
     'benchmarks.input_pipeline': [],
+    'benchmarks.stage_steps': [],
 }
 MISTAKES = [
     ('train_main', '--metod=dmcl --dataset=nwucla', 'metod'),
@@ -67,8 +68,9 @@ def verdict(words):
       stray = flags.FLAGS([name, *words])[1:]
       if stray:
         return f'stray {stray}'
-      for method in getattr(flags.FLAGS, 'methods', ()):
-        recipes.recipe(method, flags.FLAGS.dataset, 'any')
+      if 'dataset' in flags.FLAGS:
+        for method in getattr(flags.FLAGS, 'methods', ()):
+          recipes.recipe(method, flags.FLAGS.dataset, 'any')
       if works:
         module.main()
     except Begun:
