@@ -117,7 +117,7 @@ def measure(directory: pathlib.Path, name: str, count: int, rate: float) -> str:
 def _bytes_read() -> int:
   """Bytes that this process has read so far, from disk or from the system's cache; 0 outside Linux."""
   path = pathlib.Path('/proc/self/io')
-  lines = path.read_text().splitlines() if path.exists() else ['rchar: 0']
+  lines = path.read_text(encoding='utf-8').splitlines() if path.exists() else ['rchar: 0']
   return int(lines[0].split()[1])
 
 
