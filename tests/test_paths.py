@@ -12,7 +12,7 @@ from tf_privinfo.utils import paths
 PATHS = {
     'train_main.py': {'output_dir', 'init_from', 'stages_from'},
     'tf_privinfo/recipes/recipe_flags.py': {'data_dir', 'prepared_dir'},
-    'eval_main.py': {'run_dir', 'data_dir', 'prepared_dir', 'export_dir', 'output_dir', 'compare'},
+    'eval_main.py': {'run_dir', 'data_dir', 'prepared_dir', 'export_dir', 'output_dir', 'compare', 'out'},
     'datasets/show.py': {'out'},
     'datasets/nyud/convert.py': {'pairs', 'output'},
 }
