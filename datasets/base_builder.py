@@ -66,6 +66,20 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """The builder config for frames of `frame_size` pixels; raises `UserError` if the dataset has no such form."""
     raise NotImplementedError
 
+  def features(self, labels: Optional[Sequence[str]] = None) -> tfds.features.FeaturesDict:
+    """The stored features of a sample: JPEG frames [F, S, S, 3] of every modality, label, sample id.
+
+    Args:
+      labels: class names; None: `scan` sets them, and they are stored with the prepared data.
+    """
+    size = self.builder_config.frame_size
+    image = tfds.features.Image(shape=(size, size, 3), encoding_format='jpeg')
+    return tfds.features.FeaturesDict({
+        **{modality: tfds.features.Sequence(image) for modality in self.MODALITIES},
+        'label': tfds.features.ClassLabel(names=labels),
+        'sample_id': tfds.features.Text(),
+    })
+
   @classmethod
   def configure_for(cls, data_dir: str, config: DataConfig, frame_size: int, protocol: str) -> tfds.core.BuilderConfig:
     """As `configure`, for datasets whose form depends on their files or on the training samples of a protocol."""

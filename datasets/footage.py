@@ -19,7 +19,6 @@ from tf_privinfo.datasets.spec import DatasetSpec
 
 # A path, or the frames themselves.
 Recording = Union[str, os.PathLike, np.ndarray]
-PICTURES = ('.jpg', '.jpeg', '.png')
 
 
 class Reader:
@@ -112,7 +111,7 @@ class Reader:
 def is_video(path: str) -> bool:
   """Whether a path names a video file: neither a folder, nor a picture, nor a pattern."""
   is_pattern = glob.has_magic(path) and not os.path.exists(path)
-  return not (os.path.isdir(path) or path.lower().endswith(PICTURES) or is_pattern)
+  return not (os.path.isdir(path) or path.lower().endswith(listing.PICTURES) or is_pattern)
 
 
 def find_pictures(path: str) -> List[str]:
@@ -122,7 +121,7 @@ def find_pictures(path: str) -> List[str]:
     frames.UnreadableFileError: if there is none, or if a folder contains pictures of different kinds.
   """
   if os.path.isdir(path):
-    found = [os.path.join(path, name) for name in listing.names(path) if name.lower().endswith(PICTURES)]
+    found = [os.path.join(path, name) for name in listing.names(path) if name.lower().endswith(listing.PICTURES)]
     forms = sorted({re.sub(r'\d+', '*', os.path.basename(name)) for name in found})
     if len(forms) > 1:
       raise frames.UnreadableFileError(
@@ -134,12 +133,7 @@ def find_pictures(path: str) -> List[str]:
     found = glob.glob(path)
   if not found:
     raise frames.UnreadableFileError(f'{path}: no JPEG or PNG files')
-  return sorted(found, key=_by_number)
-
-
-def _by_number(path: str):
-  """Key that sorts frame_9 before frame_10."""
-  return [(int(part), '') if part.isdecimal() else (-1, part) for part in re.split(r'(\d+)', path)]
+  return sorted(found, key=listing.natural)
 
 
 def _at_positions(encoded: List[bytes], length: int) -> List[bytes]:

@@ -3,7 +3,10 @@
 import os
 import pathlib
 import re
-from typing import Dict, Iterable, List
+from typing import Dict, Iterable, List, Tuple
+
+# Extensions of pictures, in lower case.
+PICTURES = ('.jpg', '.jpeg', '.png')
 
 # Files that operating systems, network drives and notebooks leave behind, besides names that begin with a dot.
 _LEFT_BEHIND = frozenset((
@@ -29,6 +32,11 @@ def folders(parent: pathlib.Path) -> List[pathlib.Path]:
 def is_text(name: str) -> bool:
   """Whether a file name is valid UTF-8 and can be stored."""
   return name.isprintable() or not any('\ud800' <= character <= '\udfff' for character in name)
+
+
+def natural(name: str) -> List[Tuple[int, str]]:
+  """Sort key of a name or path that orders numbers inside it by value: frame_2 before frame_10."""
+  return [(int(part), '') if part.isdecimal() else (-1, part) for part in re.split(r'(\d+)', name)]
 
 
 def numbered(folder: pathlib.Path, candidates: Iterable[str], pattern: str) -> Dict[int, str]:

@@ -101,14 +101,9 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
   def _info(self) -> tfds.core.DatasetInfo:
     size = self.builder_config.frame_size
     aligned = {'aligned': True} if self.builder_config.aligned else {}  # as in data of earlier versions
-    image = tfds.features.Image(shape=(size, size, 3), encoding_format='jpeg')
     return tfds.core.DatasetInfo(
         builder=self,
-        features=tfds.features.FeaturesDict({
-            **{modality: tfds.features.Sequence(image) for modality in self.MODALITIES},
-            'label': tfds.features.ClassLabel(names=list(self.ACTIONS.values())),
-            'sample_id': tfds.features.Text(),
-        }),
+        features=self.features(list(self.ACTIONS.values())),
         metadata=tfds.core.MetadataDict(
             samples={}, skipped=[], cut={}, flow=dataclasses.asdict(flow.ENCODING),
             depth_variant=self.builder_config.depth_variant, frame_size=size, **aligned))

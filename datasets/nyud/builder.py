@@ -91,14 +91,9 @@ class Nyud(base_builder.NativeBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     size = self.builder_config.frame_size
-    image = tfds.features.Image(shape=(size, size, 3), encoding_format='jpeg')
     return tfds.core.DatasetInfo(
         builder=self,
-        features=tfds.features.FeaturesDict({
-            **{modality: tfds.features.Sequence(image) for modality in self.MODALITIES},
-            'label': tfds.features.ClassLabel(),  # `scan` sets the names; they are stored with the prepared data
-            'sample_id': tfds.features.Text(),
-        }),
+        features=self.features(),
         metadata=tfds.core.MetadataDict(
             samples={}, skipped=[], depth_variant=self.builder_config.depth_variant, frame_size=size))
 

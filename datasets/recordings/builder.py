@@ -126,14 +126,9 @@ class Recordings(base_builder.NativeBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config
-    image = tfds.features.Image(shape=(config.frame_size, config.frame_size, 3), encoding_format='jpeg')
     return tfds.core.DatasetInfo(
         builder=self,
-        features=tfds.features.FeaturesDict({
-            **{modality: tfds.features.Sequence(image) for modality in self.MODALITIES},
-            'label': tfds.features.ClassLabel(),  # `scan` sets the names; they are stored with the prepared data
-            'sample_id': tfds.features.Text(),
-        }),
+        features=self.features(),
         metadata=tfds.core.MetadataDict(
             samples={}, skipped=[], rows={}, flow=dataclasses.asdict(flow.ENCODING), frame_size=config.frame_size,
             encodings={modality: {'name': name, 'range': [low, high]}

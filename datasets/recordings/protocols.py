@@ -9,6 +9,7 @@ from typing import List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from tf_privinfo.datasets import listing
 from tf_privinfo.datasets.protocols import hold_out_balanced, Split
 from tf_privinfo.utils import errors
 
@@ -105,7 +106,7 @@ def counts(parts: Split, rows: Rows) -> List[str]:
   """Lines with the numbers of training, validation and test samples for each class and value of an attribute."""
   lines = []
   for column in next(iter(rows.values())):
-    values = sorted({rows[name][column] for part in parts for name in part}, key=_natural)
+    values = sorted({rows[name][column] for part in parts for name in part}, key=listing.natural)
     if column == 'split' or len(values) > 40:
       continue
     numbers = [collections.Counter(rows[name][column] for name in part) for part in parts]
@@ -122,7 +123,7 @@ def _tested(text: str, protocol: TableProtocol, names: Sequence[str], rows: Rows
     tested = set(protocol.values)
   else:
     _check_column(text, rows, protocol.column)
-    groups = sorted({rows[name][protocol.column] for name in names}, key=_natural)
+    groups = sorted({rows[name][protocol.column] for name in names}, key=listing.natural)
     if len(groups) < protocol.folds:
       raise errors.UserError(f'--protocol={text} needs at least {protocol.folds} values in the column '
                              f'{protocol.column}, which has {len(groups)}.')
@@ -135,7 +136,7 @@ def _hold_out(train: Sequence[str], rows: Rows, fraction: float, by: str) -> Tup
   if not by:
     return hold_out_balanced(train, lambda name: rows[name]['label'], fraction)
   _check_column(f'data.hold_out_by={by}', rows, by)
-  groups = sorted({rows[name][by] for name in train}, key=_natural)
+  groups = sorted({rows[name][by] for name in train}, key=listing.natural)
   size, held = max(1, round(fraction * len(groups))), set()
   for group in np.random.RandomState(0).permutation(groups).tolist():
     rest = {rows[name]['label'] for name in train if rows[name][by] not in held | {group}}
@@ -162,13 +163,8 @@ def _check_values(text: str, rows: Rows, column: str, values: Sequence[str]) -> 
   unknown = [value for value in values if value not in known]
   if unknown:
     raise errors.UserError(f'--protocol={text}: no row has {column}={", ".join(unknown)}; its values are '
-                           f'{", ".join(sorted(known, key=_natural)[:30])}.')
+                           f'{", ".join(sorted(known, key=listing.natural)[:30])}.')
 
 
 def _values(text: str) -> Tuple[str, ...]:
   return tuple(value.strip() for value in text.split(',') if value.strip())
-
-
-def _natural(value: str):
-  """Sorts numbers inside texts by value: S2 before S10."""
-  return [(int(part), '') if part.isdecimal() else (0, part) for part in re.split(r'(\d+)', value)]

@@ -6,16 +6,17 @@ import glob
 import os
 import pathlib
 import re
-from typing import Dict, List, Mapping, NamedTuple, Tuple
+from typing import Dict, Mapping, NamedTuple, Tuple
 
 from tf_privinfo.datasets import listing, tables
+from tf_privinfo.datasets.listing import PICTURES
 from tf_privinfo.datasets.recordings.protocols import PARTS
 from tf_privinfo.utils import errors
 
 NAME = 'samples.csv'
 HOW_TO_GET_IT = ('Write DATA_DIR/samples.csv with one row a sample and the columns sample, label, and one for each '
                  'modality, such as rgb and depth (docs/recordings.md).')
-VIDEOS, PICTURES = ('.avi', '.mp4', '.mkv', '.mov', '.webm', '.m4v'), ('.jpg', '.jpeg', '.png')
+VIDEOS = ('.avi', '.mp4', '.mkv', '.mov', '.webm', '.m4v')
 _REQUIRED = ('sample', 'label')
 _COLUMN = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 # Names of streams and features that a modality cannot have.
@@ -99,17 +100,12 @@ def files(root: pathlib.Path, cell: str) -> Tuple[str, ...]:
   if wrong:
     raise ValueError(f'{os.path.relpath(wrong[0], root)} is neither {" nor ".join((*VIDEOS, *PICTURES))}'
                      if len(found) == 1 else f'{os.path.relpath(wrong[0], root)} is not a JPEG or PNG frame')
-  return tuple(sorted(found, key=_natural))
+  return tuple(sorted(found, key=listing.natural))
 
 
 def is_picture(cell: str) -> bool:
   """Whether a cell is a single picture."""
   return cell.lower().endswith(PICTURES) and not any(mark in cell for mark in '*?[')
-
-
-def _natural(path: str) -> List[Tuple[int, str]]:
-  """Sorts numbers inside names by value: frame_2 before frame_10."""
-  return [(int(part), '') if part.isdecimal() else (-1, part) for part in re.split(r'(\d+)', path)]
 
 
 def _is_media(root: pathlib.Path, cell: str) -> bool:
