@@ -51,6 +51,11 @@ def locate(clip):
   return tuple(numbers[:, 0, 0]), top, left, flipped
 
 
+def assert_same(first, second):
+  """Two structures of arrays are equal."""
+  tf.nest.map_structure(np.testing.assert_array_equal, first, second)
+
+
 def collect(batches):
   """Clips {modality: [N, T, S, S, 3]}, labels and sample ids of all batches."""
   clip, label, sample_id = zip(*batches.as_numpy_iterator())

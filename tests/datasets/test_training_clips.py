@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests import coded_videos
+from tests.coded_videos import assert_same as _assert_same
 from tests.coded_videos import collect as _collect
 from tests.coded_videos import locate as _locate
 from tests.coded_videos import names as _names
@@ -21,10 +22,6 @@ CONFIG = ClipConfig(frame_size=32, crop_size=16)
 @pytest.fixture(scope='module')
 def coded():
   return coded_videos.encode()
-
-
-def _assert_same(first, second):
-  tf.nest.map_structure(np.testing.assert_array_equal, first, second)
 
 
 def test_training_clips_agree_in_frames_and_window(coded):
