@@ -24,6 +24,7 @@ class DataConfig:
       skeleton (thesis section 3.3.6); cross-stream connections need it.
     hold_out: fraction of the training set that is held out for validation.
     hold_out_by: attribute of a table whose values are held out as a whole, such as 'session'; '': none.
+    samples_per_class: largest number of training samples of each class, drawn with the recipe's seed; 0: all.
     encodings: encodings of 16-bit columns of a table, such as 'thermal=grey'; the default is jet.
     ranges: ranges of 16-bit columns of a table in their unit, such as 'depth=500-1500'; the default is the range
       of the training samples.
@@ -35,6 +36,7 @@ class DataConfig:
   aligned: bool = False
   hold_out: float = 0.05
   hold_out_by: str = ''
+  samples_per_class: int = 0
   encodings: Tuple[str, ...] = ()
   ranges: Tuple[str, ...] = ()
   length_tolerance: float = 0.1

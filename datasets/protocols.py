@@ -85,6 +85,30 @@ def hold_out_balanced(names: Sequence[str], label_of: Callable[[str], Union[int,
   return train, validation
 
 
+def at_most_per_class(names: Sequence[str], label_of: Callable[[str], Union[int, str]], count: int,
+                      seed: int) -> List[str]:
+  """Draws at most `count` samples of every class, for studies with few training samples.
+
+  The draw is a function of the seed and the set of names. A smaller count draws a subset of a larger one.
+
+  Args:
+    names: training set.
+    label_of: function of a name that returns its class.
+    count: largest number of samples of a class.
+    seed: seed of the draw.
+
+  Returns:
+    The drawn names, sorted.
+  """
+  drawn, taken = [], collections.Counter()
+  for name in np.random.RandomState(seed).permutation(sorted(names)).tolist():
+    label = label_of(name)
+    if taken[label] < count:
+      taken[label] += 1
+      drawn.append(name)
+  return sorted(drawn)
+
+
 def by_parts(parse: Callable[[str], Any], trains: Callable[[Any], bool], tests: Callable[[Any], bool]) -> Protocol:
   """Protocol that selects samples by the parts of their names and holds out a class-balanced validation set.
 

@@ -282,5 +282,9 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optiona
         f'RGB and depth differ in size (of {name}: {sizes}), but cross-stream connections multiply their maps pixel '
         'by pixel: align them with --set data.aligned=true, or disable the connections with --set '
         'connections.direction=none.')
-  return source, registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out,
-                                rows=source.metadata.get('rows'), hold_out_by=recipe.data.hold_out_by)
+  split = registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out,
+                         rows=source.metadata.get('rows'), hold_out_by=recipe.data.hold_out_by)
+  if recipe.data.samples_per_class:
+    split = split._replace(train=protocols.at_most_per_class(
+        split.train, source.label_of, recipe.data.samples_per_class, recipe.seed))
+  return source, split

@@ -168,3 +168,17 @@ def test_classes_without_samples_are_named():
   training, testing = protocols.missing_classes('given', parts, ['a', 'b', 'c', 'd'], lambda name: name[0])
   assert 'protocol given has no sample to train on for 2 of 4 classes (c, d): they cannot be learned' in training
   assert 'no sample to test on for 2 of 4 classes (b, d)' in testing
+
+
+def test_few_samples_of_each_class_are_nested_and_follow_the_seed():
+  names = _names(views=(2, 3), actions=(1, 2), subjects=range(1, 5)) + ['view_2/a03_s01_e00']
+
+  def label_of(name):
+    return protocols.parse_multiview_name(name).action
+
+  few, more = (protocols.at_most_per_class(names, label_of, count, seed=7) for count in (2, 5))
+  assert collections.Counter(map(label_of, few)) == {1: 2, 2: 2, 3: 1}
+  assert collections.Counter(map(label_of, more)) == {1: 5, 2: 5, 3: 1}
+  assert set(few) < set(more) < set(names)
+  assert protocols.at_most_per_class(names[::-1], label_of, 2, seed=7) == few
+  assert protocols.at_most_per_class(names, label_of, 2, seed=8) != few

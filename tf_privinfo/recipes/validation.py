@@ -50,6 +50,8 @@ def _data_problems(result: recipes.Recipe):
     yield 'clips.crop_shift must be between 0 and 0.5'
   if not 0 <= result.data.hold_out < 1:
     yield 'data.hold_out must be at least 0 and less than 1'
+  if result.data.samples_per_class < 0:
+    yield 'data.samples_per_class must be at least 0'
   hold_outs = recipes.DATASETS[result.dataset].hold_outs
   if hold_outs and result.data.hold_out not in hold_outs:
     yield (f'data.hold_out must be one of {", ".join(map(str, hold_outs))}, since {result.dataset} has a published '

@@ -1,11 +1,16 @@
 """Statistics of results over runs and over test samples. N is the number of test samples, C of classes."""
 
-from typing import Collection, Dict, Optional, Tuple
+import math
+from typing import Collection, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 # Number of resamples of the bootstrap of differences.
 _RESAMPLES = 20000
+# Number of resamples of runs and samples.
+_RESAMPLES_OF_RUNS = 4000
+# Distance of a mean from zero, in standard errors, at which a 95 % interval excludes zero in 80 % of the cases.
+_EIGHTY_PERCENT_POWER = 1.96 + 0.84
 
 
 def mean(values: Collection[float]) -> float:
@@ -67,3 +72,53 @@ def winner_shares(labels: np.ndarray, logits: Dict[str, np.ndarray]) -> np.ndarr
   winners = np.argmin(losses, axis=0)
   return np.array([[np.mean(winners[labels == label] == stream) if np.any(labels == label) else np.nan
                     for label in range(next(iter(logits.values())).shape[-1])] for stream in range(len(losses))])
+
+
+class Estimate(NamedTuple):
+  """A mean over runs, with its uncertainty from runs and from test samples.
+
+  Attributes:
+    mean: mean over all runs, as a share.
+    low, high: limits of the 95 % interval.
+    runs: number of runs.
+    needed: number of runs with which the interval excludes zero with a power of 80 %, if the mean is the true one;
+      None if no number of runs is enough, because the test samples alone leave it open.
+  """
+  mean: float
+  low: float
+  high: float
+  runs: int
+  needed: Optional[int]
+
+
+def hierarchical(groups: Sequence[np.ndarray]) -> Estimate:
+  """Mean of runs on test samples, with a bootstrap of both runs and samples.
+
+  A group has all runs on the same test set, such as the seeds of one protocol. Samples are drawn with replacement once
+  for all runs of a group, since these share them. Of S runs, S - 1 are drawn, which makes the variance of the drawn
+  mean unbiased (Rao and Wu, *Resampling inference with complex survey data*, 1988). The groups themselves are not
+  drawn. A group with one run has no variation between runs: the interval then covers its samples alone.
+
+  Args:
+    groups: values [S, N] of S runs on N samples: hits (0 or 1), or differences of the hits of paired runs.
+
+  Returns:
+    The estimate of the mean over all runs.
+  """
+  generator = np.random.default_rng(0)
+  runs = sum(len(group) for group in groups)
+  drawn, of_samples, of_runs = np.zeros(_RESAMPLES_OF_RUNS), 0.0, 0.0
+  for group in groups:
+    count, samples = group.shape
+    share = count / runs
+    of_group = generator.multinomial(samples, np.full(samples, 1 / samples), _RESAMPLES_OF_RUNS) / samples
+    drawn_runs = max(count - 1, 1)
+    weights = generator.multinomial(drawn_runs, np.full(count, 1 / count), _RESAMPLES_OF_RUNS) / drawn_runs
+    drawn += share * np.einsum('rs,sn,rn->r', weights, group, of_group, optimize=True)
+    of_samples += share**2 * group.mean(axis=0).var() / samples
+    if count > 1:
+      of_runs += share * group.mean(axis=1).var(ddof=1)
+  average = float(np.sum([len(group) / runs * group.mean() for group in groups]))
+  low, high = np.quantile(drawn, [0.025, 0.975])
+  left = (average / _EIGHTY_PERCENT_POWER)**2 - of_samples
+  return Estimate(average, float(low), float(high), runs, math.ceil(max(of_runs / left, 1)) if left > 0 else None)
