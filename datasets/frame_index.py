@@ -9,6 +9,7 @@ record files are scanned once. Frames that differ from the index are refused whe
 
 import contextlib
 import functools
+import itertools
 import json
 import mmap
 import os
@@ -27,6 +28,8 @@ from tf_privinfo.utils import atomic, errors
 _FOLDER, _OPEN_FILES = 'frame_index', 128
 # A TFRecord: length, CRC of the length, data, CRC of the data.
 _HEAD, _TAIL = struct.Struct('<QI'), 4
+# The smallest sizes that take two to five bytes.
+_LONGER_SIZES = 2**np.array([7, 14, 21, 28])
 
 
 class FrameIndex:
@@ -40,7 +43,7 @@ class FrameIndex:
   """
 
   def __init__(self, folder: str, samples: Dict[str, np.ndarray], frames: np.ndarray):
-    self._folder, self._frames = folder, frames
+    self._folder, self._frames = folder, np.asarray(frames)  # views of a memory map are slow
     self._names, self._files, self._first = samples['names'], samples['files'], samples['first']
     self.lengths: np.ndarray = samples['lengths']
     counts = self.lengths.astype(np.int64) * self._first.shape[1]
@@ -60,7 +63,7 @@ class FrameIndex:
 
     Args:
       row: row of the sample.
-      columns: M' numbers of modalities.
+      columns: M' numbers of modalities, as a list.
       positions: [T] positions of the frames in the video.
 
     Returns:
@@ -72,19 +75,17 @@ class FrameIndex:
     """
     path = os.path.join(self._folder, self._files[row])
     file = self._open(path)
-    frames = self._frames[self._starts[row]:self._ends[row]].reshape(-1, self.lengths[row], 2)
+    frames = self._frames[self._starts[row]:self._ends[row]].reshape(-1, self.lengths[row], 2)[columns]
+    sizes = frames[..., 0].astype(np.int64)
+    starts = self._first[row, columns][:, None] + np.cumsum(_prefix(sizes) + sizes, axis=1) - sizes
     distinct, places = np.unique(positions, return_inverse=True)
-    result = np.empty([len(columns), len(positions)], object)
-    for number, column in enumerate(columns):
-      sizes = frames[column, :, 0].astype(np.int64)
-      starts = self._first[row, column] + np.cumsum(_prefix(sizes) + sizes) - sizes
-      read = np.empty(len(distinct), object)
-      for i, position in enumerate(distinct):
-        read[i] = os.pread(file.descriptor, sizes[position], starts[position])
-        if zlib.crc32(read[i]) != frames[column, position, 1]:
-          raise _damaged(path, 'has changed')
-      result[number] = read[places]
-    return result
+    checksums = frames[:, distinct, 1].ravel().tolist()
+    read = np.empty(len(checksums), object)
+    read[:] = list(map(os.pread, itertools.repeat(file.descriptor), sizes[:, distinct].ravel().tolist(),
+                       starts[:, distinct].ravel().tolist()))
+    if list(map(zlib.crc32, read)) != checksums:
+      raise _damaged(path, 'has changed')
+    return read.reshape(len(columns), -1)[:, places]
 
 
 class _File:
@@ -225,7 +226,7 @@ def _fields(data, start: int, end: int) -> Iterator[Tuple[int, int]]:
 
 def _prefix(sizes: np.ndarray) -> np.ndarray:
   """Number of bytes before each of the frames of a list: a tag and the size, of seven bits a byte."""
-  return 2 + sum((sizes >> shift > 0).astype(np.int64) for shift in (7, 14, 21, 28))
+  return 2 + np.searchsorted(_LONGER_SIZES, sizes, side='right')
 
 
 def _damaged(path, problem: str) -> errors.UserError:
