@@ -17,7 +17,7 @@ from absl import flags
 from tf_privinfo import recipes
 from tf_privinfo.datasets.config import NOISE_LEVELS
 from tf_privinfo.recipes import settings, validation
-from tf_privinfo.reports import compare, results, thesis_report, thesis_tables
+from tf_privinfo.reports import compare, evidence, results, thesis_report, thesis_tables
 from tf_privinfo.utils import cli, errors, paths
 
 FLAGS = flags.FLAGS
@@ -54,11 +54,16 @@ flags.DEFINE_bool('sheets', False, 'Write a contact sheet for each sample of --p
 flags.DEFINE_string(
     'report', None, 'Report that compares the results of the runs under --output_dir with the thesis: '
     f'{", ".join(thesis_tables.TITLES)}; all: all of these, and an index page; methods: --methods compared with each '
-    'other. Only result files are read; the page lists the commands for missing results. It is written to a separate '
-    'folder in <output_dir>/reports/<dataset>, without --dataset in <output_dir>/reports/thesis.')
+    'other; evidence: the experiments of docs/evidence.md. Only result files are read; the page lists the commands for '
+    'missing results. It is written to a separate folder in <output_dir>/reports/<dataset>, without --dataset in '
+    '<output_dir>/reports/thesis.')
 flags.DEFINE_list('methods', [], 'Methods of --report=methods; the others are compared with the first.')
+flags.DEFINE_list('protocols', [], 'Protocols of --report=methods whose runs are pooled, such as views or folds. '
+                  'Default: the default protocol of --dataset.')
 flags.DEFINE_bool('run_missing', False, 'Run the commands for missing results of a report first, each in a separate '
                   'process. If interrupted, run the same command again to resume.')
+paths.DEFINE_path('keep_results', None, 'Folder into which --report=evidence copies recipes and results of its runs, '
+                  'without weights.')
 paths.DEFINE_paths(
     'compare', None, 'Run directories to compare, separated by commas. The page, written to '
     '<output_dir>/reports/<dataset>, has accuracies with confidence intervals, paired tests of every run against the '
@@ -82,7 +87,7 @@ flags.DEFINE_multi_string('set', [], 'Overrides of all recipes of a report, as i
 _OF_RUNS = ('dataset', 'data_dir', 'prepared_dir', 'output_dir', 'preset', 'variant', 'seeds', 'set')
 # Flag that selects an action -> the further flags that the action reads. Of several such flags the first one counts.
 _READS = {
-    'report': ('methods', 'run_missing', *_OF_RUNS),
+    'report': ('methods', 'protocols', 'run_missing', 'keep_results', *_OF_RUNS),
     'compare': ('output_dir',),
     'random_features': (*_OF_RUNS, 'num_gpus'),
     'export_dir': ('run_dir', 'format', 'modalities', 'quantize'),
@@ -119,7 +124,18 @@ def _selection() -> results.RunSelection:
     raise errors.UserError('--set seed would give all runs of a report the same seed: pass --seeds.')
   return results.RunSelection(
       pathlib.Path(FLAGS.output_dir), FLAGS.dataset or '', FLAGS.preset or '', FLAGS.variant,
-      seeds, values, FLAGS.data_dir or '', tuple(FLAGS.methods), FLAGS.prepared_dir or '')
+      seeds, values, FLAGS.data_dir or '', tuple(FLAGS.methods), tuple(FLAGS.protocols), FLAGS.prepared_dir or '')
+
+
+def _evidence() -> None:
+  unread = [f'--{flag}' for flag in _READS['report'] if FLAGS[flag].present and flag not in (
+      'run_missing', 'keep_results', 'data_dir', 'prepared_dir', 'output_dir')]
+  if unread:
+    raise errors.UserError(f'--report=evidence does not read {", ".join(unread)}: the plan of docs/evidence.md has '
+                           'datasets, methods and seeds.')
+  selection = results.RunSelection(
+      pathlib.Path(FLAGS.output_dir), data_dir=FLAGS.data_dir or '', prepared_dir=FLAGS.prepared_dir or '')
+  evidence.write(selection, FLAGS.run_missing, FLAGS.keep_results)
 
 
 def _random_features() -> None:
@@ -155,7 +171,9 @@ def _of_one_run(requested: str) -> None:
 def main() -> None:
   """Evaluates, exports, reports or compares runs, as the flags select."""
   requested = _requested()
-  if requested == 'report':
+  if requested == 'report' and FLAGS.report == 'evidence':
+    _evidence()
+  elif requested == 'report':
     thesis_report.write(FLAGS.report, _selection(), FLAGS.run_missing)
   elif requested == 'compare':
     compare.write([pathlib.Path(run) for run in FLAGS.compare], pathlib.Path(FLAGS.output_dir))

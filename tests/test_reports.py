@@ -185,12 +185,14 @@ def test_methods_are_compared_seed_by_seed_and_stage_by_stage(tmp_path, no_pictu
       recipe = recipe_of(method, seed)
       streams = {'rgb': share, 'sum': share, 'oracle': share}
       write_run(tmp_path, recipe, stages={
-          stage: {'reads': ['rgb'], 'accuracy': streams} for stage in recipe.stages if stage != 'watch'})
+          stage: {'reads': ['rgb'], 'accuracy': streams} for stage in recipe.stages if stage != 'watch'},
+                predictions={'names': list(range(8)), 'labels': [0] * 8, 'predicted': {
+                    'rgb': [0] * int(8 * share) + [1] * int(8 - 8 * share)}})
   selection = results.RunSelection(tmp_path, 'synthetic', 'tiny', seeds=(0, 1, 2), methods=('two_stream', 'admd'))
   page = thesis_report.build('methods', selection, results.ResultFiles(tmp_path))
   final, paired, first, second = page.tables
   assert [row[3] for row in final.rows] == ['2 of 3', '3 of 3'] and final.rows[0][5] == '62.50 ± 17.68'
-  assert paired.rows[0][1] == '-6.25 ± 26.52'  # of 12.5 and -25
+  assert paired.rows[0][:3] == ('admd - two_stream', 'rgb', '-6.2')  # of 12.5 and -25
   assert [row[0] for row in first.rows] == ['rgb', 'depth', 'joint']
   assert [row[0] for row in second.rows] == ['rgb', 'depth', 'joint', 'game', 'fused']
   assert len(page.commands) == 1 and '--method=two_stream' in page.commands[0] and '--seed=2' in page.commands[0]

@@ -1,57 +1,72 @@
-"""The report that compares methods on one dataset."""
+"""The report that compares methods on one dataset, over seeds and protocols."""
 
-from typing import List, Sequence
+from typing import Dict, List, Sequence
 
 from tf_privinfo.evaluation.tables import stages_table
-from tf_privinfo.reports import cells, pages, plots, statistics
+from tf_privinfo.reports import cells, pages, plots, pooling, statistics
 from tf_privinfo.reports.results import MeasuredValue
 
 
 def content(measured_values: Sequence[MeasuredValue]):
   """Tables, records and plots of a comparison of methods.
 
-  The tables contain accuracies after the last stage, paired differences from the first method, and accuracies after
-  each stage.
+  The tables contain accuracies after the last stage, paired differences from the first method, pooled over seeds and
+  protocols, and accuracies after each stage.
+
+  Args:
+    measured_values: results of each method on each protocol, with the same protocols in the same order.
   """
-  # For each method: seed -> accuracies after its last stage.
-  final = [{seed: stages[measured.wanted.stage]['accuracy'] for seed, stages in measured.values.items()}
+  # For each method and protocol: seed -> accuracies after its last stage.
+  final = [{seed: result['stages'][measured.wanted.stage]['accuracy'] for seed, result in measured.values.items()}
            for measured in measured_values]
   streams = list(dict.fromkeys(stream for of_seeds in final for accuracy in of_seeds.values() for stream in accuracy))
   rows, records = [], []
   for measured, of_seeds in zip(measured_values, final):
-    shown = {stream: _of_stream(of_seeds, stream) for stream in streams}
+    shown = {stream: [accuracy[stream] for accuracy in of_seeds.values() if stream in accuracy] for stream in streams}
     missing = '-' if of_seeds else 'not run'
     rows.append((measured.wanted.name, measured.reads, *cells.where(measured),
                  *(statistics.spread(values) if values else missing for values in shown.values())))
     records += [{**cells.origin(measured), 'stream': stream, 'mean': 100 * statistics.mean(values),
                  'standard_deviation': statistics.deviation([100 * value for value in values])}
                 for stream, values in shown.items() if values]
+  several = len({measured.wanted.protocol for measured in measured_values}) > 1
+  names = [f'{record["row"]}, {record["protocol"]}' if several else record['row'] for record in records]
   plot = plots.paper_beside_measured(
-      [f'{record["row"]}, {record["stream"]}' for record in records], {}, [record['mean'] for record in records],
+      [f'{name}, {record["stream"]}' for name, record in zip(names, records)], {},
+      [record['mean'] for record in records],
       [record['standard_deviation'] for record in records])
+  page_plots = {'accuracies': pages.Plot('Accuracies after the last stage', plot)}
   header = ('method', 'reads', 'measured on', 'runs', 'samples', *streams)
-  tables = [pages.Table('After the last stage', header, rows), *_differences(measured_values, final, streams)]
+  tables = [pages.Table('After the last stage', header, rows)]
+  differences = _differences(measured_values, streams)
+  if differences:
+    tables.append(pages.Table(
+        'Paired differences in points: the same test set and seed, and so the same initial weights, order of the data '
+        'and clips. Intervals: 95 %, bootstrap of runs and test samples. Runs needed: with which the interval would '
+        'exclude zero with a power of 80 %, if the measured difference is the true one',
+        ('methods', 'stream', 'difference', '95 % interval', 'runs', 'runs needed'),
+        [(name, stream, *pooling.cells(estimate))
+         for name, of_streams in differences.items() for stream, estimate in of_streams.items()]))
+    page_plots['differences'] = pages.Plot('Paired differences in points, with 95 % intervals', plots.intervals(
+        {name: {stream: {'': estimate} for stream, estimate in of_streams.items()}
+         for name, of_streams in differences.items()}, '', 'difference, points'))
   for measured in measured_values:
-    stages = list(measured.values.values())
+    stages = [result['stages'] for result in measured.values.values()]
     if stages and len(stages[0]) > 1:
-      tables.append(pages.Table(f'{measured.wanted.name}: accuracy after each stage',
-                                *stages_table(stages, statistics.spread)))
+      name = f'{measured.wanted.name}, {measured.wanted.protocol}' if several else measured.wanted.name
+      tables.append(pages.Table(f'{name}: accuracy after each stage', *stages_table(stages, statistics.spread)))
   records = records or [
       {**cells.origin(measured), 'mean': None, 'standard_deviation': None} for measured in measured_values]
-  return tables, records, {'accuracies': pages.Plot('Accuracies after the last stage', plot)}
+  return tables, records, page_plots
 
 
-def _of_stream(of_seeds, stream) -> List[float]:
-  return [accuracy[stream] for accuracy in of_seeds.values() if stream in accuracy]
-
-
-def _differences(measured_values, final, streams) -> List[pages.Table]:
-  """Paired differences of methods from the first one, seed by seed."""
-  first, rows = final[0], []
-  for measured, of_seeds in zip(measured_values[1:], final[1:]):
-    paired = [[of_seeds[seed][stream] - first[seed][stream] for seed in of_seeds
-               if stream in of_seeds[seed] and stream in first.get(seed, ())] for stream in streams]
-    rows.append((f'{measured.wanted.name} - {measured_values[0].wanted.name}',
-                 *(statistics.spread(values, '+') if values else '-' for values in paired)))
-  caption = 'Paired differences: the same seed, and so the same initial weights, order of the data and clips'
-  return [pages.Table(caption, ('methods', *streams), rows)] if rows else []
+def _differences(measured_values, streams) -> Dict[str, Dict[str, statistics.Estimate]]:
+  """'method - first method' -> stream -> difference, for the streams that both have."""
+  of_methods: Dict[str, List[pooling.OfSeeds]] = {}
+  for measured in measured_values:
+    of_methods.setdefault(measured.wanted.method, []).append(measured.values)
+  (first, baseline), *others = of_methods.items()
+  found = {f'{method} - {first}': {
+      stream: estimate for stream in streams if (estimate := pooling.difference(groups, baseline, stream))}
+           for method, groups in others}
+  return {name: of_streams for name, of_streams in found.items() if of_streams}

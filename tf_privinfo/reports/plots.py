@@ -6,6 +6,8 @@ from typing import Dict, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from tf_privinfo.reports.statistics import Estimate
+
 # Colours of the palette of Okabe and Ito, which colour-blind readers can distinguish.
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _MODALITIES = {'rgb': '#0072b2', 'depth': '#009e73', 'flow': '#e69f00'}
@@ -90,6 +92,40 @@ def paper_beside_measured(names: Sequence[str], paper: Mapping[str, Sequence[Opt
   axes.set(xlabel='accuracy, %', xlim=(-2, 102))
   axes.grid(alpha=0.3)
   picture.legend(loc='outside upper right', ncols=2, fontsize=8)
+  return _files(picture)
+
+
+def intervals(panels: Mapping[str, Mapping[str, Mapping[str, Estimate]]], over: str, name: str) -> Dict[str, bytes]:
+  """Plots estimates in percent with their 95 % intervals, in panels side by side.
+
+  Args:
+    panels: title of a panel -> stream -> position on the x axis -> estimate.
+    over: label of the x axis.
+    name: label of the y axis.
+  """
+  from matplotlib import figure
+
+  streams = dict.fromkeys(stream for lines in panels.values() for stream in lines)
+  others = iter([colour for colour in _COLOURS if colour not in _MODALITIES.values()])
+  colours = {stream: _MODALITIES.get(stream) or next(others) for stream in streams}
+  picture = figure.Figure(figsize=(1.5 + 3.5 * len(panels), 4.2), layout='constrained')
+  all_axes = picture.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+  for axes, (title, lines) in zip(all_axes, panels.items()):
+    positions = list(dict.fromkeys(position for line in lines.values() for position in line))
+    for number, (stream, line) in enumerate(lines.items()):
+      x = [positions.index(position) + 0.12 * (number - (len(lines) - 1) / 2) for position in line]
+      mean = np.array([100 * estimate.mean for estimate in line.values()])
+      limits = 100 * np.array([(estimate.low, estimate.high) for estimate in line.values()]).T
+      axes.errorbar(x, mean, np.maximum([mean - limits[0], limits[1] - mean], 0), fmt='o', capsize=4, linewidth=2,
+                    label=stream, color=colours[stream])
+    axes.axhline(0, color='#888888', linewidth=1)
+    axes.set_xticks(range(len(positions)), positions)
+    axes.set_xlim(-0.6, len(positions) - 0.4)
+    axes.set(title=title, xlabel=over)
+    axes.grid(alpha=0.3, axis='y')
+  all_axes[0].set_ylabel(name)
+  handles = {label: handle for axes in all_axes for handle, label in zip(*axes.get_legend_handles_labels())}
+  picture.legend(handles.values(), handles.keys(), loc='outside right upper')
   return _files(picture)
 
 

@@ -37,6 +37,7 @@ class RunSelection:
     values: overrides of all recipes.
     data_dir: folder of the native files, for the commands; empty: the default.
     methods: methods to compare, for reports without rows of the thesis.
+    protocols: protocols whose runs are pooled, for the same reports; empty: the default one.
     prepared_dir: folder of the prepared data, for the commands; empty: the default.
   """
   output_dir: pathlib.Path
@@ -47,6 +48,7 @@ class RunSelection:
   values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   data_dir: str = ''
   methods: Tuple[str, ...] = ()
+  protocols: Tuple[str, ...] = ()
   prepared_dir: str = ''
 
 
@@ -175,11 +177,11 @@ def of_random_features() -> List[ThesisValue]:
       for modality, figures in thesis_tables.TABLE_5_3.items() for neighbours, figure in figures.items()]
 
 
-def of_method(method: str, dataset: str) -> ThesisValue:
-  """The accuracies after all stages of a method on a dataset, without overrides."""
-  protocol = registry.resolve_protocol(dataset, recipes.default_protocol(method, dataset))
+def of_method(method: str, dataset: str, protocol: Optional[str] = None) -> ThesisValue:
+  """All results of a method on a dataset, with the default protocol for None."""
+  protocol = registry.resolve_protocol(dataset, protocol or recipes.default_protocol(method, dataset))
   *_, last = recipes.recipe(method, dataset, protocol).stages
-  return ThesisValue(method, method, {}, dataset, protocol, '', last, 'sum', RESULTS, ('stages',))
+  return ThesisValue(method, method, {}, dataset, protocol, '', last, 'sum', RESULTS, ())
 
 
 def move_to_dataset(wanted_values: Sequence[ThesisValue], dataset: str) -> List[ThesisValue]:
@@ -302,11 +304,12 @@ def _at(content, keys) -> Any:
 
 
 def _check(value, wanted: ThesisValue, path: pathlib.Path) -> None:
-  """Raises `UserError` unless a value of a file is a number, a curve, or the accuracies of stages."""
+  """Raises `UserError` unless a value of a file is a number, a curve, or results with the accuracies of stages."""
   parts = [value]
-  if wanted.keys == ('stages',):
-    accuracies = [_at(value, (stage, 'accuracy')) for stage in value] if isinstance(value, dict) else []
-    parts = accuracies if wanted.stage in value else [None]
+  if not wanted.keys:
+    stages = value.get('stages')
+    accuracies = [_at(stages, (stage, 'accuracy')) for stage in stages] if isinstance(stages, dict) else []
+    parts = accuracies if wanted.stage in (stages or ()) else [None]
   numbers = [number for part in parts for number in (part.values() if isinstance(part, dict) else [part])]
   if not all(isinstance(number, (int, float)) for number in numbers):
     raise errors.UserError(f'{path} is damaged or of another version (its accuracies after stage {wanted.stage} '

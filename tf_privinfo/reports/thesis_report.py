@@ -34,8 +34,9 @@ def write(name: str, selection: results.RunSelection, run_missing: bool) -> None
       errors.refuse_unknown(flag, value, known)
   if name == 'methods' and not (selection.methods and selection.dataset):
     raise errors.UserError('--report=methods needs --methods and --dataset.')
-  if selection.methods and name != 'methods':
-    raise errors.UserError(f'--report={name} does not read --methods, only --report=methods does.')
+  for flag in ('methods', 'protocols'):
+    if getattr(selection, flag) and name != 'methods':
+      raise errors.UserError(f'--report={name} does not read --{flag}, only --report=methods does.')
   if not (run_missing or selection.output_dir.is_dir()):
     raise errors.UserError(f'There are no runs: {selection.output_dir} is not a folder. Pass the --output_dir of '
                            'train_main.py, or --run_missing to run the missing commands.')
@@ -59,7 +60,8 @@ def _directory_name(name: str, selection: results.RunSelection) -> str:
   """A folder name that is unique among the reports on a dataset, with all choices that differ from the defaults."""
   plain = results.RunSelection(selection.output_dir)
   return recipes.directory_name(filter(None, [
-      name, *selection.methods, selection.preset, selection.variant if selection.variant != plain.variant else '',
+      name, *selection.methods, *selection.protocols, selection.preset,
+      selection.variant if selection.variant != plain.variant else '',
       f'seeds{",".join(map(str, selection.seeds))}' if selection.seeds != plain.seeds else '',
       *(f'{key}={value}' for key, value in selection.values.items())]))
 
@@ -116,7 +118,8 @@ def _values(name: str, selection: results.RunSelection, result_files: results.Re
     return [measured for one in thesis_tables.TITLES for measured in _values(one, selection, result_files)]
   kind, number = _parse(name)
   if name == 'methods':
-    wanted_values = [results.of_method(method, selection.dataset) for method in selection.methods]
+    wanted_values = [results.of_method(method, selection.dataset, protocol)
+                     for method in selection.methods for protocol in selection.protocols or (None,)]
   elif kind == 'figure':
     wanted_values = [results.of_curve(label, curve) for label, curve in thesis_tables.FIGURES[number].items()]
   elif number == '5.3':

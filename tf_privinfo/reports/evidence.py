@@ -1,0 +1,216 @@
+"""The report `evidence`: the plan of docs/evidence.md as data, and the page of its results.
+
+Runs lie in `<output_dir>/<study>`. Only files are read, without TensorFlow.
+"""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from tf_privinfo import recipes
+from tf_privinfo.reports import commands, pages, plots, pooling, results
+from tf_privinfo.runs.run import RECIPE, RESULTS
+from tf_privinfo.utils import atomic, errors
+
+
+class Study(NamedTuple):
+  """Data of the evidence.
+
+  Attributes:
+    dataset: name of the dataset.
+    protocols: protocols whose runs are pooled.
+    per_class: numbers of training samples of each class; 0: all.
+    settings: overrides of all recipes of chapter 5.
+  """
+  dataset: str
+  protocols: Tuple[str, ...]
+  per_class: Tuple[int, ...]
+  settings: Mapping[str, Any]
+
+
+class Arm(NamedTuple):
+  """One side of a comparison: a method with overrides, and the stream of its last stage; '' for all streams."""
+  method: str
+  settings: Mapping[str, Any] = {}
+  stream: str = ''
+
+
+class Question(NamedTuple):
+  """A comparison of two arms.
+
+  Attributes:
+    text: the question.
+    arm, baseline: arms; the difference is arm minus baseline.
+    seeds: seeds of the runs.
+  """
+  text: str
+  arm: Arm
+  baseline: Arm
+  seeds: Tuple[int, ...] = (0, 1, 2, 3, 4)
+
+
+# Entries of results that follow from the predictions, and are not kept.
+_DERIVED = ('confusion', 'class_accuracy', 'subset_accuracy')
+# A gain below this share is hardly worth a second sensor.
+WORTHWHILE = 0.02
+STUDIES = {
+    'asl_clips': Study('recordings', ('hold_out:session=7,8,9+leave_out:session=6',
+                                      'hold_out:session=0,1,2+leave_out:session=3,6'),
+                       (2, 5, 10, 0), {'modalities': 'rgb,depth'}),
+    'mouths': Study('recordings', tuple(f'folds:subject=5+fold={fold}' for fold in range(1, 6)), (10, 0),
+                    {'modalities': 'rgb,flow'}),
+    'synthetic': Study('synthetic', ('cross_view_1', 'cross_view_2', 'cross_view_3'), (10, 20, 0), {}),
+}
+QUESTIONS = {
+    'Q1': Question('DMCL against networks trained alone', Arm('dmcl'), Arm('independent')),
+    'Q2': Question('DMCL against DMCL with random teachers', Arm('dmcl'), Arm('random_teacher')),
+}
+# Training samples of each class -> factor of the preset's epochs; 0: all samples.
+EPOCH_FACTORS = {0: 1}
+
+
+class Cell(NamedTuple):
+  """A question on the data of a study, with a number of training samples of each class."""
+  question: str
+  study: str
+  per_class: int
+
+  def selection(self, selection: results.RunSelection) -> results.RunSelection:
+    """The runs of the cell, under the root and with the data of `selection`."""
+    study = STUDIES[self.study]
+    data_dir = str(pathlib.Path(selection.data_dir) / self.study) if selection.data_dir and (
+        study.dataset == 'recordings') else ''
+    return results.RunSelection(
+        selection.output_dir / self.study, study.dataset, 'small', seeds=QUESTIONS[self.question].seeds,
+        data_dir=data_dir,
+        prepared_dir=str(pathlib.Path(selection.prepared_dir) / self.study) if selection.prepared_dir else '')
+
+  def wanted(self, arm: Arm) -> List[results.ThesisValue]:
+    """The results of an arm, one for each protocol."""
+    study = STUDIES[self.study]
+    values: Dict[str, Any] = {**study.settings, 'data.hold_out': 0.0}
+    if self.per_class:
+      values['data.samples_per_class'] = self.per_class
+    factor = EPOCH_FACTORS[self.per_class]
+    for name, stage in recipes.recipe(arm.method, study.dataset, study.protocols[0], 'small').stages.items():
+      if stage.epochs and factor > 1:
+        values[f'stages.{name}.epochs'] = factor * stage.epochs
+        values[f'stages.{name}.decay_epochs'] = ','.join(str(factor * epoch) for epoch in stage.decay_epochs)
+    return [dataclasses.replace(results.of_method(arm.method, study.dataset, protocol), settings={
+        **values, **arm.settings}) for protocol in study.protocols]
+
+
+def cells() -> Iterator[Cell]:
+  """All cells in the order in which they run: by question, the fewest samples first."""
+  sizes = [size for size in sorted({size for study in STUDIES.values() for size in study.per_class}) if size] + [0]
+  for question in QUESTIONS:
+    for size in sizes:
+      yield from (Cell(question, name, size) for name, study in STUDIES.items()
+                  if size in study.per_class and size in EPOCH_FACTORS)
+
+
+def write(selection: results.RunSelection, run_missing: bool, kept_dir: Optional[str] = None) -> None:
+  """Prints the page and writes it to `evidence` in `reports` under the root of the runs.
+
+  Args:
+    selection: root of the runs; `data_dir` has a folder for each study that is not rendered.
+    run_missing: whether the commands for missing results are run first, in the order of the plan.
+    kept_dir: folder for copies of recipes and results; None: no copies.
+
+  Raises:
+    UserError: if there are no runs, and, after writing, if a command failed.
+  """
+  failed = commands.run(missing(selection)) if run_missing else []
+  page, directory = build(selection), selection.output_dir / 'reports' / 'evidence'
+  pages.write(page, directory)
+  print(pages.text(page))
+  if kept_dir:
+    keep(selection.output_dir, pathlib.Path(kept_dir))
+  if failed:
+    raise errors.UserError(f'The report is in {directory}, but these commands failed, see above: '
+                           f'{"; ".join(map(commands.shell, failed))}')
+  print(f'\nEverything is in {directory}: report.html, report.md, report.csv, plots')
+
+
+def missing(selection: results.RunSelection) -> List[commands.Command]:
+  """The commands for missing results, seed by seed, so that the runs of a pair follow each other."""
+  found: Dict[commands.Command, None] = {}
+  for cell in cells():
+    question, of_cell = QUESTIONS[cell.question], cell.selection(selection)
+    files = results.ResultFiles(of_cell.output_dir)
+    arms = [cell.wanted(arm) for arm in (question.baseline, question.arm)]
+    for seed in question.seeds:
+      for pair in zip(*arms):
+        for wanted in pair:
+          measured = results.find(wanted, dataclasses.replace(of_cell, seeds=(seed,)), files)
+          if measured.refusal:
+            raise errors.UserError(measured.refusal)
+          found.update(dict.fromkeys(measured.commands))
+  return list(found)
+
+
+def build(selection: results.RunSelection) -> pages.Page:
+  """The page of all questions from existing results."""
+  tables, records, page_plots = [], [], {}
+  for name, question in QUESTIONS.items():
+    rows, points = [], {}  # type: List[Tuple[str, ...]], Dict[str, Any]
+    for cell in cells():
+      if cell.question == name:
+        for stream, baseline, accuracy, estimate in _compared(cell, question, selection):
+          difference, interval, runs, needed = pooling.cells(estimate)
+          rows.append((cell.study, str(cell.per_class or 'all'), stream, f'{100 * baseline.mean:.1f}',
+                       f'{100 * accuracy.mean:.1f}', difference, interval, pooling.answer(estimate, WORTHWHILE), runs,
+                       needed))
+          records.append({'question': name, **cell._asdict(), 'stream': stream, 'baseline': 100 * baseline.mean,
+                          'accuracy': 100 * accuracy.mean, 'difference': 100 * estimate.mean,
+                          'low': 100 * estimate.low, 'high': 100 * estimate.high, 'runs': estimate.runs,
+                          'needed': estimate.needed})
+          points.setdefault(cell.study, {}).setdefault(stream, {})[str(cell.per_class or 'all')] = estimate
+    if rows:
+      header = ('data', 'samples per class', 'stream', question.baseline.method, question.arm.method, 'difference',
+                '95 % interval', 'answer', 'runs', 'runs needed')
+      tables.append(pages.Table(f'{name}: {question.text}', header, rows))
+      page_plots[name] = pages.Plot(f'{name}: {question.text}, difference in points', plots.intervals(
+          points, 'training samples per class', 'difference, points'))
+  if not records:
+    raise errors.UserError(f'There are no results of the plan under {selection.output_dir}: pass the --output_dir of '
+                           'its runs, or --run_missing.')
+  notes = ['Accuracies in percent, differences in points, paired by seed and test set. Intervals: 95 %, bootstrap of '
+           'runs and test samples. Answer: yes, if the interval is above zero; no, if it is below '
+           f'{100 * WORTHWHILE:g} points; otherwise open. Runs needed: number of runs with which the interval would '
+           'exclude zero with a power of 80 %, if the measured difference is the true one.']
+  return pages.Page('Evidence', notes, tables, records, plots=page_plots)
+
+
+def _compared(cell: Cell, question: Question, selection: results.RunSelection):
+  """Yields (stream, accuracy of the baseline, accuracy of the arm, difference) of a cell, of the pairs of runs."""
+  arm, baseline = _pairs(cell, question, selection)
+  streams = [content['predictions']['predicted'] for group in arm for content in group.values()]
+  for stream in ([question.arm.stream] if question.arm.stream else next(iter(streams), ())):
+    estimate = pooling.difference(arm, baseline, stream, question.baseline.stream)
+    if estimate:
+      yield (stream, pooling.accuracy(baseline, question.baseline.stream or stream), pooling.accuracy(arm, stream),
+             estimate)
+
+
+def _pairs(cell: Cell, question: Question, selection: results.RunSelection
+           ) -> Tuple[Sequence[pooling.OfSeeds], Sequence[pooling.OfSeeds]]:
+  """The results of both arms, one group for each protocol, with the seeds that both have."""
+  of_cell = cell.selection(selection)
+  files = results.ResultFiles(of_cell.output_dir)
+  arms = [[results.find(wanted, of_cell, files).values for wanted in cell.wanted(arm)]
+          for arm in (question.arm, question.baseline)]
+  both = [set(one) & set(other) for one, other in zip(*arms)]
+  arm, baseline = ([{seed: group[seed] for seed in sorted(seeds)} for group, seeds in zip(groups, both)]
+                   for groups in arms)
+  return arm, baseline
+
+
+def keep(output_dir: pathlib.Path, destination: pathlib.Path) -> None:
+  """Copies the recipe and the results of all runs of the plan, without what follows from the predictions."""
+  for path in sorted(output_dir.glob(f'*/*/*/*/{RESULTS}')):
+    content = {key: value for key, value in atomic.read_json(path).items() if key not in _DERIVED}
+    directory = destination / path.parent.relative_to(output_dir)
+    atomic.write(directory / RESULTS, json.dumps(content) + '\n')
+    atomic.write(directory / RECIPE, path.with_name(RECIPE).read_text(encoding='utf-8'))
