@@ -8,8 +8,11 @@ Three variants of the step, with RGB, depth and flow networks of the thesis:
   conv3d        the same step with networks of plain Conv3D and BatchNormalization
   bfloat16      as tf_privinfo, with --mixed_precision
 
-The variants take turns in one process, so that other load of the machine affects
-all of them; compare the ratios rather than the rates. Peak memory is measured in
+With --torch_python, the same step in PyTorch is a fourth one, `pytorch`, float32. PyTorch is not part of the project:
+`python3.11 -m venv DIR` and `DIR/bin/pip install torch numpy` give its Python, `DIR/bin/python`.
+
+The variants take turns, so that other load of the machine affects all of
+them; compare the ratios rather than the rates. Peak memory is measured in
 a new process for each variant. Before timing, both networks are checked to
 compute the same. One video of a step consists of a clip of each modality.
 """
@@ -19,6 +22,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 
@@ -36,7 +40,7 @@ from tf_privinfo.networks import r2plus1d
 from tf_privinfo.networks.config import R2Plus1DConfig
 from tf_privinfo.training import optimizers
 
-VARIANTS = ('tf_privinfo', 'conv3d', 'bfloat16')
+VARIANTS = ('tf_privinfo', 'bfloat16', 'conv3d')
 MODALITIES = ('rgb', 'depth', 'flow')
 NUM_CLASSES, FRAMES = 10, 8
 
@@ -47,6 +51,7 @@ flags.DEFINE_integer('steps', 1, 'Number of steps that are timed together.', low
 flags.DEFINE_integer('repeats', 5, 'Number of turns of each variant.', lower_bound=1)
 flags.DEFINE_integer('size', 224, 'Side of the clips, in pixels.', lower_bound=16)
 flags.DEFINE_integer('width', 64, 'Channels of the first stage.', lower_bound=1)
+flags.DEFINE_string('torch_python', None, 'Python with PyTorch, for the variant pytorch.')
 flags.DEFINE_enum('memory_of', None, VARIANTS, 'Variant to run alone, to print its peak memory in bytes.')
 
 
@@ -68,6 +73,31 @@ def build_step(variant: str):
       loss = train_step(batch)['loss']
     assert np.isfinite(loss)  # also waits for the last step
     return FLAGS.batch_size * FLAGS.steps / (time.perf_counter() - start)
+
+  return run
+
+
+def start_torch(directory: str):
+  """Starts `torch_step.py`, compares its logits with the reference network, and returns a function that runs its steps."""
+  config = R2Plus1DConfig(width=FLAGS.width)
+  reference = reference_r2plus1d.ReferenceR2Plus1D(NUM_CLASSES, config)
+  inputs = tf.random.stateless_uniform([2, FRAMES, 64, 64, 3], [1, 2], 0, 255)
+  logits = reference(inputs, training=True)
+  stored = pathlib.Path(directory) / 'stored.npz'
+  np.savez(stored, inputs=inputs, logits=logits, **{
+      f'weight{i}': variable.numpy() for i, variable in enumerate(reference.trainable_variables)})
+  process = subprocess.Popen(
+      [FLAGS.torch_python, str(pathlib.Path(__file__).with_name('torch_step.py')), str(stored), f'--frames={FRAMES}',
+       f'--num_classes={NUM_CLASSES}', *(f'--{name}={FLAGS[name].value}' for name in (
+           'batch_size', 'steps', 'size', 'width'))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+  error = float(process.stdout.readline())
+  print(f'Same weights, PyTorch, training mode: relative error of the logits {error:.1e}')
+  if not error < 1e-3:
+    sys.exit('The network in PyTorch differs (bound 0.001).')
+
+  def run():
+    process.stdin.write('\n')
+    return float(process.stdout.readline())
 
   return run
 
@@ -107,11 +137,12 @@ def print_peak_memory(variant: str) -> None:
 
 
 def print_table(rates, memory) -> None:
-  """Prints rates and paired ratios to conv3d as median (min - max), and memory in GiB with its ratio."""
-  print('\n| variant | videos/s | ratio to conv3d | peak memory, GiB | ratio |\n|---|---|---|---|---|')
+  """Prints rates and paired ratios to the last variant as median (min - max), and memory in GiB."""
+  *_, last = rates
+  print(f'\n| variant | videos/s | ratio to {last} | peak memory, GiB |\n|---|---|---|---|')
   for name, values in rates.items():
-    print(f'| {name} | {turns.spread(values)} | {turns.spread(values / rates["conv3d"])} | {memory[name]:.2f} '
-          f'| {memory[name] / memory["conv3d"]:.2f} |')
+    used = f'{memory[name]:.2f}' if name in memory else '-'
+    print(f'| {name} | {turns.spread(values)} | {turns.spread(values / rates[last])} | {used} |')
 
 
 def main(_) -> None:
@@ -127,7 +158,11 @@ def main(_) -> None:
   print(machine, flush=True)
   check_reference()
   memory = {variant: peak_memory(variant) for variant in VARIANTS}
-  rates = turns.measure({variant: build_step(variant) for variant in VARIANTS}, FLAGS.repeats, 'videos/s')
+  steps = {variant: build_step(variant) for variant in VARIANTS}
+  with tempfile.TemporaryDirectory() as directory:
+    if FLAGS.torch_python:
+      steps['pytorch'] = start_torch(directory)
+    rates = turns.measure(steps, FLAGS.repeats, 'videos/s')
   print(f'\n{machine}')
   print_table(rates, memory)
 

@@ -8,7 +8,6 @@ import json
 import pathlib
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from tf_privinfo import recipes
 from tf_privinfo.reports import commands, pages, plots, pooling, results
 from tf_privinfo.runs.run import RECIPE, RESULTS
 from tf_privinfo.utils import atomic, errors
@@ -66,8 +65,6 @@ QUESTIONS = {
     'Q1': Question('DMCL against networks trained alone', Arm('dmcl'), Arm('independent')),
     'Q2': Question('DMCL against DMCL with random teachers', Arm('dmcl'), Arm('random_teacher')),
 }
-# Training samples of each class -> factor of the preset's epochs; 0: all samples.
-EPOCH_FACTORS = {0: 1}
 
 
 class Cell(NamedTuple):
@@ -92,11 +89,6 @@ class Cell(NamedTuple):
     values: Dict[str, Any] = {**study.settings, 'data.hold_out': 0.0}
     if self.per_class:
       values['data.samples_per_class'] = self.per_class
-    factor = EPOCH_FACTORS[self.per_class]
-    for name, stage in recipes.recipe(arm.method, study.dataset, study.protocols[0], 'small').stages.items():
-      if stage.epochs and factor > 1:
-        values[f'stages.{name}.epochs'] = factor * stage.epochs
-        values[f'stages.{name}.decay_epochs'] = ','.join(str(factor * epoch) for epoch in stage.decay_epochs)
     return [dataclasses.replace(results.of_method(arm.method, study.dataset, protocol), settings={
         **values, **arm.settings}) for protocol in study.protocols]
 
@@ -106,8 +98,7 @@ def cells() -> Iterator[Cell]:
   sizes = [size for size in sorted({size for study in STUDIES.values() for size in study.per_class}) if size] + [0]
   for question in QUESTIONS:
     for size in sizes:
-      yield from (Cell(question, name, size) for name, study in STUDIES.items()
-                  if size in study.per_class and size in EPOCH_FACTORS)
+      yield from (Cell(question, name, size) for name, study in STUDIES.items() if size in study.per_class)
 
 
 def write(selection: results.RunSelection, run_missing: bool, kept_dir: Optional[str] = None) -> None:
