@@ -78,7 +78,7 @@ def build_step(variant: str):
 
 
 def start_torch(directory: str):
-  """Starts `torch_step.py`, compares its logits with the reference network, and returns a function that runs its steps."""
+  """Starts `torch_step.py`, compares its logits with the reference network, and returns a function that runs it."""
   config = R2Plus1DConfig(width=FLAGS.width)
   reference = reference_r2plus1d.ReferenceR2Plus1D(NUM_CLASSES, config)
   inputs = tf.random.stateless_uniform([2, FRAMES, 64, 64, 3], [1, 2], 0, 255)
@@ -89,7 +89,8 @@ def start_torch(directory: str):
   process = subprocess.Popen(
       [FLAGS.torch_python, str(pathlib.Path(__file__).with_name('torch_step.py')), str(stored), f'--frames={FRAMES}',
        f'--num_classes={NUM_CLASSES}', *(f'--{name}={FLAGS[name].value}' for name in (
-           'batch_size', 'steps', 'size', 'width'))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+           'batch_size', 'steps', 'size', 'width'))],
+      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
   error = float(process.stdout.readline())
   print(f'Same weights, PyTorch, training mode: relative error of the logits {error:.1e}')
   if not error < 1e-3:

@@ -26,6 +26,7 @@ class ConvNorm(nn.Module):
     self.norm = nn.BatchNorm3d(filters, eps=1e-5, momentum=0.003)
 
   def forward(self, x):
+    """[B, C, T, H, W] -> [B, C', T', H', W']."""
     return self.norm(self.conv(functional.pad(x, (0, 0, 0, 0, *self.frames)) if any(self.frames) else x))
 
 
@@ -41,6 +42,7 @@ class BasicUnit(nn.Module):
     self.temporal2 = ConvNorm(filters, filters, (3, 1, 1))
 
   def forward(self, inputs):
+    """[B, C, T, H, W] -> [B, C', T', H', W']."""
     x = functional.relu(self.spatial1(inputs))
     x = functional.relu(self.temporal1(x))
     x = functional.relu(self.spatial2(x))
@@ -63,6 +65,7 @@ class R2Plus1D(nn.Module):
     self.classifier = nn.Linear(channels, num_classes)
 
   def forward(self, x):
+    """[B, 3, T, H, W] -> logits [B, C]."""
     x = functional.relu(self.stem_spatial(x))
     x = functional.relu(self.stem_temporal(x))
     x = functional.max_pool3d(functional.pad(x, (0, 1, 0, 1)), (1, 3, 3), (1, 2, 2))  # after ReLU, zeros never win

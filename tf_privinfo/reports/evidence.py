@@ -8,7 +8,9 @@ import json
 import pathlib
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from tf_privinfo import recipes
 from tf_privinfo.reports import commands, pages, plots, pooling, results
+from tf_privinfo.reports.statistics import Estimate
 from tf_privinfo.runs.run import RECIPE, RESULTS
 from tf_privinfo.utils import atomic, errors
 
@@ -20,12 +22,12 @@ class Study(NamedTuple):
     dataset: name of the dataset.
     protocols: protocols whose runs are pooled.
     per_class: numbers of training samples of each class; 0: all.
-    settings: overrides of all recipes of chapter 5.
+    modalities: input modalities, of which methods with fewer read the first ones.
   """
   dataset: str
   protocols: Tuple[str, ...]
   per_class: Tuple[int, ...]
-  settings: Mapping[str, Any]
+  modalities: Tuple[str, ...]
 
 
 class Arm(NamedTuple):
@@ -56,14 +58,28 @@ WORTHWHILE = 0.02
 STUDIES = {
     'asl_clips': Study('recordings', ('hold_out:session=7,8,9+leave_out:session=6',
                                       'hold_out:session=0,1,2+leave_out:session=3,6'),
-                       (2, 5, 10, 0), {'modalities': 'rgb,depth'}),
+                       (2, 5, 10, 0), ('rgb', 'depth')),
     'mouths': Study('recordings', tuple(f'folds:subject=5+fold={fold}' for fold in range(1, 6)), (10, 0),
-                    {'modalities': 'rgb,flow'}),
-    'synthetic': Study('synthetic', ('cross_view_1', 'cross_view_2', 'cross_view_3'), (10, 20, 0), {}),
+                    ('rgb', 'flow')),
+    'synthetic': Study('synthetic', ('cross_view_1', 'cross_view_2', 'cross_view_3'), (10, 20, 0),
+                       ('rgb', 'depth', 'flow')),
 }
+_TWO_STREAM_SEEDS = (0, 1, 2)
+# The switch of ADMD needs validation samples; compared methods have the same training samples.
+_HELD_OUT = {'data.hold_out': 0.1}
+# Two RGB networks with as many steps as the five stages of chapter 3.
+_AS_LONG = {key: value for stage, epochs, decay in (('rgb', 80, '54.0'), ('rgb_2', 80, '54.0'), ('joint', 40, '27.0'))
+            for key, value in {f'stages.{stage}.epochs': epochs, f'stages.{stage}.decay_epochs': decay,
+                               f'stages.{stage}.batch_size': 8, f'stages.{stage}.selection': 'last'}.items()}
 QUESTIONS = {
     'Q1': Question('DMCL against networks trained alone', Arm('dmcl'), Arm('independent')),
     'Q2': Question('DMCL against DMCL with random teachers', Arm('dmcl'), Arm('random_teacher')),
+    'Q3': Question('Modality distillation against two RGB networks, trained for as many steps',
+                   Arm('modality_distillation', stream='sum'), Arm('ensemble', _AS_LONG, 'sum'), _TWO_STREAM_SEEDS),
+    'Q4a': Question('ADMD against two RGB networks', Arm('admd', _HELD_OUT, 'sum'), Arm(
+        'ensemble', {**_HELD_OUT, 'network.bottleneck': 'pool_then_conv'}, 'sum'), _TWO_STREAM_SEEDS),
+    'Q4b': Question('ADMD against modality distillation', Arm('admd', _HELD_OUT, 'sum'), Arm(
+        'modality_distillation', _HELD_OUT, 'sum'), _TWO_STREAM_SEEDS),
 }
 
 
@@ -86,7 +102,8 @@ class Cell(NamedTuple):
   def wanted(self, arm: Arm) -> List[results.ThesisValue]:
     """The results of an arm, one for each protocol."""
     study = STUDIES[self.study]
-    values: Dict[str, Any] = {**study.settings, 'data.hold_out': 0.0}
+    read = len(recipes.recipe(arm.method, study.dataset, study.protocols[0]).modalities)
+    values: Dict[str, Any] = {'modalities': ','.join(study.modalities[:read]), 'data.hold_out': 0.0}
     if self.per_class:
       values['data.samples_per_class'] = self.per_class
     return [dataclasses.replace(results.of_method(arm.method, study.dataset, protocol), settings={
@@ -142,28 +159,17 @@ def missing(selection: results.RunSelection) -> List[commands.Command]:
 
 
 def build(selection: results.RunSelection) -> pages.Page:
-  """The page of all questions from existing results."""
+  """The page of all questions from existing results; raises `UserError` if there are none."""
   tables, records, page_plots = [], [], {}
   for name, question in QUESTIONS.items():
-    rows, points = [], {}  # type: List[Tuple[str, ...]], Dict[str, Any]
-    for cell in cells():
-      if cell.question == name:
-        for stream, baseline, accuracy, estimate in _compared(cell, question, selection):
-          difference, interval, runs, needed = pooling.cells(estimate)
-          rows.append((cell.study, str(cell.per_class or 'all'), stream, f'{100 * baseline.mean:.1f}',
-                       f'{100 * accuracy.mean:.1f}', difference, interval, pooling.answer(estimate, WORTHWHILE), runs,
-                       needed))
-          records.append({'question': name, **cell._asdict(), 'stream': stream, 'baseline': 100 * baseline.mean,
-                          'accuracy': 100 * accuracy.mean, 'difference': 100 * estimate.mean,
-                          'low': 100 * estimate.low, 'high': 100 * estimate.high, 'runs': estimate.runs,
-                          'needed': estimate.needed})
-          points.setdefault(cell.study, {}).setdefault(stream, {})[str(cell.per_class or 'all')] = estimate
-    if rows:
+    found = [(cell, compared) for cell in cells() if cell.question == name
+             for compared in _compared(cell, question, selection)]
+    if found:
       header = ('data', 'samples per class', 'stream', question.baseline.method, question.arm.method, 'difference',
                 '95 % interval', 'answer', 'runs', 'runs needed')
-      tables.append(pages.Table(f'{name}: {question.text}', header, rows))
-      page_plots[name] = pages.Plot(f'{name}: {question.text}, difference in points', plots.intervals(
-          points, 'training samples per class', 'difference, points'))
+      tables.append(pages.Table(f'{name}: {question.text}', header, [_row(*pair) for pair in found]))
+      page_plots[name] = pages.Plot(f'{name}: {question.text}, difference in points', _plot(found))
+      records += [_record(*pair) for pair in found]
   if not records:
     raise errors.UserError(f'There are no results of the plan under {selection.output_dir}: pass the --output_dir of '
                            'its runs, or --run_missing.')
@@ -174,15 +180,49 @@ def build(selection: results.RunSelection) -> pages.Page:
   return pages.Page('Evidence', notes, tables, records, plots=page_plots)
 
 
-def _compared(cell: Cell, question: Question, selection: results.RunSelection):
-  """Yields (stream, accuracy of the baseline, accuracy of the arm, difference) of a cell, of the pairs of runs."""
+class Compared(NamedTuple):
+  """One stream of both arms: accuracies, and the difference of the arm from the baseline."""
+  stream: str
+  baseline: Estimate
+  arm: Estimate
+  difference: Estimate
+
+
+def _size(cell: Cell) -> str:
+  return str(cell.per_class or 'all')
+
+
+def _row(cell: Cell, compared: Compared) -> Tuple[str, ...]:
+  difference, interval, runs, needed = pooling.cells(compared.difference)
+  return (cell.study, _size(cell), compared.stream, f'{100 * compared.baseline.mean:.1f}',
+          f'{100 * compared.arm.mean:.1f}', difference, interval, pooling.answer(compared.difference, WORTHWHILE), runs,
+          needed)
+
+
+def _record(cell: Cell, compared: Compared) -> Dict[str, Any]:
+  difference = compared.difference
+  return {**cell._asdict(), 'stream': compared.stream, 'baseline': 100 * compared.baseline.mean,
+          'arm': 100 * compared.arm.mean, 'difference': 100 * difference.mean, 'low': 100 * difference.low,
+          'high': 100 * difference.high, 'runs': difference.runs, 'needed': difference.needed}
+
+
+def _plot(found: Sequence[Tuple[Cell, Compared]]) -> Dict[str, bytes]:
+  panels: Dict[str, Dict[str, Dict[str, Estimate]]] = {}
+  for cell, compared in found:
+    panels.setdefault(cell.study, {}).setdefault(compared.stream, {})[_size(cell)] = compared.difference
+  return plots.intervals(panels, 'training samples per class', 'difference, points')
+
+
+def _compared(cell: Cell, question: Question, selection: results.RunSelection) -> Iterator[Compared]:
+  """Yields the streams of a cell, from the pairs of runs whose results exist."""
   arm, baseline = _pairs(cell, question, selection)
-  streams = [content['predictions']['predicted'] for group in arm for content in group.values()]
-  for stream in ([question.arm.stream] if question.arm.stream else next(iter(streams), ())):
-    estimate = pooling.difference(arm, baseline, stream, question.baseline.stream)
-    if estimate:
-      yield (stream, pooling.accuracy(baseline, question.baseline.stream or stream), pooling.accuracy(arm, stream),
-             estimate)
+  streams = next((content['predictions']['predicted'] for group in arm for content in group.values()), ())
+  for stream in [question.arm.stream] if question.arm.stream and streams else streams:
+    of_baseline = question.baseline.stream or stream
+    difference = pooling.difference(arm, baseline, stream, of_baseline)
+    accuracies = pooling.accuracy(baseline, of_baseline), pooling.accuracy(arm, stream)
+    if difference and accuracies[0] and accuracies[1]:
+      yield Compared(stream, accuracies[0], accuracies[1], difference)
 
 
 def _pairs(cell: Cell, question: Question, selection: results.RunSelection

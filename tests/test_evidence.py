@@ -1,0 +1,83 @@
+"""The report of docs/evidence.md: its cells, commands and tables, from made-up and from the committed results."""
+
+import pathlib
+import shutil
+
+import pytest
+
+from tests import made_up_runs
+from tests.test_pooling import predictions
+from tf_privinfo import recipes
+from tf_privinfo.reports import evidence, results
+from tf_privinfo.utils import errors
+
+KEPT = pathlib.Path(__file__).parents[1] / 'docs/evidence'
+A, B = evidence.STUDIES['asl_clips'].protocols
+
+
+def write(root, method, seed, protocol, *right):
+  recipe = made_up_runs.recipe_of(method, seed, {
+      'modalities': 'rgb,depth', 'data.hold_out': 0.0, 'data.samples_per_class': 5}, dataset='recordings',
+                                  protocol=protocol, preset='small')
+  made_up_runs.write_run(root / 'asl_clips', recipe, predictions=predictions(*right), confusion={}, class_accuracy={})
+
+
+@pytest.fixture
+def selection(tmp_path):
+  """Two seeds of one protocol, one of the other, and a seed of which one arm is missing."""
+  root = tmp_path / 'runs'
+  for seed, protocol in ((0, A), (1, A), (0, B)):
+    write(root, 'independent', seed, protocol, 1, 0, 0, 0)
+    write(root, 'dmcl', seed, protocol, 1, 1, 0, seed)
+  write(root, 'dmcl', 2, A, 0, 0, 0, 0)
+  return results.RunSelection(root, data_dir='/native')
+
+
+def test_only_pairs_count(selection):
+  page = evidence.build(selection)
+  [table] = page.tables
+  assert table.caption.startswith('Q1') and list(page.plots) == ['Q1']
+  rgb, fused = table.rows
+  assert rgb[:6] == ('asl_clips', '5', 'rgb', '25.0', '58.3', '+33.3') and rgb[8] == '3'
+  assert fused[:7] == ('asl_clips', '5', 'sum', '100.0', '100.0', '+0.0', '+0.0 to +0.0') and fused[7] == 'no'
+
+
+def test_commands_follow_the_plan(selection):
+  """The fewest samples first, and the runs of a pair one after the other."""
+  found = evidence.missing(selection)
+  flags = [dict(flag.split('=', 1) for flag in command[1:]) for command in found]
+  assert {flag['--data_dir'] for flag in flags if flag['--dataset'] == 'recordings'} == {
+      '/native/asl_clips', '/native/mouths'}
+  first, second = flags[:2]
+  assert (first['--method'], second['--method']) == ('independent', 'dmcl')
+  assert {**first, '--method': 'dmcl'} == second
+  assert '--set=data.samples_per_class=2' in found[0] and len(found) == len(set(found))
+  five = [command for command in found if '--set=data.samples_per_class=5' in command and '--method=dmcl' in command]
+  assert len(five) == 2 * 5 - 4  # two protocols, five seeds, four runs that are there
+
+
+def test_what_is_kept_makes_the_same_page(selection, tmp_path):
+  evidence.keep(selection.output_dir, tmp_path / 'kept')
+  kept = list((tmp_path / 'kept').rglob('*.[jy]*'))
+  assert {path.name for path in kept} == {'recipe.yaml', 'results.json'} and len(kept) == 14
+  shutil.rmtree(selection.output_dir)
+  page = evidence.build(results.RunSelection(tmp_path / 'kept'))
+  assert page.tables[0].rows[0][5] == '+33.3'
+
+
+def test_no_results_are_said(tmp_path):
+  with pytest.raises(errors.UserError, match='no results of the plan'):
+    evidence.build(results.RunSelection(tmp_path))
+
+
+def test_every_arm_of_the_plan_has_a_recipe():
+  for cell in evidence.cells():
+    question = evidence.QUESTIONS[cell.question]
+    for wanted in (*cell.wanted(question.arm), *cell.wanted(question.baseline)):
+      recipe = results.recipe_of(cell.selection(results.RunSelection(KEPT)), wanted.method, wanted.dataset,
+                                 wanted.protocol, 0, wanted.settings)
+      assert recipe.data.samples_per_class == cell.per_class
+      if wanted.method == 'ensemble' and cell.question == 'Q3':
+        steps = sum(stage.epochs for stage in recipe.stages.values())
+        distillation = recipes.recipe('modality_distillation', wanted.dataset, wanted.protocol, 'small')
+        assert steps == sum(stage.epochs for stage in distillation.stages.values())
