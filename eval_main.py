@@ -7,7 +7,7 @@
   python eval_main.py --run_dir=... --noise=0,1e-3,1e-2,1e-1,1,10,void
   python eval_main.py --report=table_5_1 --dataset=synthetic --seeds=0,1,2 --run_missing
   python eval_main.py --report=methods --methods=independent,dmcl --dataset=synthetic --seeds=0,1,2 --run_missing
-  python eval_main.py --compare=RUN,RUN
+  python eval_main.py --compare=RUN --compare=OTHER
 """
 
 import pathlib
@@ -64,10 +64,11 @@ flags.DEFINE_bool('run_missing', False, 'Run the commands for missing results of
                   'process. If interrupted, run the same command again to resume.')
 paths.DEFINE_path('keep_results', None, 'Folder into which --report=evidence copies recipes and results of its runs, '
                   'without weights.')
-paths.DEFINE_paths(
-    'compare', None, 'Run directories to compare, separated by commas. The page, written to '
-    '<output_dir>/reports/<dataset>, has accuracies with confidence intervals, paired tests of every run against the '
-    'first one, and accuracies of each class.')
+paths.DEFINE_multi_path(
+    'compare', None, 'Run directory to compare; repeat the flag for each further one. A pattern, such as '
+    "--compare='checkpoints/synthetic/dmcl/*', selects several runs, whose seeds and protocols are pooled. The page in "
+    '<output_dir>/reports/<dataset>, has accuracies with confidence intervals and differences from the first one; for '
+    'single runs also paired tests and accuracies of each class.')
 flags.DEFINE_bool(
     'random_features', False, 'Classify the samples of --dataset by nearest neighbours, in the features of the '
     'untrained networks of chapter 5 (table 5.3). The accuracies are written to the run directory of the method '
@@ -176,7 +177,7 @@ def main() -> None:
   elif requested == 'report':
     thesis_report.write(FLAGS.report, _selection(), FLAGS.run_missing)
   elif requested == 'compare':
-    compare.write([pathlib.Path(run) for run in FLAGS.compare], pathlib.Path(FLAGS.output_dir))
+    compare.write(FLAGS.compare, pathlib.Path(FLAGS.output_dir))
   elif requested == 'random_features':
     _random_features()
   else:

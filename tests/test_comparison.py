@@ -71,7 +71,7 @@ def test_page_of_two_runs(tmp_path):
   assert (run, stream, difference, only, only_other, p) == ('dmcl/other', 'rgb', '-60.00', '0', '3', '0.25')
   assert classes.rows[1][:3] == ('box', '100.0', '0.0') and winners.rows[2] == ('chair', '100.0', '0.0')
   assert set(page.plots) == {'classes_rgb', 'classes_sum', 'classes_hall', 'confusion_rgb_2'}
-  compare.write([one, other], tmp_path)
+  compare.write([str(one), str(other)], tmp_path)
   folder = tmp_path / 'reports/nyud/compare-dmcl_one-dmcl_other'
   assert 'nan' not in (folder / 'report.md').read_text()
   assert (tmp_path / 'reports/nyud/compare-dmcl_one-dmcl_other/report.html').read_text().count('<img ') == 4
@@ -80,8 +80,8 @@ def test_page_of_two_runs(tmp_path):
 @pytest.mark.parametrize('names', [['one'], ['one', 'one/../one']])
 def test_a_run_is_not_compared_with_itself(tmp_path, names):
   write_run(tmp_path / 'one', {'rgb': LABELS})
-  with pytest.raises(errors.UserError, match='at least two different run directories'):
-    compare.write([tmp_path / name for name in names], tmp_path)
+  with pytest.raises(errors.UserError, match='at least two different runs'):
+    compare.write([str(tmp_path / name) for name in names], tmp_path)
 
 
 @pytest.mark.parametrize('changed', [{'protocol': 'other'}, {'names': ['c', 'a', 'b', 'e', 'f']}])
@@ -90,3 +90,24 @@ def test_runs_on_other_samples_are_not_compared(tmp_path, changed):
           compare.read(write_run(tmp_path / 'other', {'rgb': LABELS}, **changed))]
   with pytest.raises(errors.UserError, match='cannot be compared'):
     compare.build(runs)
+
+
+def write_seed(directory, seed, hits, protocol='given'):
+  predicted = [label if hit else (label + 1) % 3 for label, hit in zip(LABELS, hits)]
+  path = write_run(directory / f'{protocol}-{seed}', {'rgb': predicted}, protocol=protocol) / 'results.json'
+  atomic.write(path, json.dumps({**json.loads(path.read_text()), 'seed': seed}))
+
+
+def test_groups_of_runs_are_paired_by_protocol_and_seed(tmp_path, capsys):
+  for protocol, seed in (('given', 0), ('given', 1), ('other', 0)):
+    write_seed(tmp_path / 'one', seed, [1, 1, 0, 0, 0], protocol)
+    write_seed(tmp_path / 'two', seed, [1, 1, 1, seed, 0], protocol)
+  write_seed(tmp_path / 'two', 7, [0] * 5)
+  (tmp_path / 'two/not-finished').mkdir()
+  compare.write([f'{tmp_path}/one/*', f'{tmp_path}/two/*'], tmp_path)
+  [row] = [line.split(' | ') for line in capsys.readouterr().out.splitlines() if '+26.7' in line]  # points
+  assert [row[1].strip(), row[4].strip()] == ['rgb', '3']
+  with pytest.raises(errors.UserError, match='no runs with the same protocol'):
+    compare.write([f'{tmp_path}/one/other*', f'{tmp_path}/two/given*'], tmp_path)
+  with pytest.raises(errors.UserError, match='two runs of nyud, given with seed 0'):
+    compare.write([f'{tmp_path}/one/*', f'{tmp_path}/*/given-0'], tmp_path)

@@ -119,7 +119,7 @@ class Workshop:
       method = 'modality_distillation' if key == '--init_from' else self.RUNS.get(page.stem, 'dmcl')
       return f'{key}={self.trained(method)}'
     if key == '--compare':
-      return f'{key}={self.trained("dmcl")},{self.trained("independent")}'
+      return f'{key}={self.trained("dmcl" if value == "RUN" else "independent")}'
     if key == '--predict':
       depth = next(self.data['nwucla'].rglob('a01*')) / 'frame_*_depth_vis.jpg'
       value = re.sub('clip[0-9]*.avi', str(self.folder / 'clip.avi'), value)

@@ -12,7 +12,8 @@ from tf_privinfo.utils import paths
 PATHS = {
     'train_main.py': {'output_dir', 'init_from', 'stages_from'},
     'tf_privinfo/recipes/recipe_flags.py': {'data_dir', 'prepared_dir'},
-    'eval_main.py': {'run_dir', 'data_dir', 'prepared_dir', 'export_dir', 'output_dir', 'compare', 'out'},
+    'eval_main.py': {'run_dir', 'data_dir', 'prepared_dir', 'export_dir', 'output_dir', 'compare', 'keep_results',
+                     'out'},
     'datasets/show.py': {'out'},
     'datasets/nyud/convert.py': {'pairs', 'output'},
 }
@@ -35,19 +36,19 @@ def test_no_path(path, words):
 def test_every_flag_that_is_a_path(main):
   """The flags of two mains cannot be defined in one process."""
   source = (command_line.ROOT / main).read_text()
-  assert set(re.findall(r"paths\.DEFINE_paths?\(\s*'(\w+)'", source)) == PATHS[main]
+  assert set(re.findall(r"paths\.DEFINE_(?:multi_)?path\(\s*'(\w+)'", source)) == PATHS[main]
 
 
 def test_flags(monkeypatch):
   monkeypatch.setenv('HOME', '/home/me')
   values = flags.FlagValues()
   paths.DEFINE_path('out', 'sheets', 'Where.', flag_values=values)
-  paths.DEFINE_paths('compare', None, 'What.', flag_values=values)
+  paths.DEFINE_multi_path('compare', None, 'What.', flag_values=values)
   values(['main'])
   assert (values.out, values.compare) == ('sheets', None)
-  values(['main', '--out=~/x', '--compare=~/a,b'])
-  assert (values.out, values.compare) == ('/home/me/x', ['/home/me/a', 'b'])
-  for flag in ('--out=', '--compare=a,,b'):
+  values(['main', '--out=~/x', '--compare=~/a', '--compare=b,c'])
+  assert (values.out, values.compare) == ('/home/me/x', ['/home/me/a', 'b,c'])
+  for flag in ('--out=', '--compare='):
     with pytest.raises(flags.IllegalFlagValueError, match=f'{flag}: it is empty: name a path'):
       values(['main', flag])
 

@@ -3,6 +3,7 @@
 N is the number of test samples, C of classes. A stream may also be 'sum', Σ.
 """
 
+import glob
 import pathlib
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 import zipfile
@@ -11,7 +12,7 @@ import numpy as np
 
 from tf_privinfo import recipes
 from tf_privinfo.evaluation import metrics
-from tf_privinfo.reports import pages, plots, statistics
+from tf_privinfo.reports import compare_groups, pages, plots, statistics
 from tf_privinfo.runs.run import PREDICTIONS, RESULTS
 from tf_privinfo.utils import atomic, errors
 
@@ -68,25 +69,41 @@ def _parse(directory: pathlib.Path, results) -> EvaluatedRun:
       {stream: np.array(classes)[order] for stream, classes in predictions['predicted'].items()}, logits)
 
 
-def write(directories: Sequence[pathlib.Path], output_dir: pathlib.Path) -> None:
-  """Prints a comparison of runs and writes it to a separate folder in `reports/<dataset>`.
+def write(selected: Sequence[str], output_dir: pathlib.Path) -> None:
+  """Prints a comparison of runs, or of groups of runs, and writes it to a separate folder in `reports/<dataset>`.
 
   Args:
-    directories: run directories, at least two; the others are compared with the first.
+    selected: run directories, or patterns of the directories of a group; at least two. The others are compared with the
+      first.
     output_dir: root of the run directories.
 
   Raises:
-    UserError: if there are fewer than two runs, or they cannot be read or compared.
+    UserError: if there are fewer than two, or they cannot be read or compared.
   """
-  if len({directory.resolve() for directory in directories}) < max(len(directories), 2):
-    raise errors.UserError('A comparison needs at least two different run directories, separated by commas.')
-  runs = [read(directory) for directory in directories]
-  if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
-    runs = [run._replace(name=str(directory)) for run, directory in zip(runs, directories)]
-  page = build(runs)
-  folder = output_dir / 'reports' / runs[0].origin[0] / recipes.directory_name(['compare', *(run.name for run in runs)])
+  groups = {name: directories(name) for name in selected}
+  if len({tuple(path.resolve() for path in group) for group in groups.values()}) < max(len(selected), 2):
+    raise errors.UserError('A comparison needs at least two different runs or groups of runs: pass --compare once for '
+                           'each.')
+  if any(len(group) > 1 for group in groups.values()):
+    page, dataset = compare_groups.build(groups)
+    names = list(groups)
+  else:
+    runs = [read(directory) for [directory] in groups.values()]
+    if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
+      runs = [run._replace(name=name) for run, name in zip(runs, groups)]
+    page, dataset = build(runs), runs[0].origin[0]
+    names = [run.name for run in runs]
+  folder = output_dir / 'reports' / dataset / recipes.directory_name(['compare', *names])
   pages.write(page, folder)
   print(f'{pages.text(page)}\n\nEverything is in {folder}: report.html, report.md, report.csv, plots')
+
+
+def directories(selected: str) -> List[pathlib.Path]:
+  """The run directory `selected`, or the directories with results that match the pattern, sorted."""
+  if pathlib.Path(selected).is_dir():
+    return [pathlib.Path(selected)]
+  found = [path for path in map(pathlib.Path, sorted(glob.glob(selected))) if (path / RESULTS).is_file()]
+  return found or [pathlib.Path(selected)]
 
 
 def build(runs: Sequence[EvaluatedRun]) -> pages.Page:

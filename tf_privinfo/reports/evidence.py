@@ -173,10 +173,8 @@ def build(selection: results.RunSelection) -> pages.Page:
   if not records:
     raise errors.UserError(f'There are no results of the plan under {selection.output_dir}: pass the --output_dir of '
                            'its runs, or --run_missing.')
-  notes = ['Accuracies in percent, differences in points, paired by seed and test set. Intervals: 95 %, bootstrap of '
-           'runs and test samples. Answer: yes, if the interval is above zero; no, if it is below '
-           f'{100 * WORTHWHILE:g} points; otherwise open. Runs needed: number of runs with which the interval would '
-           'exclude zero with a power of 80 %, if the measured difference is the true one.']
+  notes = [pooling.NOTE, 'Answer: yes, if the interval is above zero; no, if it is below '
+           f'{100 * WORTHWHILE:g} points; otherwise open.']
   return pages.Page('Evidence', notes, tables, records, plots=page_plots)
 
 

@@ -41,9 +41,7 @@ def content(measured_values: Sequence[MeasuredValue]):
   differences = _differences(measured_values, streams)
   if differences:
     tables.append(pages.Table(
-        'Paired differences in points: the same test set and seed, and so the same initial weights, order of the data '
-        'and clips. Intervals: 95 %, bootstrap of runs and test samples. Runs needed: with which the interval would '
-        'exclude zero with a power of 80 %, if the measured difference is the true one',
+        'Paired differences: the same seed, and so the same initial weights, order of the data and clips',
         ('methods', 'stream', 'difference', '95 % interval', 'runs', 'runs needed'),
         [(name, stream, *pooling.cells(estimate))
          for name, of_streams in differences.items() for stream, estimate in of_streams.items()]))

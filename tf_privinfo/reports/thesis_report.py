@@ -5,7 +5,7 @@ from typing import Dict, List, Sequence
 import numpy as np
 
 from tf_privinfo import recipes
-from tf_privinfo.reports import cells, commands, methods_report, pages, plots, ranking, results, thesis_tables
+from tf_privinfo.reports import cells, commands, methods_report, pages, plots, pooling, ranking, results, thesis_tables
 from tf_privinfo.utils import errors
 
 # Maximum number of listed pairs of rows whose order differs from the thesis.
@@ -76,8 +76,9 @@ def build(name: str, selection: results.RunSelection, result_files: results.Resu
   else:
     title, (kind, number) = f'{_heading(name)}: {thesis_tables.TITLES[name]}', _parse(name)
     tables, records, page_plots = _figure(number, measured_values) if kind == 'figure' else _table(measured_values)
+  notes = [*_notes(measured_values, selection), *([pooling.NOTE] if 'differences' in page_plots else [])]
   return pages.Page(
-      title, _notes(measured_values, selection), tables, records, [*map(commands.shell, _missing(measured_values))],
+      title, notes, tables, records, [*map(commands.shell, _missing(measured_values))],
       page_plots)
 
 

@@ -1,7 +1,7 @@
 """Paths in flags, with `~` expanded, since shells do not expand it after the = of a flag."""
 
 import os
-from typing import List, Optional
+from typing import Optional
 
 from absl import flags
 
@@ -26,18 +26,11 @@ class _Path(flags.ArgumentParser):
     return expand(argument)
 
 
-class _Paths(flags.ListParser):
-  """Parses paths separated by commas."""
-
-  def parse(self, argument) -> List[str]:
-    return [expand(path) for path in super().parse(argument)]
-
-
 def DEFINE_path(name: str, default: Optional[str], help: str, **options) -> flags.FlagHolder:  # pylint: disable=all
   """Defines a flag that is a path, as `flags.DEFINE_string` does."""
   return flags.DEFINE(_Path(), name, default, help, serializer=flags.ArgumentSerializer(), **options)
 
 
-def DEFINE_paths(name: str, default: Optional[str], help: str, **options) -> flags.FlagHolder:  # pylint: disable=all
-  """Defines a flag that is a list of paths, as `flags.DEFINE_list` does."""
-  return flags.DEFINE(_Paths(), name, default, help, serializer=flags.CsvListSerializer(','), **options)
+def DEFINE_multi_path(name: str, default: Optional[str], help: str, **options) -> flags.FlagHolder:  # pylint: disable=all
+  """Defines a flag that is a path and may be repeated, as `flags.DEFINE_multi_string` does."""
+  return flags.DEFINE_multi(_Path(), flags.ArgumentSerializer(), name, default, help, **options)
