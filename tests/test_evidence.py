@@ -17,7 +17,8 @@ A, B = evidence.STUDIES['asl_clips'].protocols
 
 def write(root, method, seed, protocol, *right):
   recipe = made_up_runs.recipe_of(method, seed, {
-      'modalities': 'rgb,depth', 'data.hold_out': 0.0, 'data.samples_per_class': 5}, dataset='recordings',
+      'modalities': 'rgb,depth', 'data.hold_out': 0.0, 'data.samples_per_class': 5,
+      'clips.test_clips': 1}, dataset='recordings',
                                   protocol=protocol, preset='small')
   made_up_runs.write_run(root / 'asl_clips', recipe, predictions=predictions(*right), confusion={}, class_accuracy={})
 

@@ -23,11 +23,13 @@ class Study(NamedTuple):
     protocols: protocols whose runs are pooled.
     per_class: numbers of training samples of each class; 0: all.
     modalities: input modalities, of which methods with fewer read the first ones.
+    settings: further overrides of all recipes.
   """
   dataset: str
   protocols: Tuple[str, ...]
   per_class: Tuple[int, ...]
   modalities: Tuple[str, ...]
+  settings: Mapping[str, Any] = {}
 
 
 class Arm(NamedTuple):
@@ -58,7 +60,8 @@ WORTHWHILE = 0.02
 STUDIES = {
     'asl_clips': Study('recordings', ('hold_out:session=7,8,9+leave_out:session=6',
                                       'hold_out:session=0,1,2+leave_out:session=3,6'),
-                       (2, 5, 10, 0), ('rgb', 'depth')),
+                       (2, 5, 10, 0), ('rgb', 'depth'),
+                       {'clips.test_clips': 1}),  # a clip has all frames of a video
     'mouths': Study('recordings', tuple(f'folds:subject=5+fold={fold}' for fold in range(1, 6)), (10, 0),
                     ('rgb', 'flow')),
     'synthetic': Study('synthetic', ('cross_view_1', 'cross_view_2', 'cross_view_3'), (10, 20, 0),
@@ -103,7 +106,7 @@ class Cell(NamedTuple):
     """The results of an arm, one for each protocol."""
     study = STUDIES[self.study]
     read = len(recipes.recipe(arm.method, study.dataset, study.protocols[0]).modalities)
-    values: Dict[str, Any] = {'modalities': ','.join(study.modalities[:read]), 'data.hold_out': 0.0}
+    values: Dict[str, Any] = {'modalities': ','.join(study.modalities[:read]), 'data.hold_out': 0.0, **study.settings}
     if self.per_class:
       values['data.samples_per_class'] = self.per_class
     return [dataclasses.replace(results.of_method(arm.method, study.dataset, protocol), settings={

@@ -10,9 +10,9 @@ from tf_privinfo.utils import errors
 # Runs on one test set: seed -> content of `results.json`.
 OfSeeds = Mapping[int, Mapping[str, Any]]
 # Explanation of the cells, above tables.
-NOTE = ('Accuracies in percent, differences in points, paired by test set and seed. Intervals: 95 %, bootstrap of runs '
-        'and test samples. Runs needed: number of runs with which the interval would exclude zero with a power of 80 %, '
-        'if the measured difference is the true one.')
+NOTE = ('Accuracies in percent, differences in points, paired by test set and seed. Intervals: 95 %, bootstrap of '
+        'runs and test samples. Runs needed: number of runs with which the interval would exclude zero with a power of '
+        '80 %, if the measured difference is the true one.')
 
 
 def accuracy(groups: Sequence[OfSeeds], stream: str) -> Optional[statistics.Estimate]:
