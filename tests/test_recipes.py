@@ -309,3 +309,13 @@ def test_the_expected_time_is_that_of_the_recipe_as_it_is():
   assert recipes.expected_minutes(quick_start) > 0
   assert recipes.expected_minutes(recipes.override(quick_start, {'clips.test_clips': 1})) is None
   assert recipes.expected_minutes(make(dataset='synthetic', preset='paper')) is None
+
+
+def test_paper_recipes_without_imagenet_weights_say_where_they_are():
+  paper = recipes.recipe('admd', 'ntu60', 'cross_subject', 'paper')
+  [line] = validation.advice(paper)
+  assert 'resnet_v1_50' in line and '--set network.pretrained=' in line
+  for key in ('network.pretrained', 'init_from'):
+    assert not validation.advice(settings.override(paper, {key: 'weights'}))
+  assert not validation.advice(recipes.recipe('dmcl', 'ntu60', 'cross_subject', 'paper'))  # random in the thesis, too
+  assert not validation.advice(recipes.recipe('admd', 'synthetic', 'cross_view_1', 'small'))

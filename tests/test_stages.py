@@ -12,7 +12,7 @@ from tests.in_process import same, stream, train
 from tf_privinfo import recipes, workflow
 from tf_privinfo.networks import registry, slim_checkpoint
 from tf_privinfo.recipes import settings
-from tf_privinfo.runs import restore
+from tf_privinfo.runs import provenance, restore
 from tf_privinfo.utils import errors
 
 RESNET50 = registry.NETWORKS['resnet50']
@@ -125,11 +125,11 @@ def test_imagenet_weights_start_step_1(data_dir, tmp_path, capsys, monkeypatch):
   """Given by the path of a TensorFlow 1 checkpoint; step 1 says what it took."""
   monkeypatch.setitem(registry.NETWORKS, 'resnet50', RESNET50)
   recipe = make_recipe(**{'stages.rgb.learning_rate': 0.0})
-  network = restore.build_method(settings.override(recipe, {'seed': 5}), 'rgb', 10).streams['rgb']
+  network = restore.initial_method(settings.override(recipe, {'seed': 5}), 'rgb', 10).streams['rgb']
   path = str(tmp_path / 'resnet_v1_50.ckpt')
   tf.compat.v1.train.Saver(slim_checkpoint.slim_variables(network)).save(None, path)
   run = train(settings.override(recipe, {'network.pretrained': path}), data_dir, tmp_path, stage='rgb')
-  assert f'from {path}' in capsys.readouterr().out
+  assert f'from {path}' in capsys.readouterr().out and provenance.describe(run)['initial_weights'] == path
   loaded = restore.restore_method(run, 'rgb').streams['rgb']
   np.testing.assert_array_equal(loaded.stem.conv.kernel, network.stem.conv.kernel)
   assert not np.array_equal(loaded.classifier.kernel, network.classifier.kernel)

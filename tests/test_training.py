@@ -60,6 +60,7 @@ def assert_complete(run, modalities):
   assert results['samples'] == 4 and results['method'] == run.recipe.method
   # What a figure depends on besides the recipe.
   assert results['versions']['tensorflow'] == tf.__version__ and results['devices'][0] == 'CPU'
+  assert results['initial_weights'] == 'random'
   assert results['deterministic'] is True and results['tensor_float_32'] is False
   assert results['cpu_cores'] == len(os.sched_getaffinity(0)) >= results['threads_of_an_operation'] == 1
   assert set(results['accuracy']) == {*modalities, 'sum', 'oracle'}

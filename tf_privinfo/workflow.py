@@ -15,7 +15,7 @@ from tf_privinfo.evaluation import (
   switch_threshold,
   tables,
 )
-from tf_privinfo.recipes import settings
+from tf_privinfo.recipes import settings, validation
 from tf_privinfo.reports import thesis_tables
 from tf_privinfo.runs import restore, search
 from tf_privinfo.runs.run import NOISE, RANDOM_FEATURES, RESULTS, SAVED_MODEL, SWITCH
@@ -65,6 +65,8 @@ def train(recipe: recipes.Recipe, *, data_dir: Optional[str], output_dir: pathli
     print(f'Training on {devices.describe_devices(workers)}', flush=True)
     devices.warn_about_precision(recipe)
     print(f'Recipe:\n{recipes.to_yaml(recipe)}', flush=True)
+    for line in validation.advice(recipe):
+      print(line, flush=True)
     minutes = recipes.expected_minutes(recipe)
     if minutes:
       print(f'Expected time on two cores without a GPU: {minutes} minutes, from rendering to export', flush=True)

@@ -1,7 +1,7 @@
 """Validation of recipes, before anything is run."""
 
 import math
-from typing import Tuple
+from typing import List, Tuple
 
 from tf_privinfo import recipes
 from tf_privinfo.datasets.config import SAMPLINGS
@@ -14,6 +14,7 @@ from tf_privinfo.utils import errors
 # Legal seeds. Random teachers and dropped modalities use int32 seeds. NumPy accepts 32 bits, enough for the seeds of
 # later stages (see `runs.restore.stage_seed`).
 SEEDS = range(2**31)
+_IMAGENET_WEIGHTS = 'http://download.tensorflow.org/models/resnet_v1_50_2016_08_28.tar.gz'
 
 
 def check(result: recipes.Recipe) -> recipes.Recipe:
@@ -24,6 +25,14 @@ def check(result: recipes.Recipe) -> recipes.Recipe:
   if problems:
     raise errors.UserError(f'The recipe cannot run: {"; ".join(problems)}.')
   return result
+
+
+def advice(result: recipes.Recipe) -> List[str]:
+  """Lines about a legal recipe that differs from the thesis in what a user has to download: ImageNet weights."""
+  starts_randomly = getattr(result.network, 'pretrained', None) == '' and not result.init_from
+  return ['Random initial weights. The thesis starts these networks from ImageNet weights: unpack '
+          f'{_IMAGENET_WEIGHTS} and pass --set network.pretrained=resnet_v1_50.ckpt.'] if (
+              result.preset == 'paper' and starts_randomly) else []
 
 
 def _one_of(node, path: str, field: str, known: Tuple[str, ...]):

@@ -23,6 +23,7 @@ def describe(run: Run) -> Dict[str, Any]:
   recipe = run.recipe
   return {
       **{field: getattr(recipe, field) for field in ORIGIN},
+      'initial_weights': recipe.init_from or getattr(recipe.network, 'pretrained', '') or 'random',
       'versions': {'tf_privinfo': tf_privinfo.__version__, 'python': platform.python_version(),
                    'keras': metadata.version(_KERAS),
                    **{package: metadata.version(package) for package in _VERSIONS}},
