@@ -1,8 +1,11 @@
 """That the benchmarks still run, in sizes that say nothing about speed."""
 
+import math
 import re
 import subprocess
 import sys
+
+import pytest
 
 from tests import command_line
 
@@ -24,3 +27,17 @@ def test_simulated_records():
   for name, read, frames in re.findall(r'^\| (tiny|full).*?\| ([\d.]+) \(([\d.]+)\) \|', done.stdout, re.MULTILINE):
     assert float(frames) > 0 and float(read) < 1.5 * float(frames) + 0.1, name
   assert done.stdout.count('\n| ') == 3
+
+
+@pytest.mark.slow
+def test_two_steps_of_every_stage_at_full_size():
+  """The stages of all `paper` recipes, one after the other, in processes of their own."""
+  done = subprocess.run(
+      [sys.executable, 'benchmarks/stage_steps.py'], cwd=command_line.ROOT, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr[-3000:]
+  rows = re.findall(r'^\| (\w+) \| (\w+) \| (\w+) \| float32 \| (.*) \|$', done.stdout, re.MULTILINE)
+  assert {('dmcl', 'ntu120', 'ensemble'), ('admd', 'ntu120', 'game'), ('autoencoder', 'nyud', 'autoencoder')} <= {
+      row[:3] for row in rows} and len(rows) >= 15
+  for *_, measured in rows:
+    batch, first, step, rate, peak, loss = map(float, measured.split(' | '))
+    assert step > 0 and peak < 24 and math.isfinite(loss), done.stdout
