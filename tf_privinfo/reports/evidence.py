@@ -77,6 +77,8 @@ _AS_LONG = {key: value for stage, epochs, decay in (('rgb', 80, '54.0'), ('rgb_2
 QUESTIONS = {
     'Q1': Question('DMCL against networks trained alone', Arm('dmcl'), Arm('independent')),
     'Q2': Question('DMCL against DMCL with random teachers', Arm('dmcl'), Arm('random_teacher')),
+    'Q2b': Question('DMCL against networks trained alone with three times the learning rate', Arm('dmcl'), Arm(
+        'independent', {'stages.ensemble.learning_rate': 0.0075})),
     'Q3': Question('Modality distillation against two RGB networks, trained for as many steps',
                    Arm('modality_distillation', stream='sum'), Arm('ensemble', _AS_LONG, 'sum'), _TWO_STREAM_SEEDS),
     'Q4a': Question('ADMD against two RGB networks', Arm('admd', _HELD_OUT, 'sum'), Arm(
