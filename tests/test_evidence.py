@@ -24,8 +24,9 @@ def write(root, method, seed, protocol, *right):
 
 
 @pytest.fixture
-def selection(tmp_path):
-  """Two seeds of one protocol, one of the other, and a seed of which one arm is missing."""
+def selection(tmp_path, monkeypatch):
+  """The first question alone. Two seeds of one protocol, one of the other, and a seed of which one arm is missing."""
+  monkeypatch.setattr(evidence, 'QUESTIONS', {'Q1': evidence.QUESTIONS['Q1']})
   root = tmp_path / 'runs'
   for seed, protocol in ((0, A), (1, A), (0, B)):
     write(root, 'independent', seed, protocol, 1, 0, 0, 0)
@@ -66,7 +67,8 @@ def test_what_is_kept_makes_the_same_page(selection, tmp_path):
   assert page.tables[0].rows[0][5] == '+33.3'
 
 
-def test_no_results_are_said(tmp_path):
+def test_no_results_are_said(tmp_path, monkeypatch):
+  monkeypatch.setattr(evidence, 'QUESTIONS', {'Q1': evidence.QUESTIONS['Q1']})
   with pytest.raises(errors.UserError, match='no results of the plan'):
     evidence.build(results.RunSelection(tmp_path))
 

@@ -1,5 +1,6 @@
 """Dotted paths into trees of dataclasses and dictionaries, for --set, recipes and run names."""
 
+import collections.abc
 import dataclasses
 import functools
 import os
@@ -13,10 +14,10 @@ _FLAGS = ('method', 'dataset', 'protocol', 'preset', 'variant')
 # Fields whose values are paths in the file system.
 _PATHS = ('init_from', 'network.pretrained')
 
+
 @functools.cache
 def _type_hints(cls: Any) -> Dict[str, Any]:
   return typing.get_type_hints(cls)
-
 
 
 def override(base, values: Mapping[str, Any]):
@@ -51,19 +52,19 @@ def _override(node, keys: List[str], value, path: str):
     if _fields(child):
       raise errors.UserError(f'Setting {path!r} is a section: name one of its fields: {", ".join(_fields(child))}.')
     new = _convert(value, expected, path)
-  if isinstance(node, Mapping):
+  if isinstance(node, collections.abc.Mapping):
     return {**node, keys[0]: new}
   return dataclasses.replace(node, **{keys[0]: new})
 
 
 def _fields(node) -> Dict[str, Tuple[Any, Any]]:
   """Key -> (value, type) of a section; empty for a plain value."""
-  if isinstance(node, Mapping):
-    return {key: (value, type(value)) for key, value in node.items()}
   if dataclasses.is_dataclass(node):
     hints = _type_hints(type(node))  # type: ignore[arg-type]  # classes are hashable
-    values = {field.name: getattr(node, field.name) for field in dataclasses.fields(node)}
+    values = {name: getattr(node, name) for name in hints}
     return {name: (value, hints[name]) for name, value in values.items() if value is not None}
+  if isinstance(node, collections.abc.Mapping):
+    return {key: (value, type(value)) for key, value in node.items()}
   return {}
 
 
