@@ -8,8 +8,7 @@ import pytest
 from tf_privinfo import recipes
 from tf_privinfo.datasets import clips, registry
 from tf_privinfo.datasets.config import SAMPLINGS
-from tf_privinfo.datasets.nwucla import native
-from tf_privinfo.datasets.synthetic import builder as synthetic
+from tf_privinfo.datasets.synthetic import rendering as synthetic
 from tf_privinfo.datasets.synthetic_objects import builder as synthetic_objects
 from tf_privinfo.datasets.synthetic_objects import models
 from tf_privinfo.methods.config import CONNECTION_FORMS
@@ -238,9 +237,8 @@ def _rendered_names(dataset, rendering):
   """The names of the samples that a rendering has."""
   if dataset == 'synthetic':
     options = synthetic.RENDERINGS[rendering]
-    return [f'view_{view}/a{action:02d}_s{subject:02d}_e{episode:02d}' for view in (1, 2, 3)
-            for action in native.ACTIONS for subject in range(1, options.subjects + 1)
-            for episode in range(options.episodes)]
+    return [f'view_{view}/{performance.name}' for view in synthetic.VIEWS
+            for performance in synthetic.performances(options)]
   options = synthetic_objects.RENDERINGS[rendering]
   return [f'{part}/{label}/{index:04d}' for part, count in (('train', options.train), ('test', options.test))
           for label in models.CLASSES for index in range(count)]

@@ -4,12 +4,6 @@ from tf_privinfo.datasets.config import DataConfig
 from tf_privinfo.datasets.nwucla.builder import Nwucla
 from tf_privinfo.datasets.synthetic import rendering, spec, storage
 
-# Value of `data.rendering` -> parameters of the rendering.
-RENDERINGS = {
-    'default': rendering.RenderOptions(),
-    'tiny': rendering.RenderOptions(subjects=4, episodes=1, min_frames=9, max_frames=10, width=64, height=48),
-}
-
 
 class Synthetic(Nwucla):
   """Ten actions of ten subjects in three views, rendered; see `rendering`."""
@@ -19,4 +13,4 @@ class Synthetic(Nwucla):
   @classmethod
   def generate(cls, data_dir: str, config: DataConfig) -> None:
     """Renders the dataset unless it exists; raises `UserError` if `data_dir` contains another rendering."""
-    storage.generate(data_dir, config.rendering, RENDERINGS, rendering.render)
+    storage.generate(data_dir, config.rendering, rendering.RENDERINGS, rendering.render)

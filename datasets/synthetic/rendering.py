@@ -10,7 +10,7 @@
 import dataclasses
 import functools
 import pathlib
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -54,6 +54,40 @@ class RenderOptions:
   height: int = 120
 
 
+# Value of `data.rendering` -> parameters of the rendering.
+RENDERINGS = {
+    'default': RenderOptions(),
+    'tiny': RenderOptions(subjects=4, episodes=1, min_frames=9, max_frames=10, width=64, height=48),
+}
+
+
+class Performance(NamedTuple):
+  """Number of an action, of a subject and of an episode."""
+  action: int
+  subject: int
+  episode: int
+
+  @property
+  def name(self) -> str:
+    """Name in the layout of NW-UCLA, such as `a01_s02_e00`."""
+    return f'a{self.action:02d}_s{self.subject:02d}_e{self.episode:02d}'
+
+
+class View(NamedTuple):
+  """The recording of a performance by one pair of cameras.
+
+  Attributes:
+    number: number of the view.
+    rgb: [T, H, W, 3] uint8.
+    depth: millimetres, [T, H, W] uint16; 0 = missing.
+    skeletons: columns of the files of `nwucla.skeletons`, [T, 20, 7].
+  """
+  number: int
+  rgb: np.ndarray
+  depth: np.ndarray
+  skeletons: np.ndarray
+
+
 def cameras(options: RenderOptions) -> Dict[int, Tuple[camera.Camera, camera.Camera]]:
   """View -> its (RGB, depth) cameras."""
   rigs = {}
@@ -84,14 +118,19 @@ def render(root: pathlib.Path, options: RenderOptions, workers: Optional[int] = 
   Raises:
     ValueError: if the folder exists and contains other data.
   """
-  performances = [(action, subject, episode) for action in native.ACTIONS
-                  for subject in range(1, options.subjects + 1) for episode in range(options.episodes)]
   storage.render_once(
-      pathlib.Path(root) / 'multiview_action', _parameters(options), functools.partial(_render_performance, options),
-      performances, unit='video', per_item=len(VIEWS), workers=workers)
+      pathlib.Path(root) / 'multiview_action', parameters(options), functools.partial(_render_performance, options),
+      performances(options), unit='video', per_item=len(VIEWS), workers=workers)
 
 
-def _parameters(options: RenderOptions) -> dict:
+def performances(options: RenderOptions) -> List[Performance]:
+  """All performances of a rendering."""
+  return [Performance(action, subject, episode) for action in native.ACTIONS
+          for subject in range(1, options.subjects + 1) for episode in range(options.episodes)]
+
+
+def parameters(options: RenderOptions) -> Dict[str, Any]:
+  """Parameters of a rendering for `storage.render_once`."""
   rigs = {str(view): {'rgb': rgb.as_dict(), 'depth': depth.as_dict()}
           for view, (rgb, depth) in cameras(options).items()}
   return {'version': VERSION, 'options': dataclasses.asdict(options),
@@ -103,8 +142,8 @@ def _generator(options: RenderOptions, purpose: int, *key: int) -> np.random.Gen
   return np.random.default_rng(np.random.SeedSequence([options.seed, purpose, *key]))
 
 
-def _render_performance(options: RenderOptions, folder: pathlib.Path, performance: Tuple[int, int, int]) -> None:
-  """Renders the videos of all views of one (action, subject, episode)."""
+def views(options: RenderOptions, performance: Performance) -> Iterator[View]:
+  """Renders all views of a performance."""
   action, subject, episode = performance
   rng = _generator(options, 1, action, subject, episode)
   frames = rng.integers(options.min_frames, options.max_frames + 1)
@@ -117,9 +156,15 @@ def _render_performance(options: RenderOptions, folder: pathlib.Path, performanc
     look = scene.draw_look(clothes, room, rng)
     rgb = sensors.photograph(_radiance(rgb_camera, place, look, frames), rng)
     depth = sensors.measure_depth(*_geometry(depth_camera, place, look, frames), depth_camera.focal, rng)
-    video = folder / f'view_{view}' / f'a{action:02d}_s{subject:02d}_e{episode:02d}'
+    yield View(view, rgb, depth, _skeletons(acted.body.joints, rgb_camera, depth_camera))
+
+
+def _render_performance(options: RenderOptions, folder: pathlib.Path, performance: Performance) -> None:
+  """Writes the videos of all views of a performance in the layout of NW-UCLA."""
+  for number, *images in views(options, performance):
+    video = folder / f'view_{number}' / performance.name
     video.mkdir(parents=True)
-    _write(video, rgb, depth, _skeletons(acted.body.joints, rgb_camera, depth_camera))
+    _write(video, *images)
 
 
 def _radiance(rgb_camera: camera.Camera, place: scene.Scene, look: scene.Look, frames: int) -> np.ndarray:
@@ -153,10 +198,15 @@ def _write(folder: pathlib.Path, rgb: np.ndarray, depth: np.ndarray, skeletons: 
     lines = ['{},{}'.format(*joints.shape)] + [','.join(f'{value:.4f}' for value in joint) for joint in joints]
     for name, content in (
         ('rgb.jpg', _jpeg(image[..., ::-1], _RGB_QUALITY)),
-        ('depth.png', cv2.imencode('.png', millimetres, _PNG_SETTINGS)[1].tobytes()),
+        ('depth.png', png(millimetres)),
         ('depth_vis.jpg', _jpeg(sensors.visualize_depth(millimetres), _DEPTH_VIS_QUALITY)),
         ('skeletons.txt', '\n'.join(lines).encode() + b'\n')):
       (folder / f'frame_{k}_{name}').write_bytes(content)
+
+
+def png(millimetres: np.ndarray) -> bytes:
+  """PNG file of depth [H, W] uint16."""
+  return cv2.imencode('.png', millimetres, _PNG_SETTINGS)[1].tobytes()
 
 
 def _jpeg(image: np.ndarray, quality: int) -> bytes:

@@ -38,7 +38,8 @@ def generate(data_dir: str, name: str, renderings: Mapping[str, Any],
 
 
 def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Path, Any], None], items: Sequence[Any],
-                *, unit: str, per_item: int = 1, workers: Optional[int] = None) -> None:
+                *, unit: str, per_item: int = 1, texts: Mapping[str, str] = {},
+                workers: Optional[int] = None) -> None:
   """Renders `items` into `final`, unless it exists. Other processes that need the same data wait.
 
   Args:
@@ -49,6 +50,7 @@ def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Pa
     items: arguments of the function, one per call.
     unit: singular noun that the progress bar counts.
     per_item: number of units per item.
+    texts: further files of the folder, by name.
     workers: number of processes; None: one per core.
 
   Raises:
@@ -57,11 +59,12 @@ def render_once(final: pathlib.Path, parameters: dict, job: Callable[[pathlib.Pa
   if not final.exists():
     with atomic.only_process(final.with_name(final.name + '.lock'), 'Another process is rendering these data'):
       if not final.exists():
-        _render(final, parameters, job, items, unit, per_item, workers or machine.cpu_cores())
+        files = {PARAMETERS: json.dumps(parameters, indent=1), **texts}
+        _render(final, files, job, items, unit, per_item, workers or machine.cpu_cores())
   _check_same(final, parameters)
 
 
-def _render(final, parameters, job, items, unit, per_item, workers) -> None:
+def _render(final, files, job, items, unit, per_item, workers) -> None:
   incomplete = final.with_name(final.name + '.incomplete')
   if incomplete.exists():
     shutil.rmtree(incomplete)
@@ -71,7 +74,8 @@ def _render(final, parameters, job, items, unit, per_item, workers) -> None:
         progress_bars.bar(total=per_item * len(items), desc=f'Rendering {unit}s', unit=unit) as bar):
     for _ in pool.map(job, [incomplete] * len(items), items, chunksize=2):
       bar.update(per_item)
-  (incomplete / PARAMETERS).write_text(json.dumps(parameters, indent=1), encoding='utf-8')
+  for name, text in files.items():
+    (incomplete / name).write_text(text, encoding='utf-8')
   incomplete.rename(final)
 
 
