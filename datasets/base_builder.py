@@ -81,10 +81,15 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     })
 
   @classmethod
-  def configure_for(cls, data_dir: str, config: DataConfig, frame_size: int, protocol: str) -> tfds.core.BuilderConfig:
-    """As `configure`, for datasets whose form depends on their files or on the training samples of a protocol."""
-    del data_dir, protocol
-    return cls.configure(config, frame_size)
+  def forms(cls, data_dir: str, config: DataConfig, frame_size: int, protocol: str,
+            modalities: Optional[Sequence[str]]) -> List[tfds.core.BuilderConfig]:
+    """Builder configs of the data that can be used: the form to prepare, then forms that also contain its content.
+
+    A form can depend on the native files, on the training samples of a protocol, and on the needed modalities (None:
+    all). Errors as for `configure`.
+    """
+    del data_dir, protocol, modalities
+    return [cls.configure(config, frame_size)]
 
   @classmethod
   def generate(cls, data_dir: str, config: DataConfig) -> None:

@@ -91,11 +91,16 @@ def default_data_dir(dataset: str, config: DataConfig) -> str:
 
 
 def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: int,
-                 prepared_dir: Optional[str] = None, protocol: str = '') -> base_builder.NativeBuilder:
+                 prepared_dir: Optional[str] = None, protocol: str = '',
+                 modalities: Optional[Sequence[str]] = None) -> base_builder.NativeBuilder:
   """Builder of one form of a dataset, prepared or not; arguments and errors as in `open_dataset`."""
-  dataset_class = builder_class(dataset)
-  builder_config = dataset_class.configure_for(data_dir, config, frame_size, protocol)
-  prepared = prepared_dir or os.path.join(data_dir, 'prepared')
+  dataset_class, prepared = builder_class(dataset), prepared_dir or os.path.join(data_dir, 'prepared')
+  forms = dataset_class.forms(data_dir, config, frame_size, protocol, modalities)
+  builders = [_make(dataset_class, prepared, form) for form in forms]
+  return next((builder for builder in builders if builder.data_path.exists()), builders[0])
+
+
+def _make(dataset_class: Type[base_builder.NativeBuilder], prepared: str, builder_config) -> base_builder.NativeBuilder:
   try:
     builder = dataset_class(data_dir=prepared, config=builder_config)
     _ = builder.info.metadata  # read at the first access
@@ -109,7 +114,7 @@ def make_builder(dataset: str, data_dir: str, config: DataConfig, frame_size: in
 
 def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
                  beam_options: Optional[Sequence[str]] = None, prepared_dir: Optional[str] = None,
-                 protocol: str = '') -> PreparedDataset:
+                 protocol: str = '', modalities: Optional[Sequence[str]] = None) -> PreparedDataset:
   """Opens a dataset; prepares it first if necessary.
 
   Args:
@@ -120,17 +125,18 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
     beam_options: options of Apache Beam, as in `base_builder.NativeBuilder.build`.
     prepared_dir: folder of the prepared data. Default: `<data_dir>/prepared`, beside the native files.
     protocol: name of the protocol; the form of a table can depend on its training samples.
+    modalities: modalities that are needed, since optical flow of a table is computed only on request; None: all.
 
   Raises:
     UserError: if native files are missing or unreadable, if the prepared data
       cannot be written, or if they are damaged.
   """
-  builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir, protocol)
+  builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir, protocol, modalities)
   builder.generate(data_dir, config)
   was_prepared = builder.data_path.exists()
   builder.build(data_dir, beam_options)
   # A new builder: another process may have prepared the data after the first one had read the metadata.
-  builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir, protocol)
+  builder = _make(type(builder), prepared_dir or os.path.join(data_dir, 'prepared'), builder.builder_config)
   integrity.verify(builder)
   source = PreparedDataset(builder)
   print(f'{dataset}: {source.describe()}')
@@ -141,7 +147,8 @@ def open_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: in
 
 
 def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: int, *,
-                  prepared_dir: Optional[str] = None, protocol: str = '') -> Tuple[PreparedDataset, List[str]]:
+                  prepared_dir: Optional[str] = None, protocol: str = '',
+                  modalities: Optional[Sequence[str]] = None) -> Tuple[PreparedDataset, List[str]]:
   """Reads a complete dataset and writes nothing: the prepared data if they exist, otherwise the native files.
 
   If the data are prepared and native files exist, these are compared by names, sizes and times.
@@ -152,7 +159,7 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
     config: form of the data.
     frame_size: side of the stored frames in pixels.
     prepared_dir: folder of the prepared data, as in `open_dataset`.
-    protocol: name of the protocol, as in `open_dataset`.
+    protocol, modalities: as in `open_dataset`.
 
   Returns:
     The dataset, with the samples that are or can be prepared, and one sentence
@@ -162,7 +169,7 @@ def check_dataset(dataset: str, data_dir: str, config: DataConfig, frame_size: i
   Raises:
     UserError: if the data are missing, or the prepared data are damaged.
   """
-  builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir, protocol)
+  builder = make_builder(dataset, data_dir, config, frame_size, prepared_dir, protocol, modalities)
   problems = []
   if builder.data_path.exists():
     integrity.verify(builder, checksums=True)

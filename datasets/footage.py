@@ -86,11 +86,8 @@ class Reader:
         image = self._encodings[modality](frames.read_depth(picture))
       else:
         image = frames.read_picture(picture, self._spec.dct_method)
-      if first is None:
-        first = image.shape
-      elif image.shape != first:
-        raise frames.UnreadableFileError(
-            f'{picture}: {image.shape[1]}x{image.shape[0]}, unlike the first frame of the recording')
+      first = first or image.shape
+      frames.check_shape(picture, image, first)
       yield self._shrunk(modality, image)
 
   def _of_array(self, modality: str, array: np.ndarray) -> Iterable[np.ndarray]:

@@ -68,12 +68,13 @@ def main() -> None:
   data_dir = os.path.abspath(FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data))
   prepared_dir = FLAGS.prepared_dir and os.path.abspath(FLAGS.prepared_dir)
   form = recipe.dataset, data_dir, recipe.data, recipe.clips.frame_size
+  needed = {'prepared_dir': prepared_dir, 'protocol': recipe.protocol, 'modalities': recipe.modalities}
   if FLAGS.check:
-    source, problems = catalog.check_dataset(*form, prepared_dir=prepared_dir, protocol=recipe.protocol)
+    source, problems = catalog.check_dataset(*form, **needed)
   else:
     beam_options = None if FLAGS.beam_options is None else shlex.split(FLAGS.beam_options)
     source, problems = catalog.open_dataset(
-        *form, beam_options=beam_options, prepared_dir=prepared_dir, protocol=recipe.protocol), []
+        *form, beam_options=beam_options, **needed), []
   print(table(recipe.dataset, source, recipe.data.hold_out, recipe.protocol, recipe.data.hold_out_by))
   if problems:
     headline = (f'native files of {len(problems)} {source.unit}s differ from the prepared data; to use the current '

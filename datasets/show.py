@@ -32,7 +32,8 @@ def main() -> None:
 
   source = catalog.open_dataset(
       recipe.dataset, FLAGS.data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
-      recipe.clips.frame_size, prepared_dir=FLAGS.prepared_dir, protocol=recipe.protocol)
+      recipe.clips.frame_size, prepared_dir=FLAGS.prepared_dir, protocol=recipe.protocol,
+      modalities=recipe.modalities)
   split = registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out,
                          rows=source.metadata.get('rows'), hold_out_by=recipe.data.hold_out_by)
   names = contact_sheets.spread(split.train, source.label_of, FLAGS.count)

@@ -158,17 +158,3 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
     if self.SPEC.alignable and not self.builder_config.aligned and (rgb_height, rgb_width) != (height, width):
       facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
     return facts
-
-
-def stack(images: Sequence[np.ndarray], paths: Sequence[Any]) -> np.ndarray:
-  """Stacks the frames of a video: [F, H, W, ...]; raises `frames.UnreadableFileError` if their sizes differ.
-
-  Args:
-    images: F arrays [H, W, ...].
-    paths: paths of the frames, for the error message.
-  """
-  for image, path in zip(images, paths):
-    if image.shape != images[0].shape:
-      raise frames.UnreadableFileError(
-          f'{path}: {image.shape[1]}x{image.shape[0]}, unlike the first frame of the video')
-  return np.stack(images)

@@ -23,7 +23,7 @@ PROGRAMS = {
     'tf_privinfo.datasets.prepare': ['tf_privinfo.datasets.catalog'],
     'tf_privinfo.datasets.show': ['tf_privinfo.datasets.catalog'],
     'tf_privinfo.datasets.nyud.convert': ['tf_privinfo.datasets.nyud.crops'],
-    'tf_privinfo.datasets.synthetic.export': ['tf_privinfo.datasets.synthetic.recordings', 'tf_privinfo.datasets.synthetic.storage'],
+    'tf_privinfo.datasets.synthetic.export': ['tf_privinfo.datasets.synthetic.storage'],
     'benchmarks.preparation': ['tf_privinfo.datasets.catalog'],
     'benchmarks.dmcl_step': [],
     'benchmarks.input_pipeline': [],

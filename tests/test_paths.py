@@ -16,6 +16,7 @@ PATHS = {
                      'out'},
     'datasets/show.py': {'out'},
     'datasets/nyud/convert.py': {'pairs', 'output'},
+    'datasets/synthetic/export.py': {'out'},
 }
 
 

@@ -272,7 +272,7 @@ def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str],
 def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optional[str]):
   source = catalog.open_dataset(
       recipe.dataset, data_dir or catalog.default_data_dir(recipe.dataset, recipe.data), recipe.data,
-      recipe.clips.frame_size, prepared_dir=prepared_dir, protocol=recipe.protocol)
+      recipe.clips.frame_size, prepared_dir=prepared_dir, protocol=recipe.protocol, modalities=recipe.modalities)
   unknown = set(recipe.modalities) - set(source.modalities)
   if unknown:
     raise errors.UserError(f'{recipe.dataset} has no {", ".join(sorted(unknown))}: modalities can be any of '

@@ -44,7 +44,7 @@ class Ntu120(video_builder.VideoBuilder):
     rgb = video.read_video(sample.rgb, self.SPEC.least_rgb_width)
     paths = native.depth_frames(sample.depth, self.builder_config.depth_variant)
     length = min(len(rgb), len(paths))
-    images = video_builder.stack([depth.jet(frames.read_depth(path)) for path in paths[:length]], paths)
+    images = frames.stack([depth.jet(frames.read_depth(path)) for path in paths[:length]], paths)
     joints = (skeletons.read_joints(sample.skeleton, length, rgb.shape[1:3], images.shape[1:3])
               if self.builder_config.aligned else None)
     return video_builder.RawVideo(rgb[:length], images, joints, max(len(rgb), len(paths)) - length)

@@ -31,11 +31,11 @@ class Nwucla(video_builder.VideoBuilder):
 
   def read(self, sample: native.Video) -> video_builder.RawVideo:
     """Reads a video; 16-bit depth gets the jet colour map; raises `frames.UnreadableFileError`."""
-    rgb = video_builder.stack([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
+    rgb = frames.stack([frames.read_jpeg(path) for path in sample.rgb], sample.rgb)
     if self.builder_config.depth_variant == 'depth':
-      images = depth.jet(video_builder.stack([frames.read_depth(path) for path in sample.depth], sample.depth))
+      images = depth.jet(frames.stack([frames.read_depth(path) for path in sample.depth], sample.depth))
     else:
-      images = video_builder.stack([frames.read_jpeg(path) for path in sample.depth], sample.depth)
+      images = frames.stack([frames.read_jpeg(path) for path in sample.depth], sample.depth)
     joints = (skeletons.read_joints(sample.skeletons, rgb.shape[1:3], images.shape[1:3])
               if self.builder_config.aligned else None)
     return video_builder.RawVideo(rgb, images, joints, sample.dropped)

@@ -1,7 +1,7 @@
 """Decoding, resizing and encoding of frames."""
 
 import struct
-from typing import Callable, List, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -70,6 +70,24 @@ def check_pixels(path: str, height: int, width: int) -> None:
   if height * width > MAX_PIXELS:
     raise UnreadableFileError(
         f'{path}: {width}x{height} pixels, more than the limit of {MAX_PIXELS / 1e6:.0f} million: reduce its size')
+
+
+def stack(images: Sequence[np.ndarray], paths: Sequence[str]) -> np.ndarray:
+  """Stacks the frames of a video: [F, H, W, ...]; raises `UnreadableFileError` if their sizes differ.
+
+  Args:
+    images: F arrays [H, W, ...].
+    paths: paths of the frames, for the error message.
+  """
+  for image, path in zip(images, paths):
+    check_shape(path, image, images[0].shape)
+  return np.stack(images)
+
+
+def check_shape(path: str, image: np.ndarray, first: Sequence[int]) -> None:
+  """Raises `UnreadableFileError` if an image [H, W, ...] has another shape than the first frame of its video."""
+  if image.shape != first:
+    raise UnreadableFileError(f'{path}: {image.shape[1]}x{image.shape[0]}, unlike the first frame of the video')
 
 
 def _size(data: bytes) -> Tuple[int, int]:

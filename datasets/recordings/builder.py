@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import json
 import pathlib
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import zlib
 
 import tensorflow_datasets as tfds
@@ -26,6 +26,7 @@ class TableConfig(tfds.core.BuilderConfig):
     modalities: columns of the table with recordings, in their order.
     encodings: modality, encoding, low and high end of the range of every 16-bit modality.
     tolerance: largest difference of lengths, a fraction of the longer one.
+    without_flow: whether the optical flow of `rgb` is left out.
     skip_broken: whether unreadable samples are skipped.
   """
   name: str = ''
@@ -33,25 +34,26 @@ class TableConfig(tfds.core.BuilderConfig):
   modalities: Tuple[str, ...] = ()
   encodings: Tuple[Tuple[str, str, int, int], ...] = ()
   tolerance: float = 0.1
+  without_flow: bool = False
   skip_broken: bool = False
 
   def __post_init__(self):
     ranges = [f'{modality}_{encoding}_{low}-{high}' for modality, encoding, low, high in self.encodings]
     form = '_'.join([f'{self.frame_size}px', *self.modalities, *ranges, f'{self.tolerance:g}'])
     form = form if len(form) <= 120 else f'{form[:120]}_{zlib.crc32(form.encode()):08x}'
-    self.name = form + ('_skip_broken' if self.skip_broken else '')
+    self.name = form + ('_without_flow' if self.without_flow else '') + ('_skip_broken' if self.skip_broken else '')
 
 
 class Recordings(base_builder.NativeBuilder):
-  """The modalities of every row of samples.csv as JPEG frames of one size, with the flow of `rgb`.
+  """The modalities of every row of samples.csv as JPEG frames of one size, with the flow of `rgb` on request.
 
   `info.metadata` contains `rows` (name -> label and attributes), `encodings` (modality -> name and range of its
-  encoding), the encoding of the flow and the frame size.
+  encoding), the frame size and, with flow, its encoding.
   """
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = table.HOW_TO_GET_IT
-  UNIT, PREPARATION = 'sample', 'flow, resize, encode'
+  UNIT = 'sample'
   SPEC = spec.RECORDINGS
 
   @property
@@ -60,9 +62,17 @@ class Recordings(base_builder.NativeBuilder):
     return self.builder_config.modalities + (('flow',) if self._has_flow else ())
 
   @property
+  def PREPARATION(self) -> str:  # type: ignore[override]  # pylint: disable=invalid-name
+    """Steps of the preparation."""
+    return f'{"flow, " if self._has_flow else ""}resize, encode'
+
+  @property
   def _has_flow(self) -> bool:
-    columns = self.builder_config.modalities
-    return not self.SPEC.objects and 'rgb' in columns and 'flow' not in columns
+    return self._can_have_flow(self.builder_config.modalities) and not self.builder_config.without_flow
+
+  @classmethod
+  def _can_have_flow(cls, columns: Sequence[str]) -> bool:
+    return not cls.SPEC.objects and 'rgb' in columns and 'flow' not in columns
 
   @classmethod
   def find_root(cls, data_dir: str) -> pathlib.Path:
@@ -73,8 +83,12 @@ class Recordings(base_builder.NativeBuilder):
     return root
 
   @classmethod
-  def configure_for(cls, data_dir: str, config: DataConfig, frame_size: int, protocol: str) -> TableConfig:
-    """The form of a table; by default, ranges of 16-bit columns span the training samples of the protocol."""
+  def forms(cls, data_dir: str, config: DataConfig, frame_size: int, protocol: str,
+            modalities: Optional[Sequence[str]]) -> List[tfds.core.BuilderConfig]:
+    """The form of a table with the optical flow of `rgb` and, if flow is not needed, before it the one without.
+
+    By default, ranges of 16-bit columns span the training samples of the protocol.
+    """
     root = cls.find_root(data_dir)
     content = table.read(root)
     cls._check_kind(root, content)
@@ -89,8 +103,11 @@ class Recordings(base_builder.NativeBuilder):
     chosen = tuple((modality, encodings.get(modality, 'jet'), *(
         measurements.parse_range(ranges[modality]) if modality in ranges else measurements.training_range(
             root, modality, [content.cells[name][modality] for name in train]))) for modality in measured)
-    return TableConfig(frame_size=frame_size, modalities=content.modalities, encodings=chosen,
+    form = TableConfig(frame_size=frame_size, modalities=content.modalities, encodings=chosen,
                        tolerance=config.length_tolerance, skip_broken=config.skip_broken)
+    if modalities is None or 'flow' in modalities or not cls._can_have_flow(content.modalities):
+      return [form]
+    return [dataclasses.replace(form, without_flow=True), form]
 
   @classmethod
   def _check_kind(cls, root: pathlib.Path, content: table.Table) -> None:
@@ -130,7 +147,8 @@ class Recordings(base_builder.NativeBuilder):
         builder=self,
         features=self.features(),
         metadata=tfds.core.MetadataDict(
-            samples={}, skipped=[], rows={}, flow=dataclasses.asdict(flow.ENCODING), frame_size=config.frame_size,
+            samples={}, skipped=[], rows={}, frame_size=config.frame_size,
+            **({'flow': dataclasses.asdict(flow.ENCODING)} if self._has_flow else {}),
             encodings={modality: {'name': name, 'range': [low, high]}
                        for modality, name, low, high in config.encodings}))
 

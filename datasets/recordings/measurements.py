@@ -66,12 +66,9 @@ def read(paths: Sequence[str]) -> Clip:
   if len(set(measured)) > 1:
     other = paths[measured.index(not measured[0])]
     raise frames.UnreadableFileError(f'{other}: {8 if measured[0] else 16} bits, unlike the first frame')
-  images = [frames.read_depth(path) if measured[0] else frames.read_picture(path, RECORDINGS.dct_method)
-            for path in paths]
-  for image, path in zip(images, paths):
-    if image.shape != images[0].shape:
-      raise frames.UnreadableFileError(f'{path}: {image.shape[1]}x{image.shape[0]}, unlike the first frame')
-  return Clip(np.stack(images))
+  return Clip(frames.stack(
+      [frames.read_depth(path) if measured[0] else frames.read_picture(path, RECORDINGS.dct_method) for path in paths],
+      paths))
 
 
 def paired(clips: Mapping[str, Clip], tolerance: float) -> Dict[str, np.ndarray]:

@@ -10,8 +10,8 @@ from tests import in_process, native_files, prepared
 from tf_privinfo import recipes, runs, workflow
 from tf_privinfo.datasets import catalog, footage, registry
 from tf_privinfo.datasets.config import DataConfig
-from tf_privinfo.datasets.preparation import frames
-from tf_privinfo.datasets.recordings import measurements, protocols
+from tf_privinfo.datasets.preparation import flow, frames
+from tf_privinfo.datasets.recordings import builder, measurements, protocols
 from tf_privinfo.evaluation import predictor
 from tf_privinfo.utils import errors
 
@@ -130,6 +130,44 @@ def test_prepared_frames_are_those_of_prediction_and_changes_are_noticed(tmp_pat
   cv2.imwrite(str(table.parent / 'wave_2_0/infrared-00000001.png'), np.full((36, 48), 1234, np.uint16))
   open_it()
   assert '2 samples differ (2 changed: push_1_0: changed; wave_2_0: changed)' in capsys.readouterr().out
+
+
+def test_the_name_of_a_form_is_that_of_earlier_versions():
+  encodings = (('depth', 'jet', 500, 1500),)
+  name = builder.TableConfig(frame_size=32, modalities=('rgb', 'depth'), encodings=encodings, skip_broken=True).name
+  assert name == '32px_rgb_depth_depth_jet_500-1500_0.1_skip_broken'
+
+
+def test_flow_is_computed_where_it_is_needed(tmp_path, monkeypatch):
+  """Not for other modalities, whose data stay as they are; data with flow, as of earlier versions, serve for both."""
+  table = native_files.write_recordings(tmp_path / 'data', subjects=2, sessions=(0,))
+  ranges, find = [], measurements.training_range
+  monkeypatch.setattr(measurements, 'training_range', lambda *args: ranges.append(args) or find(*args))
+
+  def opened(place, *modalities):
+    ranges.clear()
+    source = catalog.open_dataset('recordings', str(table.parent), DataConfig(hold_out=0), 32, protocol='split',
+                                  prepared_dir=str(tmp_path / place), modalities=modalities or None)
+    assert len(ranges) == 1  # it reads files
+    return source
+
+  with monkeypatch.context() as patch:
+    patch.setattr(flow, 'frame_by_frame', None)
+    without = opened('one', 'rgb', 'depth')
+  assert without.modalities == ('rgb', 'depth') and 'flow' not in without.manifest()
+  complete = opened('one', 'rgb', 'flow')
+  assert complete.modalities == ('rgb', 'depth', 'flow') == opened('one').modalities
+  assert complete.manifest()['flow']['algorithm']
+  assert without.directory == complete.directory.replace('/1.0.0', '_without_flow/1.0.0')
+  name = complete.names[0]
+  kept = opened('one', 'depth')
+  assert kept.manifest() == without.manifest() and kept.directory == without.directory
+  assert [list(file) for file in prepared.encoded_frames(kept, name, ('rgb', 'depth')).values()] == [
+      list(file) for file in prepared.encoded_frames(complete, name, ('rgb', 'depth')).values()]
+  first = opened('two', 'flow')
+  assert opened('two', 'rgb', 'depth').directory == first.directory
+  table.write_text(table.read_text().replace(',depth\n', ',flow\n'))  # recorded flow is a column
+  assert opened('three', 'rgb').modalities == ('rgb', 'flow')
 
 
 def test_trains_and_predicts_with_one_command(tmp_path):
