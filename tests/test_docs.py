@@ -172,8 +172,9 @@ def workshop(tmp_path_factory):
 
 def runnable():
   for page, name, flags in OURS:
-    # tests/test_recordings_page.py runs its commands in their order.
-    if 'reproduction' not in page.parts and page.stem != 'recordings' and not any(flag.startswith(tuple(NOT_RUN)) for flag in flags):
+    # tests/test_recordings_page.py runs the commands of its page in their order.
+    elsewhere = 'reproduction' in page.parts or page.stem == 'recordings'
+    if not elsewhere and not any(flag.startswith(tuple(NOT_RUN)) for flag in flags):
       yield pytest.param(page, name, flags, id=f'{page.stem}: {name} {" ".join(flags)}')
 
 
