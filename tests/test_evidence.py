@@ -8,7 +8,7 @@ import pytest
 from tests import made_up_runs
 from tests.test_pooling import predictions
 from tf_privinfo import recipes
-from tf_privinfo.reports import evidence, results
+from tf_privinfo.reports import evidence, pages, results
 from tf_privinfo.utils import errors
 
 KEPT = pathlib.Path(__file__).parents[1] / 'docs/evidence'
@@ -84,3 +84,10 @@ def test_every_arm_of_the_plan_has_a_recipe():
         steps = sum(stage.epochs for stage in recipe.stages.values())
         distillation = recipes.recipe('modality_distillation', wanted.dataset, wanted.protocol, 'small')
         assert steps == sum(stage.epochs for stage in distillation.stages.values())
+
+
+def test_the_committed_page_is_that_of_the_committed_results():
+  page = evidence.build(results.RunSelection(KEPT))
+  stored = (KEPT / 'reports/evidence/report.md').read_text(encoding='utf-8')
+  assert [line for line in pages.text(page).splitlines() if line.startswith('| ')] == [
+      line for line in stored.splitlines() if line.startswith('| ')]
