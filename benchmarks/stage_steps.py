@@ -86,7 +86,7 @@ def measure(method: str, dataset: str, stage: str, setting: str) -> dict:
   model.compile_with(lambda factor: loop.optimizer(config, TRAINING_SAMPLES, factor))
   for optimizer in model.optimizers.values():
     optimizer.jit_compile = setting == 'compiled_optimizer'
-  names = (*model.training_modalities, *(['noisy_depth'] if model.learns_from_noisy_depth else []))
+  names = (*model.training_modalities, *([f'noisy_{model.noisy_modality}'] if model.noisy_modality else []))
   side = recipe.clips.crop_size
   shape = [config.batch_size, recipe.clips.frames, side, side, 3]
   clips = {name: tf.cast(tf.random.stateless_uniform(shape, [0, i], 0, 255, tf.int32), tf.uint8)

@@ -236,6 +236,10 @@ class NativeBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     for record in records:
       for key, fact in record.facts.items():
         metadata.setdefault(key, {})[record.name] = fact
+    unlike = metadata.get('unlike_sizes')
+    if unlike:  # one example for each, instead of all of the hundred thousand videos of NTU RGB+D
+      examples = {sizes: name for name, sizes in reversed(unlike.items())}
+      metadata['unlike_sizes'] = {name: sizes for sizes, name in examples.items()}
 
   def _locate(self, sample) -> pathlib.Path:
     version = prepared_samples.PREPARATION_VERSION, str(self.version)

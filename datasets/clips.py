@@ -7,12 +7,12 @@ Test clips are a function of the sample id alone. Only the frames of a clip are
 read, and only the window that the clip shows is decoded.
 """
 
-from typing import Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from tf_privinfo.datasets import depth_noise
+from tf_privinfo.datasets import noise as noises
 from tf_privinfo.datasets.config import ClipConfig
 
 # Number of clips in a forward pass of evaluation.
@@ -22,7 +22,7 @@ MICRO_BATCH = 16
 BRIGHTNESS, HUE = 32.0, 0.2
 SATURATION = CONTRAST = (0.5, 1.5)
 
-# Separates the seeds of depth noise from the seeds that draw frames of test clips.
+# Separates the seeds of noise from the seeds that draw frames of test clips.
 _NOISE_FOLD = 1
 
 
@@ -222,7 +222,7 @@ def _between(bounds, draw):
 
 
 def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Sequence[int], batch_size: int,
-                   noisy_depth: bool = False, rows: slice = slice(None)) -> tf.data.Dataset:
+                   noisy: str = '', rows: slice = slice(None)) -> tf.data.Dataset:
   """Batches of one random clip per video for each of `epochs`, one epoch after another.
 
   The order of an epoch is a uniform permutation of all videos.
@@ -233,7 +233,7 @@ def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Seq
     seed: seed of the run.
     epochs: numbers of the epochs, which determine order, frames and augmentation.
     batch_size: total batch size of all replicas; the last partial batch of an epoch is dropped.
-    noisy_depth: whether the clips also contain 'noisy_depth', depth corrupted by speckle of random variance.
+    noisy: modality that the clips also contain as 'noisy_<name>', corrupted by speckle of random variance; '': none.
     rows: rows of every batch that are read, for one of several workers.
 
   Returns:
@@ -257,9 +257,9 @@ def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Seq
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
     if config.colour and 'rgb' in clips:
       clips['rgb'] = distort_colour(tf.cast(clips['rgb'], tf.float32), seeds[1])
-    if noisy_depth:
+    if noisy:
       seed_of_noise = tf.random.experimental.stateless_fold_in(seeds[1], _NOISE_FOLD)
-      clips['noisy_depth'] = depth_noise.random_speckle(clips['depth'], seed_of_noise, config.noise_centre)
+      clips[f'noisy_{noisy}'] = noises.random_speckle(clips[noisy], seed_of_noise, config.noise_centre)
     return clips, labels[number], names[number]
 
   numbers = tf.data.Dataset.from_tensor_slices(tf.constant(list(epochs), tf.int64)).flat_map(one_epoch)
@@ -286,7 +286,7 @@ def test_indices(length, sample_id, config: ClipConfig) -> tf.Tensor:
 
 
 def evaluation_clips(videos: Videos, config: ClipConfig, *, batch_size: int = MICRO_BATCH,
-                     depth_noise: Optional[depth_noise.DepthNoise] = None) -> tf.data.Dataset:
+                     noise: Mapping[str, noises.Noise] = {}) -> tf.data.Dataset:
   """Micro-batches of `config.test_clips` fixed clips per video, centre crops, all clips of a video in sequence.
 
   Frames and noise are drawn from the sample id and the number of the clip
@@ -298,7 +298,7 @@ def evaluation_clips(videos: Videos, config: ClipConfig, *, batch_size: int = MI
     videos: encoded videos.
     config: sampling of the clips.
     batch_size: number of clips in a micro-batch; clips of a video can be in two micro-batches.
-    depth_noise: noise that corrupts the depth clips, if there are any; other modalities remain unchanged.
+    noise: modality -> noise that corrupts its clips, if there are any; other modalities remain unchanged.
 
   Returns:
     A dataset of ({modality: [b, T, S, S, 3], pixels 0..255}, label [b], sample
@@ -313,9 +313,9 @@ def evaluation_clips(videos: Videos, config: ClipConfig, *, batch_size: int = MI
 
   def decode(encoded, clip, label, sample_id):
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
-    if depth_noise is not None and 'depth' in clips:
+    for modality in noise.keys() & clips.keys():
       seed, = _seeds(sample_id, _NOISE_FOLD, clip, count=1)
-      clips['depth'] = depth_noise.apply(clips['depth'], seed, config.noise_centre)
+      clips[modality] = noise[modality].apply(clips[modality], seed, config.noise_centre)
     return clips, label, sample_id
 
   clips = tf.data.Dataset.range(len(videos.names)).map(read, tf.data.AUTOTUNE).unbatch()

@@ -5,7 +5,7 @@ from typing import Tuple
 
 # Values of `ClipConfig.sampling`.
 SAMPLINGS = ('segments', 'uniform', 'mixed')
-# Levels of noise on depth in tables 3.3 and 4.6, as for `depth_noise.DepthNoise.parse`.
+# Levels of noise on depth in tables 3.3 and 4.6, as for `noise.Noise.parse`.
 NOISE_LEVELS = ('0', '1e-3', '1e-2', '1e-1', '1', '10', 'void')
 
 
@@ -60,7 +60,7 @@ class ClipConfig:
     flip: whether half of the training clips are mirrored.
     colour: whether the colours of half of the RGB training clips are distorted.
     test_clips: number of clips per video; evaluation averages their logits.
-    noise_centre: colour around which depth noise multiplies, as in the authors'
+    noise_centre: colour around which noise multiplies, as in the authors'
       code for objects; empty: noise multiplies pixel values directly.
   """
   frames: int = 8

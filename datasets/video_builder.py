@@ -137,13 +137,6 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
     return base_builder.Prepared({**encoded, 'label': self.label_of(sample.name), 'sample_id': sample.name},
                              self._facts(footage))
 
-  def _fill_metadata(self, records, problems) -> None:
-    super()._fill_metadata(records, problems)
-    unlike = self.info.metadata.get('unlike_sizes')
-    if unlike:  # all of the hundred thousand videos of NTU RGB+D
-      examples = {sizes: name for name, sizes in reversed(unlike.items())}
-      self.info.metadata['unlike_sizes'] = {name: sizes for sizes, name in examples.items()}
-
   def inspect(self, sample) -> Tuple[int, Mapping[str, Any]]:
     """Number of frames and metadata of a video, without flow and encoding; raises as `prepare` does."""
     footage = self.read(sample)
@@ -156,5 +149,5 @@ class VideoBuilder(base_builder.NativeBuilder, skip_registration=True):
     facts = {'cut': footage.dropped} if footage.dropped else {}
     (rgb_height, rgb_width), (height, width) = footage.rgb.shape[1:3], footage.depth.shape[1:3]
     if self.SPEC.alignable and not self.builder_config.aligned and (rgb_height, rgb_width) != (height, width):
-      facts['unlike_sizes'] = f'RGB {rgb_width}x{rgb_height}, depth {width}x{height}'
+      facts['unlike_sizes'] = f'rgb {rgb_width}x{rgb_height}, depth {width}x{height}'
     return facts

@@ -19,7 +19,8 @@ def _sweep(switched=SWITCHED, probability=0.2, threshold=0.5, quartiles=None, le
   regret = np.maximum(TRUSTED, HALLUCINATED) - switched
   accuracies = {'trusted': TRUSTED, 'hallucinated': HALLUCINATED, 'switched': switched}
   accuracies = {name: values[:len(levels)] for name, values in accuracies.items()}
-  return plots.switch_sweep(levels, accuracies, regret[:len(levels)], [probability] * len(levels), threshold, quartiles)
+  return plots.switch_sweep(levels, accuracies, regret[:len(levels)], [probability] * len(levels), threshold, 'depth',
+                            quartiles)
 
 
 def _decode(png):
@@ -34,7 +35,7 @@ def _pixels(picture, colour, tolerance=12):
 
 
 def test_pictures_are_of_a_sensible_size():
-  for picture in (_decode(_sweep()), _decode(plots.roc_curves(ROCS))):
+  for picture in (_decode(_sweep()), _decode(plots.roc_curves(ROCS, 'depth'))):
     height, width, _ = picture.shape
     assert 300 <= height <= 800 and 500 <= width <= 1600
     assert 0.02 < np.mean(picture.min(axis=-1) < 250) < 0.5  # neither empty nor full
@@ -82,15 +83,15 @@ def test_more_probability_is_higher_and_the_threshold_is_on_its_axis():
 
 
 def test_roc_curves_show_every_curve_and_its_area():
-  picture = _decode(plots.roc_curves(ROCS))
-  assert (picture != _decode(plots.roc_curves({**ROCS, 'void': {**ROCS['void'], 'auc': 0.9}}))).any()
-  assert (picture != _decode(plots.roc_curves({'1e-2': ROCS['1e-2'], 'frozen': ROCS['void']}))).any()
+  picture = _decode(plots.roc_curves(ROCS, 'depth'))
+  assert (picture != _decode(plots.roc_curves({**ROCS, 'void': {**ROCS['void'], 'auc': 0.9}}, 'depth'))).any()
+  assert (picture != _decode(plots.roc_curves({'1e-2': ROCS['1e-2'], 'frozen': ROCS['void']}, 'depth'))).any()
   moved = {'false_positive_rate': [0, 0.2, 1], 'true_positive_rate': [0, 0.6, 1], 'auc': 0.55}
-  assert (picture != _decode(plots.roc_curves({**ROCS, '1e-2': moved}))).any()
+  assert (picture != _decode(plots.roc_curves({**ROCS, '1e-2': moved}, 'depth'))).any()
 
 
 def test_every_level_has_a_curve_of_its_own_look():
-  picture = _decode(plots.roc_curves({'void': ROCS['void'], 'holes:0.3': ROCS['1e-2']}))
+  picture = _decode(plots.roc_curves({'void': ROCS['void'], 'holes:0.3': ROCS['1e-2']}, 'depth'))
   assert all(len(_pixels(picture, colour)[0]) > 100 for colour in plots._KINDS[:2])
 
 

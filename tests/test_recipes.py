@@ -135,8 +135,8 @@ def test_epochs_of_all_stages_leave_those_alone_that_do_not_train():
 @pytest.mark.parametrize('preset', recipes.PRESETS)
 @pytest.mark.parametrize('method', ['dmcl', 'cmcl', 'modality_distillation', 'ensemble'])
 def test_yaml_round_trip(method, preset):
-  recipe = settings.override(make(method=method, preset=preset, seed=7), {
-      'modalities': 'rgb,depth', 'network.units': '2,2,3,2', 'init_from': 'a/b'})
+  recipe = recipes.override(make(method=method, preset=preset, seed=7), {
+      'modalities': 'flow' if method == 'ensemble' else 'rgb,flow', 'network.units': '2,2,3,2', 'init_from': 'a/b'})
   assert recipes.from_yaml(recipes.to_yaml(recipe)) == recipe
 
 

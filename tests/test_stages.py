@@ -167,7 +167,7 @@ def test_unaligned_modalities_of_different_sizes(data_dir, tmp_path):
   root = native_files.write_nwucla(tmp_path / 'data', actions=(1, 2))
   for path in root.rglob('*_depth.png'):
     cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), (64, 40)))
-  with pytest.raises(errors.UserError, match='RGB 48x36, depth 64x40.*data.aligned=true'):
+  with pytest.raises(errors.UserError, match='rgb 48x36, depth 64x40.*data.aligned=true'):
     train(make_recipe(**{'data.aligned': False}), tmp_path / 'data', tmp_path)
   [path] = tmp_path.rglob('metadata.json')
   assert len(json.loads(path.read_text())['unlike_sizes']) == 1 < len(list(root.glob('view_*/*')))

@@ -118,7 +118,7 @@ def _train(run: runs.Run, data_dir, prepared_dir, output_dir, strategy, stages, 
     print(f'\n{tables.results_table(results)}\n')
     switch = recipe.has_switch and (run.read(SWITCH) or switch_threshold.choose(run, source, split.validation))
   if switch:
-    print('On the validation samples:', *tables.switch_lines(switch), '', sep='\n')
+    print('On the validation samples:', *tables.switch_lines(switch, recipe.roles.privileged), '', sep='\n')
   model = run.directory / SAVED_MODEL
   if not serving.is_complete(model):
     serving.export(run, restore.restore_deployed(run), model)
@@ -166,7 +166,7 @@ def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]
 
 def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir: Optional[str] = None,
                 num_gpus: int = -1) -> None:
-  """Evaluates a finished run under noisy depth, as in tables 3.3 and 4.6, and prints the table.
+  """Evaluates a finished run under noise on the privileged modality, as in tables 3.3 and 4.6, and prints the table.
 
   Args:
     run_dir: run directory.
@@ -176,7 +176,7 @@ def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir
     num_gpus: number of GPUs; -1: all, 0: none.
 
   Raises:
-    UserError: if there is no finished run that reads depth, if a level is unknown, or the data do not fit.
+    UserError: if there is no finished run that reads the modality, if a level is unknown, or the data do not fit.
   """
   noise = noise_sweep.parse_levels(levels)
   run, strategy = _open_finished(run_dir, num_gpus)
@@ -277,16 +277,25 @@ def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optiona
   if unknown:
     raise errors.UserError(f'{recipe.dataset} has no {", ".join(sorted(unknown))}: modalities can be any of '
                            f'{", ".join(source.modalities)}.')
-  unlike = source.metadata.get('unlike_sizes')
-  if unlike and recipe.connections and recipe.connections.direction != 'none':
-    name, sizes = min(unlike.items())
-    raise errors.UserError(
-        f'RGB and depth differ in size (of {name}: {sizes}), but cross-stream connections multiply their maps pixel '
-        'by pixel: align them with --set data.aligned=true, or disable the connections with --set '
-        'connections.direction=none.')
+  if recipe.connections and recipe.connections.direction != 'none':
+    _refuse_unlike_sizes(recipe, source)
   split = registry.split(recipe.dataset, recipe.protocol, source.names, recipe.data.hold_out,
                          rows=source.metadata.get('rows'), hold_out_by=recipe.data.hold_out_by)
   if recipe.data.samples_per_class:
     split = split._replace(train=protocols.at_most_per_class(
         split.train, source.label_of, recipe.data.samples_per_class, recipe.seed))
   return source, split
+
+
+def _refuse_unlike_sizes(recipe: recipes.Recipe, source: catalog.PreparedDataset) -> None:
+  """Raises `UserError` if the two modalities of a sample were recorded in different sizes."""
+  main, privileged = recipe.modalities
+  for name, text in sorted(source.metadata.get('unlike_sizes', {}).items()):
+    sizes = dict(item.split() for item in text.replace('RGB ', 'rgb ').split(', '))  # `RGB` in earlier versions
+    sizes.setdefault('flow', sizes.get('rgb', ''))  # computed from RGB
+    if sizes[main] != sizes[privileged]:
+      align = 'align them with --set data.aligned=true, or ' if recipes.DATASETS[recipe.dataset].alignable else ''
+      raise errors.UserError(
+          f'{main} and {privileged} differ in size (of {name}: {main} {sizes[main]}, {privileged} '
+          f'{sizes[privileged]}), but cross-stream connections multiply their maps pixel by pixel: {align}disable the '
+          'connections with --set connections.direction=none.')

@@ -48,7 +48,8 @@ class Recordings(base_builder.NativeBuilder):
   """The modalities of every row of samples.csv as JPEG frames of one size, with the flow of `rgb` on request.
 
   `info.metadata` contains `rows` (name -> label and attributes), `encodings` (modality -> name and range of its
-  encoding), the frame size and, with flow, its encoding.
+  encoding), the frame size and, with flow, its encoding. If the modalities of samples differ in size, `unlike_sizes`
+  (name -> their sizes) lists one sample for each combination of sizes.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -168,16 +169,17 @@ class Recordings(base_builder.NativeBuilder):
   def prepare(self, sample: table.Recording) -> base_builder.Prepared:
     """Reads, pairs and encodes the modalities of a row; raises as `_images`."""
     images, columns = self._images(sample)
+    facts = _facts(images, columns)
     if self._has_flow:
       images['flow'] = map(flow.encode_flow, flow.frame_by_frame(images['rgb']))
     encoded = {modality: [frames.store(image, self.SPEC, self.builder_config.frame_size) for image in images[modality]]
                for modality in self.MODALITIES}
-    return base_builder.Prepared({**encoded, 'label': columns['label'], 'sample_id': sample.name}, {'rows': columns})
+    return base_builder.Prepared({**encoded, 'label': columns['label'], 'sample_id': sample.name}, facts)
 
   def inspect(self, sample: table.Recording) -> Tuple[int, Mapping[str, Any]]:
     """Number of frames and columns of a row, without flow; raises as `prepare`."""
     images, columns = self._images(sample)
-    return len(next(iter(images.values()))), {'rows': columns}
+    return len(next(iter(images.values()))), _facts(images, columns)
 
   def _images(self, sample: table.Recording) -> Tuple[Dict[str, Any], Dict[str, str]]:
     """Paired 8-bit images of every modality, and the columns of a row; `frames.UnreadableFileError` names the row."""
@@ -203,6 +205,15 @@ class RecordingsObjects(Recordings):
   """Single pictures of objects: samples of one frame."""
 
   SPEC = spec.RECORDINGS_OBJECTS
+
+
+def _facts(images: Mapping[str, Any], columns: Mapping[str, str]) -> Dict[str, Any]:
+  """Additional metadata of one sample."""
+  sizes = {modality: values.shape[1:3] for modality, values in images.items()}
+  if len(set(sizes.values())) == 1:
+    return {'rows': columns}
+  text = ', '.join(f'{modality} {width}x{height}' for modality, (height, width) in sizes.items())
+  return {'rows': columns, 'unlike_sizes': text}
 
 
 def _is_measured(root: pathlib.Path, cell: str) -> bool:

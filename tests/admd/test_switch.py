@@ -12,7 +12,7 @@ import tensorflow as tf
 from tests import in_process
 from tests.admd.tiny_recipes import READS
 from tf_privinfo import runs, workflow
-from tf_privinfo.datasets import catalog, clips, depth_noise, registry
+from tf_privinfo.datasets import catalog, clips, noise, registry
 from tf_privinfo.datasets.nyud.spec import NYUD
 from tf_privinfo.datasets.preparation import frames
 from tf_privinfo.runs import restore
@@ -33,8 +33,8 @@ def clips_of_test(nyud_run, nyud_dir):
 
   def batch(level):
     videos = source.videos(names, ('rgb', 'depth'))
-    noise = depth_noise.DepthNoise.parse(level)
-    [(result, labels, _)] = clips.evaluation_clips(videos, recipe.clips, depth_noise=noise)
+    spoiled = noise.Noise.parse(level)
+    [(result, labels, _)] = clips.evaluation_clips(videos, recipe.clips, noise={'depth': spoiled})
     return result, labels.numpy()
 
   return batch

@@ -12,7 +12,7 @@ from tests.coded_videos import collect as _collect
 from tests.coded_videos import locate as _locate
 from tests.coded_videos import names as _names
 from tests.coded_videos import videos as _videos
-from tf_privinfo.datasets import clips, depth_noise
+from tf_privinfo.datasets import clips, noise
 from tf_privinfo.datasets.config import ClipConfig
 
 CONFIG = ClipConfig(frame_size=32, crop_size=16)
@@ -71,13 +71,13 @@ def test_fixed_clips_keep_the_last_partial_batch(coded):
 
 
 def test_noise_spoils_depth_alone(coded):
-  def collect(depth_noise, names=('v3', 'v11'), modalities=('rgb', 'depth', 'flow'), centre=(), **kwargs):
+  def collect(of_depth, names=('v3', 'v11'), modalities=('rgb', 'depth', 'flow'), centre=(), **kwargs):
     config = ClipConfig(
         frames=5, sampling='uniform', frame_size=32, crop_size=16, test_clips=2, noise_centre=centre)
     return _collect(clips.evaluation_clips(
-        _videos(coded, names, modalities), config, depth_noise=depth_noise, **kwargs))[0]
+        _videos(coded, names, modalities), config, noise={'depth': of_depth} if of_depth else {}, **kwargs))[0]
 
-  clean, noisy = collect(None), collect(depth_noise.DepthNoise('speckle', 0.1))
+  clean, noisy = collect(None), collect(noise.Noise('speckle', 0.1))
   for m in ('rgb', 'flow'):
     np.testing.assert_array_equal(noisy[m], clean[m])
   factors = noisy['depth'][clean['depth'] > 100] / clean['depth'][clean['depth'] > 100]
@@ -87,18 +87,18 @@ def test_noise_spoils_depth_alone(coded):
   np.testing.assert_array_equal(clean['depth'][0], clean['depth'][1])
   assert np.mean(noisy['depth'][0] != noisy['depth'][1]) > 0.5
   # Noise is a function of the sample and of the number of the clip.
-  backwards = collect(depth_noise.DepthNoise('speckle', 0.1), ('v11', 'v3'), ('depth',), batch_size=3)
+  backwards = collect(noise.Noise('speckle', 0.1), ('v11', 'v3'), ('depth',), batch_size=3)
   np.testing.assert_array_equal(noisy['depth'], backwards['depth'][[2, 3, 0, 1]])
-  _assert_same(collect(depth_noise.DepthNoise('speckle', 0.0)), clean)
-  void = collect(depth_noise.DepthNoise('void'))
+  _assert_same(collect(noise.Noise('speckle', 0.0)), clean)
+  void = collect(noise.Noise('void'))
   assert void['depth'].shape == clean['depth'].shape and not void['depth'].any()
   np.testing.assert_array_equal(void['rgb'], clean['rgb'])
-  _assert_same(collect(depth_noise.DepthNoise('speckle', 0.1), modalities=('rgb',)), {'rgb': clean['rgb']})
+  _assert_same(collect(noise.Noise('speckle', 0.1), modalities=('rgb',)), {'rgb': clean['rgb']})
   for text in ('holes:0.3', 'levels:8', 'shift:0.25', 'frozen'):
-    other = collect(depth_noise.DepthNoise.parse(text))
+    other = collect(noise.Noise.parse(text))
     assert np.mean(other['depth'] != clean['depth']) > 0.1
     for m in ('rgb', 'flow'):
       np.testing.assert_array_equal(other[m], clean[m])
-  centred = collect(depth_noise.DepthNoise('void'), centre=(30.0, 20.5, 10.0))
+  centred = collect(noise.Noise('void'), centre=(30.0, 20.5, 10.0))
   np.testing.assert_array_equal(centred['depth'], np.broadcast_to([30, 20.5, 10], clean['depth'].shape))
   np.testing.assert_array_equal(centred['rgb'], clean['rgb'])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_privinfo.datasets import depth_noise
+from tf_privinfo.datasets import noise
 from tf_privinfo.utils import errors
 
 CENTRE = (123.68, 116.779, 103.939)
@@ -21,7 +21,7 @@ def clip():
 
 
 def _apply(text, clip, seed=SEED, centre=()):
-  noisy = depth_noise.DepthNoise.parse(text).apply(tf.constant(clip), tf.constant(seed), centre).numpy()
+  noisy = noise.Noise.parse(text).apply(tf.constant(clip), tf.constant(seed), centre).numpy()
   assert noisy.shape == clip.shape and noisy.dtype == np.float32
   return noisy
 
@@ -200,7 +200,7 @@ def test_noise_is_a_function_of_the_seed(clip, text, centre):
     ('holes:0.3', ('holes', 0.3)), ('holes:1', ('holes', 1.0)), ('levels:8', ('levels', 8.0)),
     ('shift:0.1', ('shift', 0.1)), ('frozen ', ('frozen', 0.0))])
 def test_parses_noise(text, expected):
-  assert depth_noise.DepthNoise.parse(text) == depth_noise.DepthNoise(*expected)
+  assert noise.Noise.parse(text) == noise.Noise(*expected)
 
 
 @pytest.mark.parametrize('text', [
@@ -209,7 +209,7 @@ def test_parses_noise(text, expected):
     'shift:-0.1', 'shift:0.1:0.2'])
 def test_malformed_noise_is_a_user_error(text):
   with pytest.raises(errors.UserError) as error:
-    depth_noise.DepthNoise.parse(text)
+    noise.Noise.parse(text)
   message = str(error.value)
   assert message.endswith(f', not {text!r}.') and '\n' not in message
   for allowed in ('variance of zero or more', '"void"', '"holes:"', '"levels:"', '"shift:"', '"frozen"'):
@@ -220,8 +220,8 @@ def test_random_speckle_draws_variances_of_all_magnitudes_of_table_4_6():
   """From 1e-3 to 10, as often below 0.1 as above; a function of the seed."""
   clip = tf.fill([1, 32, 32, 3], 100.0)
   centre = (0.0, 0.0, 0.0)  # not clipped, so that the variance can be measured
-  spoiled = [depth_noise.random_speckle(clip, tf.constant([7, seed]), centre) for seed in range(200)]
+  spoiled = [noise.random_speckle(clip, tf.constant([7, seed]), centre) for seed in range(200)]
   variances = np.array([np.var(clip_ / 100) for clip_ in spoiled])
   assert 9e-4 < variances.min() < 3e-3 and 3.5 < variances.max() < 11.5
   assert 0.4 < np.mean(variances < 0.1) < 0.6
-  np.testing.assert_array_equal(spoiled[3], depth_noise.random_speckle(clip, tf.constant([7, 3]), centre))
+  np.testing.assert_array_equal(spoiled[3], noise.random_speckle(clip, tf.constant([7, 3]), centre))

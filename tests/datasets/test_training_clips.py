@@ -12,7 +12,7 @@ from tests.coded_videos import collect as _collect
 from tests.coded_videos import locate as _locate
 from tests.coded_videos import names as _names
 from tests.coded_videos import videos as _videos
-from tf_privinfo.datasets import clips, depth_noise
+from tf_privinfo.datasets import clips, noise
 from tf_privinfo.datasets.config import ClipConfig
 from tf_privinfo.datasets.preparation import frames
 
@@ -239,7 +239,7 @@ def test_training_clips_with_noisy_depth_beside_the_clean(coded):
         _videos(coded, _names(6), ('rgb', 'depth')), CONFIG, seed=1, epochs=[0, 1], batch_size=6, **options))
 
   plain, _, sample_ids = collect()
-  noisy, _, same_ids = collect(noisy_depth=True)
+  noisy, _, same_ids = collect(noisy='depth')
   np.testing.assert_array_equal(same_ids, sample_ids)
   spoiled = noisy.pop('noisy_depth')
   _assert_same(noisy, plain)
@@ -247,9 +247,9 @@ def test_training_clips_with_noisy_depth_beside_the_clean(coded):
 
 
 def test_noise_of_training_clips_has_the_centre_of_the_dataset(coded, monkeypatch):
-  monkeypatch.setattr(depth_noise, 'random_speckle', lambda clip, seed, centre: tf.cast(clip, tf.float32) + centre)
+  monkeypatch.setattr(noise, 'random_speckle', lambda clip, seed, centre: tf.cast(clip, tf.float32) + centre)
   config = ClipConfig(frame_size=32, crop_size=16, noise_centre=(30.0, 20.5, 10.0))
   clip, _, _ = _collect(clips.training_clips(
-      _videos(coded, _names(2), ('depth',)), config, seed=1, epochs=[0], batch_size=2, noisy_depth=True))
+      _videos(coded, _names(2), ('depth',)), config, seed=1, epochs=[0], batch_size=2, noisy='depth'))
   np.testing.assert_array_equal(clip['noisy_depth'] - clip['depth'], np.broadcast_to(
       config.noise_centre, clip['depth'].shape))

@@ -213,7 +213,7 @@ def test_watch_trains_the_discriminator_alone_to_see_noise():
   game = make_game()
   for _ in range(3):
     game.train_step(make_batch())
-  watch = adversarial.NoisyDepthDetector({'depth': game.streams['depth']}, game.discriminator, frozen=('depth',))
+  watch = adversarial.NoiseDetector({'depth': game.streams['depth']}, game.discriminator, frozen=('depth',))
   watch.compile_with(lambda factor: tf.keras.optimizers.Adam(factor * 1e-2))
   clips, labels = make_batch()
   clips = {'depth': clips['depth'], 'noisy_depth': 0.1 * clips['depth']}
@@ -259,6 +259,6 @@ def test_every_method_has_the_weight_decay_of_its_recipe(method, stage):
 
 def test_undeclared_terms_are_named():
   game = make_game()
-  with pytest.raises(ValueError, match='NoisyDepthDetector.objective.*wrong.*loss_terms'):
-    detector = adversarial.NoisyDepthDetector({'depth': game.streams['depth']}, game.discriminator, frozen=('depth',))
+  with pytest.raises(ValueError, match='NoiseDetector.objective.*wrong.*loss_terms'):
+    detector = adversarial.NoiseDetector({'depth': game.streams['depth']}, game.discriminator, frozen=('depth',))
     detector._record(tf.constant([0]), base.Objective(tf.constant(0.0), {}, {'wrong': tf.constant(0.0)}), [])

@@ -51,7 +51,7 @@ def test_streams_read_the_estimate_and_no_depth():
   tf.keras.utils.set_random_seed(1)
   streams = {name: resnet50.ResNet50(3, NETWORK, name=name) for name in ('rgb', 'depth')}
   streams['autoencoder'] = make_autoencoder()
-  method = cross_modal.EstimatedDepth(
+  method = cross_modal.EstimatedModality(
       streams, input_modality={'rgb': 'rgb', 'depth': 'depth', 'autoencoder': 'rgb'}, frozen=('autoencoder',))
   clips = make_clips()
   logits = method({'rgb': clips['rgb']})

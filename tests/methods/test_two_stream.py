@@ -105,12 +105,12 @@ def test_hallucination_leaves_frozen_streams_untouched(direction):
 def test_hallucination_needs_rgb_alone_at_test_time():
   clips, _ = make_batch()
   method = make(two_stream.Hallucination, ['rgb', 'depth', 'hall'], frozen=('rgb', 'depth'))
-  assert method.modalities == ('rgb',) and method.privileged == ('depth',)
+  assert method.modalities == ('rgb',) and method.injected_modalities == ('depth',)
   alone = method({'rgb': clips['rgb']})
   assert set(alone) == {'hall'}
   assert np.abs(alone['hall'] - method(clips)['hall']).max() > 1e-3  # with true depth injected
   inverted = make(two_stream.Hallucination, ['rgb', 'depth', 'hall'], 'rgb_to_depth', frozen=('rgb', 'depth'))
-  assert inverted.privileged == ()
+  assert inverted.injected_modalities == ()
 
 
 def test_maps_alone_do_not_train_the_classifier():

@@ -44,12 +44,13 @@ def evaluate(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str
       continue
     predictions = prediction.predict(run, stage, method, source, index)
     stages[stage] = {'reads': list(method.modalities), 'accuracy': _accuracies(predictions)}
-    if method.privileged:
-      helped = prediction.predict(run, stage, method, source, index, modalities=method.modalities + method.privileged)
-      stages[stage]['accuracy_with_true_' + '_'.join(method.privileged)] = _accuracies(helped)
-    for name, noise in method.test_conditions.items():
-      tested = prediction.predict(run, stage, method, source, index, depth_noise=noise)
-      stages[stage][f'accuracy_with_{name}'] = _accuracies(tested)
+    injected = method.injected_modalities
+    if injected:
+      helped = prediction.predict(run, stage, method, source, index, modalities=method.modalities + injected)
+      stages[stage]['accuracy_with_true_' + '_'.join(injected)] = _accuracies(helped)
+    for kind, noise in method.test_conditions.items():
+      tested = prediction.predict(run, stage, method, source, index, noise=noise)
+      stages[stage][f'accuracy_with_{kind}_{run.recipe.noisy_modality}'] = _accuracies(tested)
   results = {
       **provenance.describe(run),
       'split': 'test',

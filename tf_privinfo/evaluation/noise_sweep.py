@@ -1,4 +1,4 @@
-"""Evaluation under noisy depth, of all stages and of the switch to hallucinated depth if a run has one."""
+"""Evaluation under noise on one modality, of all stages and of the switch to `hall` if a run has one."""
 
 from typing import Any, Dict, Mapping, Sequence
 
@@ -6,28 +6,28 @@ import numpy as np
 
 from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import catalog
-from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.evaluation import metrics, plots, prediction, switch_threshold
 from tf_privinfo.runs import provenance, restore
 from tf_privinfo.runs.run import NOISE, SWITCH
 from tf_privinfo.utils import atomic, errors
 
 # Stage -> name of the branch of the switch in results.
-_BRANCHES = {recipes.SWITCH.with_depth: 'trusted', recipes.SWITCH.hallucinated: 'hallucinated'}
+_BRANCHES = {recipes.SWITCH.trusted: 'trusted', recipes.SWITCH.hallucinated: 'hallucinated'}
 
 
-def parse_levels(text: str) -> Dict[str, DepthNoise]:
+def parse_levels(text: str) -> Dict[str, Noise]:
   """Parses noise levels separated by commas to {text: noise}; raises `UserError` for unknown ones."""
-  return {level: DepthNoise.parse(level) for level in text.split(',')}
+  return {level: Noise.parse(level) for level in text.split(',')}
 
 
 def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
-          levels: Mapping[str, DepthNoise]) -> Dict[str, Any]:
-  """Evaluates a run on the test samples under noisy depth (tables 3.3 and 4.6, figure 4.5).
+          levels: Mapping[str, Noise]) -> Dict[str, Any]:
+  """Evaluates a run on the test samples under noise on its `noisy_modality` (tables 3.3 and 4.6, figure 4.5).
 
   Writes `noise.json` and `noise.png`, for a run with a switch also `switch.png`
-  and `switch_roc.png`. Stages that do not read depth are evaluated once, since
-  noise does not affect them.
+  and `switch_roc.png`. Stages that do not read the modality are evaluated once,
+  since noise does not affect them.
 
   Args:
     run: finished run.
@@ -36,19 +36,21 @@ def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
     levels: text -> noise, in the order of the table.
 
   Returns:
-    The content of `noise.json`: `stages`, stage -> {level: Σ accuracy}, and
+    The content of `noise.json`: `modality`, `stages`, stage -> {level: Σ accuracy}, and
     `switch`, see `_switch_sweep`.
 
   Raises:
-    UserError: if no stage reads depth.
+    UserError: if no stage reads the modality.
   """
+  noisy = run.recipe.noisy_modality
   methods = {stage: restore.restore_method(run, stage) for stage in run.recipe.stages}
   methods = {stage: method for stage, method in methods.items() if method.classifies}
-  if not any('depth' in method.modalities for method in methods.values()):
-    raise errors.UserError(f'--noise needs a run that reads depth; {run.directory} reads '
+  if not any(noisy in method.modalities for method in methods.values()):
+    raise errors.UserError(f'--noise needs a run that reads {noisy}; {run.directory} reads '
                            f'{", ".join(run.recipe.modalities)}.')
   accuracies, index = {}, source.index(names)
-  result = {**provenance.describe(run), 'split': 'test', 'samples': len(names), 'stages': accuracies}
+  result = {**provenance.describe(run), 'split': 'test', 'samples': len(names), 'modality': noisy,
+            'stages': accuracies}
   chosen = run.read(SWITCH)
   if chosen:
     result['switch'] = _switch_sweep(run, source, index, levels, chosen['threshold'])
@@ -56,20 +58,20 @@ def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
     if chosen and stage in _BRANCHES:
       accuracies[stage] = {level: of_level[_BRANCHES[stage]] for level, of_level in result['switch']['levels'].items()}
       continue
-    distinct = list(levels.values()) if 'depth' in method.modalities else [None]
-    predictions = [prediction.predict(run, stage, method, source, index, depth_noise=level) for level in distinct]
+    distinct = list(levels.values()) if noisy in method.modalities else [None]
+    predictions = [prediction.predict(run, stage, method, source, index, noise=level) for level in distinct]
     values = [metrics.ensemble_accuracies(p.labels, p.logits)['sum'] for p in predictions]
     accuracies[stage] = dict(zip(levels, values if len(values) == len(levels) else values * len(levels)))
   lines = {f'{stage} ({" + ".join(methods[stage].modalities)})': list(values.values())
            for stage, values in accuracies.items()}
-  atomic.write(run.directory / 'noise.png', plots.noise_sweep(list(levels), lines))
+  atomic.write(run.directory / 'noise.png', plots.noise_sweep(list(levels), lines, noisy))
   run.write(NOISE, result)
   return result
 
 
 def _switch_sweep(run, source, index, levels, threshold):
   """Accuracies of both branches and of the switch at all levels, and ROC curves of the score as a detector of noise."""
-  predictions = switch_threshold.predict(run, source, index, {'0': DepthNoise.parse('0'), **levels})
+  predictions = switch_threshold.predict(run, source, index, {'0': Noise.parse('0'), **levels})
   scores = {level: switch_threshold.scores_of(p) for level, p in predictions.items()}
   accuracies = {level: switch_threshold.accuracies(predictions[level], threshold) for level in levels}
   result = {'threshold': threshold, 'levels': accuracies,
@@ -79,6 +81,6 @@ def _switch_sweep(run, source, index, levels, threshold):
   shown = np.array([scores[level] for level in levels])
   atomic.write(run.directory / 'switch.png', plots.switch_sweep(
       list(levels), curves, metrics.regret(*curves.values()), shown.mean(axis=1), threshold,
-      np.quantile(shown, [0.25, 0.75], axis=1)))
-  atomic.write(run.directory / 'switch_roc.png', plots.roc_curves(result['roc']))
+      run.recipe.noisy_modality, np.quantile(shown, [0.25, 0.75], axis=1)))
+  atomic.write(run.directory / 'switch_roc.png', plots.roc_curves(result['roc'], run.recipe.noisy_modality))
   return result

@@ -41,12 +41,13 @@ def confusion_matrix(confusion: np.ndarray, label_names: Sequence[str], title: s
   return _png(picture)
 
 
-def noise_sweep(levels: Sequence[str], accuracies: Dict[str, Sequence[float]]) -> bytes:
-  """Accuracies over noise on depth.
+def noise_sweep(levels: Sequence[str], accuracies: Dict[str, Sequence[float]], modality: str) -> bytes:
+  """Accuracies over noise on a modality.
 
   Args:
     levels: L texts.
     accuracies: name of a line -> L accuracies in [0, 1].
+    modality: name of the noisy modality.
   """
   from matplotlib import figure
 
@@ -55,16 +56,16 @@ def noise_sweep(levels: Sequence[str], accuracies: Dict[str, Sequence[float]]) -
   for name, values in accuracies.items():
     axes.plot(range(len(levels)), [100 * value for value in values], marker='o', label=name)
   axes.set_xticks(range(len(levels)), levels)
-  axes.set(xlabel='noise on depth; plain numbers: variance of speckle', ylabel='accuracy, %', ylim=(0, 100))
+  axes.set(xlabel=f'noise on {modality}; plain numbers: variance of speckle', ylabel='accuracy, %', ylim=(0, 100))
   axes.grid(alpha=0.3)
   picture.legend(loc='outside right upper')
   return _png(picture)
 
 
 def switch_sweep(levels: Sequence[str], accuracies: Mapping[str, Sequence[float]], regret: Sequence[float],
-                 fake_probability: Sequence[float], threshold: float,
+                 fake_probability: Sequence[float], threshold: float, modality: str,
                  quartiles: Optional[Tuple[Sequence[float], Sequence[float]]] = None) -> bytes:
-  """Figure 4.5 with the switch: accuracies and discriminator over noise on depth; below, the deficit of the switch.
+  """Figure 4.5 with the switch: accuracies and discriminator over noise; below, the deficit of the switch.
 
   Args:
     levels: L texts: variances of speckle such as '1e-2', 'kind:amount' or 'kind'. Adjacent levels of a kind are joined.
@@ -72,6 +73,7 @@ def switch_sweep(levels: Sequence[str], accuracies: Mapping[str, Sequence[float]
     regret: L deficits of the switched model relative to the better branch, in [0, 1].
     fake_probability: L fake probabilities of the discriminator, averaged over the samples.
     threshold: threshold of the switch.
+    modality: name of the noisy modality.
     quartiles: lower and upper quartiles of the fake probability, L each.
   """
   from matplotlib import figure
@@ -106,15 +108,15 @@ def switch_sweep(levels: Sequence[str], accuracies: Mapping[str, Sequence[float]
   confidence.set_ylabel("discriminator's P(fake)", color=_FAKE)
   confidence.set_ylim(0, 1.05)
   confidence.tick_params(axis='y', colors=_FAKE)
-  losses.set(xlabel='noise on depth; plain numbers: variance of speckle', ylabel='below the\nbetter, points',
+  losses.set(xlabel=f'noise on {modality}; plain numbers: variance of speckle', ylabel='below the\nbetter, points',
              ylim=(-room + min(0, points.min()), room + max(REGRET_LIMIT, points.max())))
   losses.set_xticks(x, [level.replace(':', '\n') for level in levels])
   picture.legend(loc='outside upper center', ncols=3)
   return _png(picture)
 
 
-def roc_curves(rocs: Mapping[str, Mapping[str, Any]]) -> bytes:
-  """ROC curves of the discriminator as a detector of noise: level -> result of `switch_threshold.roc`."""
+def roc_curves(rocs: Mapping[str, Mapping[str, Any]], modality: str) -> bytes:
+  """ROC curves of the discriminator as a detector of noise on a modality: level -> `switch_threshold.roc`."""
   import matplotlib
   from matplotlib import figure
 
@@ -131,7 +133,7 @@ def roc_curves(rocs: Mapping[str, Mapping[str, Any]]) -> bytes:
   axes.set(xlabel='clean samples called noisy', ylabel='noisy samples called noisy', xlim=(-0.02, 1.02),
            ylim=(-0.02, 1.02))
   axes.grid(alpha=0.3)
-  picture.legend(loc='outside right upper', title='noise on depth')
+  picture.legend(loc='outside right upper', title=f'noise on {modality}')
   return _png(picture)
 
 

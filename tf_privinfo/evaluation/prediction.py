@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_privinfo import runs
 from tf_privinfo.datasets import catalog, clips
-from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.utils import progress_bars
 
 
@@ -66,7 +66,7 @@ def batch_size(model: tf.keras.Model) -> int:
 
 def predict(run: runs.Run, name: str, model, source: catalog.PreparedDataset,
             index: Tuple[Sequence[str], np.ndarray], *, modalities: Sequence[str] = (),
-            depth_noise: Optional[DepthNoise] = None) -> Predictions:
+            noise: Optional[Noise] = None) -> Predictions:
   """Predictions of a method or a switch of a run for the samples of `index`, on all replicas of its strategy.
 
   Args:
@@ -76,9 +76,10 @@ def predict(run: runs.Run, name: str, model, source: catalog.PreparedDataset,
     source: prepared dataset.
     index: sample ids and labels, from `PreparedDataset.index`.
     modalities: modalities to read; by default the modalities of the model.
-    depth_noise: noise that corrupts depth, or None.
+    noise: noise that corrupts `Recipe.noisy_modality`, or None.
   """
   config, (ids, labels) = run.recipe.clips, index
   batches = clips.evaluation_clips(source.videos(ids, modalities or model.modalities), config,
-                                   batch_size=batch_size(model), depth_noise=depth_noise)
+                                   batch_size=batch_size(model),
+                                   noise={run.recipe.noisy_modality: noise} if noise else {})
   return predict_videos(model, batches, ids, labels, config.test_clips, progress=f'Evaluating {name}')

@@ -107,7 +107,7 @@ def predict(model: predictor.Predictor, wanted: Sequence[Sample], out: pathlib.P
       streams.update(dict.fromkeys(result.streams))
       if with_sheets:
         name = re.sub(r'[^\w.=-]+', '_', sample.name)[-80:]
-        atomic.write(out / f'{number:04d}_{name}.png', _sheet(sample.name, result))
+        atomic.write(out / f'{number:04d}_{name}.png', _sheet(sample.name, result, model.recipe.roles.privileged))
     table = io.StringIO(newline='')
     csv.writer(table).writerows([
         ('sample', 'stream', 'label', 'probability', *(f'p_{label}' for label in model.label_names)), *rows])
@@ -135,9 +135,9 @@ def _text(probabilities: Dict[str, float]) -> str:
   return f'{label} {probability:.0%}'
 
 
-def _sheet(name: str, result: predictor.Prediction) -> bytes:
+def _sheet(name: str, result: predictor.Prediction, privileged: str) -> bytes:
   """A contact sheet: the first clip as the networks read it, with the label and the predictions of the streams."""
   title = f'{name}: {_text(result.probabilities)}'
-  score = '' if result.fake_probability is None else f'; fake probability of depth {result.fake_probability:.2f}'
+  score = '' if result.fake_probability is None else f'; fake probability of {privileged} {result.fake_probability:.2f}'
   caption = ', '.join(f'{stream}: {_text(of)}' for stream, of in result.streams.items()) + score
   return contact_sheets.contact_sheet(title, {caption: result.clip})

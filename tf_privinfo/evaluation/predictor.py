@@ -24,11 +24,11 @@ class Prediction(NamedTuple):
   Attributes:
     label: name of the most probable class.
     probabilities: class -> probability, by the mean of the streams' logits.
-    streams: stream -> class -> probability. For ADMD 'trusted' (RGB and depth)
-      and 'hallucinated' (RGB alone): the switch chooses one of them.
+    streams: stream -> class -> probability. For ADMD 'trusted' (both modalities)
+      and 'hallucinated' (the main one alone): the switch chooses one of them.
     clip: modality -> frames [T, S, S, 3] uint8 of the first test clip.
-    fake_probability: score of depth by which the switch chooses; None without
-      a switch or without depth.
+    fake_probability: score of the privileged modality by which the switch
+      chooses; None without a switch or without this modality.
   """
   label: str
   probabilities: Dict[str, float]
@@ -97,7 +97,7 @@ class Predictor:
     unknown = [modality for modality in given if modality not in self.modalities]
     if unknown:
       raise errors.UserError(f'This model predicts from {", ".join(self.modalities)}: leave out {", ".join(unknown)}.')
-    needed = 'rgb' if isinstance(self._model, adversarial.SensorSwitch) else None
+    needed = self.recipe.roles.main if isinstance(self._model, adversarial.SensorSwitch) else None
     if not given or needed and needed not in given:
       raise errors.UserError(f'This model predicts from {", ".join(self.modalities)}: pass '
                              f'{needed or "at least one of them"}.')
@@ -122,7 +122,7 @@ class Predictor:
     """Name -> [N, C] of clips [N, T, S, S, 3]: the streams, or the branches and the score of a switch."""
     if not isinstance(self._model, adversarial.SensorSwitch):
       return self._model(images, training=False)
-    if 'depth' not in images:
+    if self.recipe.roles.privileged not in images:
       return {'hallucinated': self._model.hallucinated(images)}
     outputs = self._model(images)
     return {name: outputs[name] for name in ('trusted', 'hallucinated', 'fake_probability')}

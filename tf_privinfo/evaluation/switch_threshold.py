@@ -1,8 +1,8 @@
-"""The threshold of the switch from depth to hallucinated depth (section 4.3.5).
+"""The threshold of the switch from the privileged modality, depth in the thesis, to `hall` (section 4.3.5).
 
-The score of a sample is the discriminator's probability of the class 'fake' for its depth features, in [0, 1]; it is 1
-if the sample has no depth. If the score is above the threshold, the sample is switched: it is classified from rgb and
-hall ('hallucinated') instead of rgb and depth ('trusted'). L is the number of noise levels, N of samples, C of classes.
+The score of a sample is the discriminator's probability of the class 'fake' for its privileged features, in [0, 1]; it
+is 1 if the sample has none. If the score is above the threshold, the sample is switched: it is classified by the main
+stream and hall ('hallucinated') instead of the main and the privileged stream ('trusted'). L is the number of noise levels, N of samples, C of classes.
 """
 
 from typing import Any, Dict, Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from tf_privinfo import runs
 from tf_privinfo.datasets import catalog
 from tf_privinfo.datasets.config import NOISE_LEVELS
-from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.evaluation import prediction, summaries
 from tf_privinfo.runs import restore
 from tf_privinfo.runs.run import SWITCH, TENSORBOARD
@@ -28,7 +28,7 @@ _LARGEST_BELOW_1 = np.nextafter(np.float32(1), np.float32(0))
 
 
 def choose(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str]) -> Dict[str, Any]:
-  """Chooses the fake probability above which depth is hallucinated, on validation samples under noise.
+  """Chooses the fake probability above which the privileged modality is hallucinated, on validation samples under noise.
 
   Writes `switch.json`, and real and hallucinated features for TensorBoard's
   projector.
@@ -41,7 +41,7 @@ def choose(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str])
   Returns:
     The content of `switch.json`: `threshold`, and the sweep by which it was chosen.
   """
-  levels = {level: DepthNoise.parse(level) for level in LEVELS}
+  levels = {level: Noise.parse(level) for level in LEVELS}
   predictions = predict(run, source, source.index(names), levels)
   hits = {branch: np.array([right(p, p.logits[branch]) for p in predictions.values()])
            for branch in ('trusted', 'hallucinated')}
@@ -52,17 +52,17 @@ def choose(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str])
   clean = predictions['0']
   summaries.write_projection(
       run.directory / TENSORBOARD / 'features',
-      {kind: clean.logits[f'{kind}_features'] for kind in ('depth', 'hall')},
+      {run.recipe.roles.privileged: clean.logits['privileged_features'], 'hall': clean.logits['hall_features']},
       [source.label_names[label] for label in clean.labels])
   run.write(SWITCH, result)  # last: a complete file is not written again
   return result
 
 
-def predict(run: runs.Run, source: catalog.PreparedDataset, index, levels: Mapping[str, DepthNoise]
+def predict(run: runs.Run, source: catalog.PreparedDataset, index, levels: Mapping[str, Noise]
             ) -> Dict[str, prediction.Predictions]:
   """Level -> predictions of the switch of a run under noise; `index` is from `PreparedDataset.index`."""
   switch = restore.restore_switch(run)
-  return {level: prediction.predict(run, f'the switch, noise {level}', switch, source, index, depth_noise=noise)
+  return {level: prediction.predict(run, f'the switch, noise {level}', switch, source, index, noise=noise)
           for level, noise in levels.items()}
 
 
@@ -96,8 +96,8 @@ def choose_threshold(scores: np.ndarray, trusted: np.ndarray, hallucinated: np.n
 
   Args:
     scores: scores of the same samples on all levels, [L, N]; the first level has no noise.
-    trusted: hits of rgb + depth, [L, N] bool.
-    hallucinated: hits of rgb + hall, [N] or [L, N] bool.
+    trusted: hits of the main and the privileged stream, [L, N] bool.
+    hallucinated: hits of the main stream and hall, [N] or [L, N] bool.
 
   Returns:
     The threshold, in [0, 1); exact in float32, the precision of the scores.

@@ -52,20 +52,21 @@ def noise_table(result: Dict[str, Any]) -> str:
   """The content of `noise.json` as text, in the form of tables 3.3 and 4.6."""
   stages = result['stages']
   levels = list(next(iter(stages.values())))
-  lines = markdown.table(('noise on depth', *levels), [
+  modality = result.get('modality', 'depth')  # earlier versions did not write it
+  lines = markdown.table((f'noise on {modality}', *levels), [
       (stage, *(f'{value:.2%}' for value in values.values())) for stage, values in stages.items()])
   *others, last = stages
   for stage in others:
     better = [level for level in levels if stages[last][level] > stages[stage][level]]
     if better and better != levels:
       lines.append(f'\n{last} is better than {stage} at {", ".join(better)}.')
-  return '\n'.join(lines + (switch_lines(result['switch']) if 'switch' in result else []))
+  return '\n'.join(lines + (switch_lines(result['switch'], modality) if 'switch' in result else []))
 
 
-def switch_lines(switch: Dict[str, Any]) -> List[str]:
-  """The content of `switch.json` as lines of text: the switch over the levels of noise."""
+def switch_lines(switch: Dict[str, Any], modality: str) -> List[str]:
+  """The content of `switch.json` as lines of text: the switch over the levels of noise on a modality."""
   levels = switch['levels']
-  names = {'trusted': 'depth trusted', 'hallucinated': 'depth hallucinated', 'switched': 'switched',
+  names = {'trusted': f'{modality} trusted', 'hallucinated': f'{modality} hallucinated', 'switched': 'switched',
            'hallucinated_share': 'share of samples switched', 'fake_probability': 'mean fake probability'}
   rows = [(text, *(f'{values[name]:.2%}' for values in levels.values())) for name, text in names.items()]
   if 'roc' in switch:
@@ -74,7 +75,7 @@ def switch_lines(switch: Dict[str, Any]) -> List[str]:
   regret, worst = max((metrics.regret(values['trusted'], values['hallucinated'], values['switched']), level)
                       for level, values in levels.items())
   return ['', f'The switch, at fake probabilities above {switch["threshold"]:.3g}:', '',
-          *markdown.table(('noise on depth', *levels), rows), '',
+          *markdown.table((f'noise on {modality}', *levels), rows), '',
           f'It is at most {100 * regret:.1f} points below the better branch (noise {worst}).']
 
 

@@ -4,8 +4,9 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 import tensorflow as tf
 
-from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.methods import losses
+from tf_privinfo.methods.config import Roles
 from tf_privinfo.networks import registry
 
 
@@ -36,23 +37,26 @@ class Method(tf.keras.Model):
     frozen: streams that are not trained; weights and batch statistics stay.
     weight_decay: rate of the L2 penalty on kernels.
     loss_terms: names of the terms that `objective` returns.
+    roles: roles of the modalities in chapters 3 and 4.
 
   Attributes:
     classifies: whether the trainable streams output logits; if not, `call` and
       `modalities` are not used, and there is no accuracy.
-    learns_from_noisy_depth: whether training clips also contain 'noisy_depth'.
-    test_conditions: name -> noise on depth of additional tests.
+    learns_from_noise: whether training clips also contain 'noisy_<name>' of the privileged modality.
+    test_conditions: kind -> noise on the privileged modality of additional tests.
     trainable_streams: names of the streams that are not frozen.
     epoch_means: name -> mean over the epoch, for all reported quantities.
   """
 
   classifies = True
-  learns_from_noisy_depth = False
-  test_conditions: Mapping[str, DepthNoise] = {}
+  learns_from_noise = False
+  test_conditions: Mapping[str, Noise] = {}
 
   def __init__(self, streams: Dict[str, tf.keras.Model], *, input_modality: Optional[Mapping[str, str]] = None,
-               frozen: Sequence[str] = (), weight_decay: float = 0.0, loss_terms: Sequence[str] = (), **kwargs):
+               frozen: Sequence[str] = (), weight_decay: float = 0.0, loss_terms: Sequence[str] = (),
+               roles: Roles = Roles(), **kwargs):
     super().__init__(**kwargs)
+    self.roles = roles
     self.streams = dict(streams)
     self.input_modality = {stream: (input_modality or {}).get(stream, stream) for stream in streams}
     for stream in frozen:
@@ -81,7 +85,7 @@ class Method(tf.keras.Model):
     """
     config = recipe.stages[stage]
     return cls(streams, input_modality=recipe.streams(stage), frozen=config.frozen, weight_decay=config.weight_decay,
-               **cls.options(recipe, streams, num_classes))
+               roles=recipe.roles, **cls.options(recipe, streams, num_classes))
 
   @classmethod
   def options(cls, recipe, streams: Dict[str, tf.keras.Model], num_classes: int) -> Dict[str, Any]:
@@ -100,7 +104,12 @@ class Method(tf.keras.Model):
     return tuple(dict.fromkeys(self.input_modality.values()))
 
   @property
-  def privileged(self):
+  def noisy_modality(self) -> str:
+    """The modality whose corrupted clips are also read in training, as 'noisy_<name>'; '' if there is none."""
+    return self.roles.privileged if self.learns_from_noise else ''
+
+  @property
+  def injected_modalities(self):
     """Further modalities that feed a trainable stream through connections, if they are present."""
     return ()
 

@@ -2,12 +2,32 @@
 
 import dataclasses
 
-# Values of `ConnectionConfig.direction` and `ConnectionConfig.form`, and of `HallucinationConfig.form` and
-# `HallucinationConfig.layer`.
-DIRECTIONS = ('depth_to_rgb', 'rgb_to_depth', 'none')
+# Values of `ConnectionConfig.form`, `HallucinationConfig.form` and `HallucinationConfig.layer`.
 CONNECTION_FORMS = ('additive', 'multiplicative')
 HALLUCINATION_FORMS = ('shares', 'sum')
 HALLUCINATION_LAYERS = ('block1', 'block2', 'block3', 'block4', 'features')
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+  """The roles of the modalities in chapters 3 and 4; the defaults are the modalities of the thesis.
+
+  Attributes:
+    main: modality that is available at training and test time; the hallucination stream reads it.
+    privileged: modality that may be available in training only; '' if a method has none.
+  """
+  main: str = 'rgb'
+  privileged: str = 'depth'
+
+  @property
+  def to_main(self) -> str:
+    """Value of `ConnectionConfig.direction`: the privileged modality feeds the main one."""
+    return f'{self.privileged}_to_{self.main}'
+
+  @property
+  def to_privileged(self) -> str:
+    """Value of `ConnectionConfig.direction`: the main modality feeds the privileged one (table 3.4)."""
+    return f'{self.main}_to_{self.privileged}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,19 +48,19 @@ class ConnectionConfig:
   """Multiplicative connections between streams (eq. 3.2).
 
   Attributes:
-    direction: 'depth_to_rgb', 'rgb_to_depth' (table 3.4) or 'none'. The
-      hallucination stream takes the place of depth.
+    direction: `Roles.to_main`, `Roles.to_privileged` (table 3.4) or 'none'. The
+      hallucination stream takes the place of the privileged one.
     form: input of the residual branch in the receiving stream. 'additive':
       r + p ⊙ d, as in the authors' code; 'multiplicative': r ⊙ d, as eq. 3.2
       (docs/fidelity.md, row 3).
   """
-  direction: str = 'depth_to_rgb'
+  direction: str = Roles().to_main
   form: str = 'additive'
 
 
 @dataclasses.dataclass(frozen=True)
 class HallucinationConfig:
-  """The loss that trains the hallucination stream to imitate the depth stream (eqs. 3.3 - 3.7).
+  """The loss that trains the hallucination stream to imitate the privileged stream, depth in eqs. 3.3 - 3.7.
 
   The loss is (1 - α) · [(1 - λ) · CE(y, σ(f)) + λ · CE(σ(f_depth/τ), σ(f/τ))]
   + α · L_hall; on objects, as in the authors' code, it is

@@ -1,9 +1,9 @@
-"""Depth images from RGB, a baseline of table 4.5.
+"""Images of the privileged modality from the main one (depth from RGB in table 4.5), a baseline.
 
-| class            | purpose                                                          |
-|------------------|------------------------------------------------------------------|
-| `Reconstruction` | trains an autoencoder to reconstruct depth images from RGB       |
-| `EstimatedDepth` | streams whose depth is the autoencoder's estimate from RGB       |
+| class               | purpose                                                                             |
+|---------------------|-------------------------------------------------------------------------------------|
+| `Reconstruction`    | trains an autoencoder to reconstruct privileged images from the main modality       |
+| `EstimatedModality` | streams whose privileged modality is the autoencoder's estimate                     |
 """
 
 import tensorflow as tf
@@ -13,7 +13,7 @@ from tf_privinfo.networks import autoencoder
 
 
 class Reconstruction(base.Method):
-  """Training of the stream `autoencoder`, which reads RGB, by the mean squared error to the depth image.
+  """Training of the stream `autoencoder`, which reads the main modality, by the mean squared error to privileged images.
 
   Source: docs/methods.md, section 1.4.
   """
@@ -26,25 +26,26 @@ class Reconstruction(base.Method):
 
   @property
   def training_modalities(self):
-    return ('rgb', 'depth')
+    return (self.roles.main, self.roles.privileged)
 
   def call(self, clips, training=False):
-    return {'autoencoder': self.streams['autoencoder'](clips['rgb'], training=training)}
+    return {'autoencoder': self.streams['autoencoder'](clips[self.roles.main], training=training)}
 
   def objective(self, clips, labels):
     images = self(clips, training=True)['autoencoder']
-    depth = tf.cast(clips['depth'], tf.float32)
-    return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, depth)), {}, {})
+    targets = tf.cast(clips[self.roles.privileged], tf.float32)
+    return base.Objective(tf.reduce_mean(tf.math.squared_difference(images, targets)), {}, {})
 
   def images(self, clips):
-    """The first depth frame above its reconstruction, [B, 2H, W, 3] uint8."""
-    images = self.streams['autoencoder'](clips['rgb'])
-    both = tf.concat([tf.cast(clips['depth'][:, 0], tf.float32), images[:, 0]], axis=1)
-    return {'depth_above_reconstruction': tf.cast(tf.clip_by_value(both, 0.0, 255.0), tf.uint8)}
+    """The first privileged frame above its reconstruction, [B, 2H, W, 3] uint8."""
+    privileged = self.roles.privileged
+    images = self.streams['autoencoder'](clips[self.roles.main])
+    both = tf.concat([tf.cast(clips[privileged][:, 0], tf.float32), images[:, 0]], axis=1)
+    return {f'{privileged}_above_reconstruction': tf.cast(tf.clip_by_value(both, 0.0, 255.0), tf.uint8)}
 
 
-class EstimatedDepth(two_stream.FusedStreams):
-  """`FusedStreams` on RGB only: the stream `depth` reads the output of the frozen stream `autoencoder`."""
+class EstimatedModality(two_stream.FusedStreams):
+  """`FusedStreams` on the main modality: the privileged stream reads the output of the frozen stream `autoencoder`."""
 
   @classmethod
   def build_stream(cls, name, recipe, num_classes):
@@ -54,7 +55,8 @@ class EstimatedDepth(two_stream.FusedStreams):
 
   @property
   def modalities(self):
-    return ('rgb',)
+    return (self.roles.main,)
 
   def call(self, clips, training=False):
-    return super().call({**clips, 'depth': self.streams['autoencoder'](clips['rgb'])}, training=training)
+    estimate = self.streams['autoencoder'](clips[self.roles.main])
+    return super().call({**clips, self.roles.privileged: estimate}, training=training)

@@ -4,34 +4,39 @@
 |-----------------|-------------------------------------------------------------------------------------|
 | `FusedStreams`  | cross entropy of the mean logits of one stream (step 1) or two streams (steps 2, 4) |
 | `ModDrop`       | the same, with randomly dropped pixels and modalities                               |
-| `Hallucination` | imitation of the depth stream by a stream that reads RGB (step 3, Hoffman et al.)   |
+| `Hallucination` | imitation of the privileged stream by `hall` (step 3, Hoffman et al.)               |
+
+The main modality is RGB in the thesis, the privileged one depth (`config.Roles`).
 """
 
 from typing import Dict, Iterable
 
 import tensorflow as tf
 
-from tf_privinfo.datasets.depth_noise import DepthNoise
+from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.methods import base, fusion, losses
-from tf_privinfo.methods.config import ConnectionConfig, HallucinationConfig, ModDropConfig
+from tf_privinfo.methods.config import ConnectionConfig, HallucinationConfig, ModDropConfig, Roles
 from tf_privinfo.utils import errors
 
 
-def connection_sources(direction: str, streams: Iterable[str]) -> Dict[str, str]:
+def connection_sources(direction: str, streams: Iterable[str], roles: Roles = Roles()) -> Dict[str, str]:
   """Receiving stream -> the stream that feeds it.
 
-  The hallucination stream takes the place of depth: it feeds RGB (step 4), or is
-  fed by RGB if the direction is inverted. While it is trained with connections
-  `depth_to_rgb`, depth feeds it (step 3).
+  The hallucination stream takes the place of the privileged one: it feeds the
+  main stream (step 4), or is fed by it if the direction is inverted. While it is
+  trained with connections to the main stream, the privileged stream feeds it
+  (step 3).
 
   Args:
-    direction: direction of the connections, 'depth_to_rgb', 'rgb_to_depth' or 'none'.
+    direction: value of `ConnectionConfig.direction`.
     streams: names of the streams of a method.
+    roles: roles of the modalities, which are the names of their streams.
   """
-  if direction == 'depth_to_rgb':
-    pairs = {'hall': 'depth', 'rgb': 'hall' if 'hall' in streams else 'depth'}
-  elif direction == 'rgb_to_depth':
-    pairs = {'depth': 'rgb', 'hall': 'rgb'}
+  main, privileged = roles.main, roles.privileged
+  if direction == roles.to_main:
+    pairs = {'hall': privileged, main: 'hall' if 'hall' in streams else privileged}
+  elif direction == roles.to_privileged:
+    pairs = {privileged: main, 'hall': main}
   else:
     pairs = {}
   return {receiver: source for receiver, source in pairs.items() if receiver in streams and source in streams}
@@ -57,7 +62,7 @@ class FusedStreams(base.Method):
     super().__init__(
         streams, frozen=frozen, loss_terms=[*loss_terms, *(f'loss_hard/{name}' for name in shown)], **kwargs)
     self.connections = connections
-    self.connection_sources = connection_sources(connections.direction, streams)
+    self.connection_sources = connection_sources(connections.direction, streams, self.roles)
     unable = {stream for pair in self.connection_sources.items() for stream in pair
               if not self.streams[stream].CONNECTS}
     if unable:
@@ -69,7 +74,7 @@ class FusedStreams(base.Method):
     return {'connections': recipe.connections or ConnectionConfig('none')}
 
   @property
-  def privileged(self):
+  def injected_modalities(self):
     read = [self.input_modality[source] for receiver, source in self.connection_sources.items()
             if receiver in self.trainable_streams]
     return tuple(modality for modality in dict.fromkeys(read) if modality not in self.modalities)
@@ -123,7 +128,7 @@ class ModDrop(FusedStreams):
     **kwargs: further arguments of `FusedStreams`.
   """
 
-  test_conditions = {'void_depth': DepthNoise('void')}  # one of the settings of table 4.5
+  test_conditions = {'void': Noise('void')}  # one of the settings of table 4.5
 
   @classmethod
   def options(cls, recipe, streams, num_classes):
@@ -160,14 +165,14 @@ class ModDrop(FusedStreams):
 
 
 class Hallucination(FusedStreams):
-  """Training of the stream `hall`, which reads RGB, to imitate the frozen stream `depth` (eq. 3.7).
+  """Training of the stream `hall`, which reads the main modality, to imitate the frozen privileged stream (eq. 3.7).
 
   If further streams are trained at the same time (Hoffman et al.), the cross
   entropy of all fused logits is added: hallucination and task are then learned
   together.
 
   Args:
-    streams: name -> network, including `hall` and `depth`.
+    streams: name -> network, including `hall` and the privileged stream.
     config: hyperparameters of the loss.
     **kwargs: further arguments of `FusedStreams`.
   """
@@ -181,14 +186,14 @@ class Hallucination(FusedStreams):
     self.config = config
 
   def objective(self, clips, labels):
-    points = self.end_points(clips, [*self.trainable_streams, 'depth'], training=True)
+    points = self.end_points(clips, [*self.trainable_streams, self.roles.privileged], training=True)
     logits = {stream: points[stream]['logits'] for stream in self.trainable_streams}
-    hall, depth = points['hall'], points['depth']
+    hall, teacher = points['hall'], points[self.roles.privileged]
     config = self.config
     # The form 'sum' always applies the temperature to both.
     student_temperature = config.temperature if config.student_at_temperature or config.form == 'sum' else 1.0
-    soft = losses.imitation(depth['logits'], hall['logits'], config.temperature, student_temperature)
-    maps = losses.hallucination(depth[config.layer], hall[config.layer])
+    soft = losses.imitation(teacher['logits'], hall['logits'], config.temperature, student_temperature)
+    maps = losses.hallucination(teacher[config.layer], hall[config.layer])
     fused_loss, terms = self._fused_loss(labels, logits)
     combine = losses.modality_distillation if config.form == 'shares' else losses.object_distillation
     # L_hall is a sum over the global batch, the rest a mean.
@@ -202,10 +207,11 @@ class Hallucination(FusedStreams):
     """True maps above hallucinated maps, averaged over channels, frames side by side: [B, 2h, T*w, 1] uint8."""
     if self.config.layer == 'features':
       return {}
-    points = self.end_points(clips, ['depth', 'hall'])
+    shown = [self.roles.privileged, 'hall']
+    points = self.end_points(clips, shown)
     frames = next(iter(clips.values())).shape[1]
     maps = tf.stack([tf.reduce_mean(tf.cast(points[stream][self.config.layer], tf.float32), axis=-1)
-                     for stream in ('depth', 'hall')], axis=1)
+                     for stream in shown], axis=1)
     height, width = maps.shape[2:]
     maps = tf.transpose(tf.reshape(maps, [-1, frames, 2, height, width]), [0, 2, 3, 1, 4])
     pictures = tf.reshape(maps, [-1, 2 * height, frames * width, 1])

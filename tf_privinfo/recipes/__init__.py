@@ -2,7 +2,7 @@
 
 from tf_privinfo.datasets.registry import DATASETS
 from tf_privinfo.recipes.naming import directory_name, expected_minutes, overrides, run_directory, run_name
-from tf_privinfo.recipes.recipe import MIXED_DTYPES, override, Recipe, shared_stages, SWITCH, training_stages
+from tf_privinfo.recipes.recipe import MIXED_DTYPES, MODALITIES, override, Recipe, shared_stages, SWITCH, training_stages
 from tf_privinfo.recipes.registry import (
     default_preset,
     default_protocol,
@@ -23,6 +23,7 @@ __all__ = [
     'run_directory',
     'run_name',
     'MIXED_DTYPES',
+    'MODALITIES',
     'override',
     'Recipe',
     'shared_stages',

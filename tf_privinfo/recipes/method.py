@@ -22,7 +22,7 @@ class Form(NamedTuple):
     stages: name -> stage, in the order in which they run.
     complete: function that adds clips, network, data and the sizes of the preset to the recipe of these stages and
       sections.
-    modalities: input modalities, in the order that breaks ties.
+    modalities: input modalities, in the order that breaks ties; in chapters 3 and 4 as in `Recipe.modalities`.
     sections: hyperparameters of the method, field of `Recipe` -> config.
     method: 'module:Class' of a method of chapter 5; the losses of the stages name the classes of the other methods.
   """

@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterable, Optional
 import zlib
 
 from tf_privinfo.recipes import settings
-from tf_privinfo.recipes.recipe import Recipe
+from tf_privinfo.recipes.recipe import override, Recipe
 from tf_privinfo.recipes.registry import METHODS, recipe
 
 # Maximum number of characters of a directory name before its checksum.
@@ -14,10 +14,14 @@ _LONGEST_NAME = 160
 
 
 def overrides(result: Recipe) -> Dict[str, Any]:
-  """The overrides of a recipe, {dotted path: value}: differences from the recipe with the same names and seed."""
-  default = settings.flatten(
-      recipe(result.method, result.dataset, result.protocol, result.preset, result.variant, result.seed))
-  return {key: value for key, value in settings.flatten(result).items() if default.get(key) != value}
+  """The overrides of a recipe, {dotted path: value}: differences from the recipe with the same names and seed.
+
+  Names of modalities in stages are no differences: they follow from `modalities`.
+  """
+  default = recipe(result.method, result.dataset, result.protocol, result.preset, result.variant, result.seed)
+  same = {**settings.flatten(override(default, {'modalities': result.modalities})),
+          'modalities': ','.join(default.modalities)}
+  return {key: value for key, value in settings.flatten(result).items() if same.get(key) != value}
 
 
 def run_name(result: Recipe) -> str:

@@ -48,7 +48,8 @@ flags.DEFINE_integer('seed', 0, 'Seed of weights, data order, frame sampling, au
                      f'{validation.SEEDS[-1]}.')
 flags.DEFINE_multi_string(
     'set', [], 'Override of any field of the recipe, as key=value; may be repeated: --set loser.temperature=5 '
-    '--set modalities=rgb,depth. Training prints the recipe with all keys at its start.')
+    '--set modalities=rgb,depth. In chapters 3 and 4, privileged=infrared replaces the privileged modality, depth, and '
+    'modalities=thermal,infrared also the main one, rgb. Training prints the recipe with all keys at its start.')
 flags.DEFINE_bool('skip_broken', False, 'Prepare the dataset without its unreadable samples.')
 
 
@@ -72,5 +73,8 @@ def resolve(default_method: Optional[Callable[[str], str]] = None,
   if FLAGS.fold is not None:
     protocol = registry.with_fold(recipe.dataset, protocol, FLAGS.fold)
   recipe = dataclasses.replace(recipe, protocol=registry.resolve_protocol(recipe.dataset, protocol))
-  overrides = {'data.skip_broken': FLAGS.skip_broken, **values(recipe), **settings.parse_settings(FLAGS.set)}
+  chosen = settings.parse_settings(FLAGS.set)
+  # First, since they name stages that further flags override.
+  recipe = recipes.override(recipe, {path: chosen.pop(path) for path in recipes.MODALITIES if path in chosen})
+  overrides = {'data.skip_broken': FLAGS.skip_broken, **values(recipe), **chosen}
   return validation.check(recipes.override(recipe, overrides))

@@ -16,11 +16,11 @@ class Loss(NamedTuple):
     method: 'module:Class' of the `methods.base.Method`; imported only when it is built. Empty for the methods of
       chapter 5, which name their classes in `registry.METHODS`.
     has_discriminator: whether the stage has a discriminator beside its streams.
-    modalities: input modalities of a prediction, if they differ from the modalities of the streams.
+    reads_main_only: whether a prediction reads only the main modality, whatever the streams read.
   """
   method: str
   has_discriminator: bool = False
-  modalities: Tuple[str, ...] = ()
+  reads_main_only: bool = False
 
 
 # Value of `StageConfig.loss` -> loss.
@@ -29,10 +29,10 @@ LOSSES = {
     'cross_entropy': Loss('tf_privinfo.methods.two_stream:FusedStreams'),
     'hallucination': Loss('tf_privinfo.methods.two_stream:Hallucination'),
     'adversarial': Loss('tf_privinfo.methods.adversarial:AdversarialDistillation', has_discriminator=True),
-    'noise': Loss('tf_privinfo.methods.adversarial:NoisyDepthDetector', has_discriminator=True),
+    'noise': Loss('tf_privinfo.methods.adversarial:NoiseDetector', has_discriminator=True),
     'moddrop': Loss('tf_privinfo.methods.two_stream:ModDrop'),
     'reconstruction': Loss('tf_privinfo.methods.cross_modal:Reconstruction'),
-    'estimated_depth': Loss('tf_privinfo.methods.cross_modal:EstimatedDepth', modalities=('rgb',)),
+    'estimated_depth': Loss('tf_privinfo.methods.cross_modal:EstimatedModality', reads_main_only=True),
 }
 
 
@@ -67,9 +67,9 @@ class StageConfig:
       scratch.
     loss: key of `LOSSES`: 'multiple_choice' (chapter 5), 'cross_entropy' of the mean of the
       streams' logits, 'hallucination' (eq. 3.7), 'adversarial' (eqs. 4.1, 4.2),
-      'noise' (eq. 4.1 with noisy depth, see `methods.adversarial.NoisyDepthDetector`),
-      'moddrop', 'reconstruction' of depth from RGB, or 'estimated_depth', cross
-      entropy with depth estimated from RGB by an autoencoder.
+      'noise' (eq. 4.1 with noisy clips, see `methods.adversarial.NoiseDetector`),
+      'moddrop', 'reconstruction' of the privileged modality from the main one, or
+      'estimated_depth', cross entropy with the estimate of an autoencoder.
     epochs: number of epochs; 0 keeps the initial weights.
     batch_size: videos per step, over all devices.
     optimizer: name of the optimizer, 'momentum' or 'adam'.

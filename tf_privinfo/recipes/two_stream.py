@@ -1,4 +1,8 @@
-"""The methods of chapters 3 and 4 on videos: streams with connections, and hallucination streams, in stages."""
+"""The methods of chapters 3 and 4 on videos: streams with connections, and hallucination streams, in stages.
+
+The stages name the modalities of the thesis: RGB, the main one, and depth, the privileged one. `recipe.override` renames
+them for other modalities.
+"""
 
 import dataclasses
 from typing import Dict, Mapping, Tuple
@@ -31,7 +35,7 @@ ENSEMBLE = {
 
 
 def imitation(stage: str, loss: str) -> Dict[str, StageConfig]:
-  """Two stages: `hall` imitates the depth stream of `joint`, and is then fused with the RGB stream of `joint`.
+  """Two stages: `hall` imitates the depth stream of `joint`, and is then fused with the RGB stream.
 
   Args:
     stage: name of the first stage; the second is `fused`.
@@ -94,7 +98,7 @@ def form(stages: Mapping[str, StageConfig], modalities: Tuple[str, ...] = ('rgb'
 
   Args:
     stages: name -> stage, in the order in which they run.
-    modalities: input modalities, in the order that breaks ties.
+    modalities: the main modality, and the privileged one if a stage reads it.
     **sections: hyperparameters, field of `Recipe` -> config.
   """
   return Form(stages, _complete, modalities, sections)

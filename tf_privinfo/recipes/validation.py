@@ -87,13 +87,14 @@ def _network_problems(result: recipes.Recipe):
   if result.loser and result.loser.temperature <= 0:
     yield 'loser.temperature must be positive'
   if result.connections:
-    yield from _one_of(result.connections, 'connections.', 'direction', methods.DIRECTIONS)
+    directions = (result.roles.to_main, result.roles.to_privileged, 'none')
+    yield from _one_of(result.connections, 'connections.', 'direction', directions)
     yield from _one_of(result.connections, 'connections.', 'form', methods.CONNECTION_FORMS)
   if result.hallucination:
     yield from _hallucination_problems(result.hallucination)
   if result.has_switch and result.stages[recipes.SWITCH.hallucinated].epochs:
-    yield (f'stages.{recipes.SWITCH.hallucinated}.epochs must be 0, since the switch has one RGB stream for depth and '
-           'for hallucinated depth')
+    yield (f'stages.{recipes.SWITCH.hallucinated}.epochs must be 0, since the switch has one {result.roles.main} stream '
+           f'for {result.roles.privileged} and for hall')
   if result.discriminator:
     yield from _discriminator_problems(result.discriminator)
   if result.moddrop and not (0 < result.moddrop.keep_pixel <= 1 and 0 < result.moddrop.keep_modality <= 1):

@@ -282,8 +282,8 @@ def _reads(recipe, wanted) -> List[str]:
   if wanted.stage == 'switch':
     return list(recipe.modalities)
   streams, stage = recipe.streams(wanted.stage), recipe.stages[wanted.stage]
-  if LOSSES[stage.loss].modalities:
-    return list(LOSSES[stage.loss].modalities)
+  if LOSSES[stage.loss].reads_main_only:
+    return [recipe.roles.main]
   if wanted.stream in streams:
     return [streams[wanted.stream], *(
         key.removeprefix(_INJECTED) for key in wanted.keys if key.startswith(_INJECTED))]

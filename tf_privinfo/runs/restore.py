@@ -75,10 +75,11 @@ def restore_method(run: runs.Run, stage: Optional[str] = None) -> tf.keras.Model
 
 
 def restore_switch(run: runs.Run) -> adversarial.SensorSwitch:
-  """The trained switch between depth and hallucinated depth; raises `UserError` as `restore_method`."""
+  """The trained switch between the privileged modality and `hall`; raises `UserError` as `restore_method`."""
   hallucinated = restore_method(run, recipes.SWITCH.hallucinated)
   detector = restore_method(run, recipes.SWITCH.detector)
-  return adversarial.SensorSwitch({**hallucinated.streams, **detector.streams}, detector.discriminator)
+  streams = {**hallucinated.streams, **detector.streams}
+  return adversarial.SensorSwitch(streams, detector.discriminator, run.recipe.roles)
 
 
 def restore_deployed(run: runs.Run) -> 'tf.keras.Model | adversarial.SensorSwitch':

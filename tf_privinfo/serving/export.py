@@ -49,6 +49,7 @@ class ServedMethod(tf.Module):
     # Only the variables are attributes. If the method, a Keras model, were one, each of its layers would be traced and
     # saved with separate functions, which takes most of the time and which no signature needs.
     self._variables = method.variables
+    self._recipe = recipe
     self._logits = self._logits_of(method)
     self._config = recipe.clips
     self._dataset = recipes.DATASETS[recipe.dataset]
@@ -61,12 +62,12 @@ class ServedMethod(tf.Module):
   def signatures(self, modalities: Sequence[str]) -> Dict[str, tf.types.experimental.ConcreteFunction]:
     """One signature for each non-empty subset, named as in `rgb_depth`; with `rgb`, also `rgb_jpeg`.
 
-    `serving_default` is RGB alone, or the first modality if there is no RGB.
+    `serving_default` is the `default_modality` alone.
     """
     result = {'_'.join(subset): self._clips_signature(subset) for subset in fusion.subsets(modalities)}
     if 'rgb' in modalities:
       result['rgb_jpeg'] = self._jpeg_signature()
-    return {'serving_default': result['rgb' if 'rgb' in modalities else modalities[0]], **result}
+    return {'serving_default': result[default_modality(self._recipe, modalities)], **result}
 
   def _clips_signature(self, subset):
     """The signature of a subset: one uint8 tensor [B, T, S, S, 3], pixels 0..255, for each modality, by name."""
@@ -133,11 +134,14 @@ class ServedMethod(tf.Module):
 
 
 class ServedSwitch(ServedMethod):
-  """ADMD as signatures: `rgb` and `rgb_jpeg` hallucinate depth, `rgb_depth` trusts it, `auto` decides for each sample.
+  """ADMD as signatures, here for RGB and depth, the main and the privileged modality of the thesis.
+
+  `rgb` and `rgb_jpeg` hallucinate depth, `rgb_depth` trusts it, `auto` decides for each sample. With other modalities,
+  the signatures and their inputs have their names; the signature of JPEG files exists for RGB only.
 
   Args:
     switch: trained switch of a run.
-    threshold: fake probability above which depth is hallucinated.
+    threshold: fake probability above which the privileged modality is hallucinated.
     recipe: recipe of the run.
     label_names: C class names.
   """
@@ -149,34 +153,46 @@ class ServedSwitch(ServedMethod):
     self._threshold = threshold
 
   def _logits_of(self, method):
-    return lambda clips: method.trusted(clips) if 'depth' in clips else method.hallucinated(clips)
+    privileged = method.roles.privileged
+    return lambda clips: method.trusted(clips) if privileged in clips else method.hallucinated(clips)
 
   def signatures(self, modalities):
-    rgb, depth = modalities
-    return {**super().signatures((rgb,)), 'rgb_depth': self._clips_signature(modalities),
-            'auto': self._auto_signature()}
+    main, privileged = modalities
+    return {**super().signatures((main,)), f'{main}_{privileged}': self._clips_signature(modalities),
+            'auto': self._auto_signature(main, privileged)}
 
-  def _auto_signature(self):
-    """The signature of `rgb` uint8 and `depth` float32, both [B, T, S, S, 3], pixels 0..255; NaN marks missing depth.
+  def _auto_signature(self, main: str, privileged: str):
+    """The signature of `main` uint8 and `privileged` float32, both [B, T, S, S, 3], pixels 0..255, by their names.
 
-    Depth with a value that is not finite is hallucinated.
+    NaN marks a missing privileged modality: with a value that is not finite, it is hallucinated.
 
     In addition to the outputs of all signatures, `hallucinated` [B] bool is the
     decision and `fake_probability` [B] float32 its score.
     """
-    def serve(rgb, depth):
-      outputs = self._decide(self._checked({'rgb': rgb, 'depth': depth}))
+    def serve(**clips):
+      outputs = self._decide(self._checked(clips))
       score = outputs['fake_probability']
       hallucinated = score > self._threshold
       logits = tf.where(hallucinated, outputs['hallucinated'], outputs['trusted'])
       return {**self._answer(logits), 'hallucinated': hallucinated[:, 0], 'fake_probability': score[:, 0]}
 
-    return tf.function(serve).get_concrete_function(self._spec('rgb'), self._spec('depth', tf.float32))
+    return tf.function(serve).get_concrete_function(
+        **{main: self._spec(main), privileged: self._spec(privileged, tf.float32)})
+
+
+def default_modality(recipe: recipes.Recipe, modalities: Sequence[str]) -> str:
+  """The modality that a model predicts from by default: the main one; in chapter 5 RGB, or the first one."""
+  return 'rgb' if 'rgb' in modalities and not recipe.has_roles else modalities[0]
 
 
 def describe_preprocessing(recipe: recipes.Recipe) -> str:
-  """A text about the JPEG frames of the signature `rgb_jpeg`: their content, and their processing by the model."""
+  """A text about the frames of the `default_modality`; if it is RGB, the model processes those of `rgb_jpeg` itself."""
   config, dataset = recipe.clips, recipes.DATASETS[recipe.dataset]
+  modality = default_modality(recipe, recipe.modalities)
+  if modality != 'rgb':
+    return (f'{modality}: {config.frames} frames of a sample, prepared as for training, {config.frame_size} x '
+            f'{config.frame_size} pixels, of which the centre of {config.crop_size} x {config.crop_size} pixels is '
+            'classified.\n')
   region = ('the region that RGB and depth share (the recipe has data.aligned=true, and the model cannot align them)'
             if recipe.data.aligned else 'the whole field of view of the RGB camera')
   shrunk = f'shrunk by areas to at least {dataset.least_rgb_width} pixels of width, ' if dataset.least_rgb_width else ''

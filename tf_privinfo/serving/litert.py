@@ -28,7 +28,7 @@ def export(run: runs.Run, directory: pathlib.Path, modalities: Sequence[str] = (
   Args:
     run: finished run.
     directory: folder of the file, created if missing; an earlier file of the same name is replaced.
-    modalities: names of the subset; by default RGB, or the first modality.
+    modalities: names of the subset; by default `saved_model.default_modality`.
     quantize: whether weights are stored as int8.
 
   Returns:
@@ -40,7 +40,7 @@ def export(run: runs.Run, directory: pathlib.Path, modalities: Sequence[str] = (
   """
   in_float32 = runs.Run(run.directory, dataclasses.replace(run.recipe, mixed_precision=False))
   model = restore.restore_deployed(in_float32)
-  modalities = tuple(modalities or ('rgb' if 'rgb' in model.modalities else model.modalities[0],))
+  modalities = tuple(modalities or (saved_model.default_modality(run.recipe, model.modalities),))
   _check(model, modalities)
   label_names = run.manifest()['label_names']
   served = saved_model.ServedMethod(model, run.recipe, label_names)
@@ -60,9 +60,10 @@ def _check(model, modalities: Sequence[str]) -> None:
   if unknown or len(set(modalities)) < len(modalities):
     raise errors.UserError(f'--modalities={",".join(modalities)}: this model predicts from any of '
                            f'{", ".join(model.modalities)}, each named once.')
-  if isinstance(model, adversarial.SensorSwitch) and 'rgb' not in modalities:
-    raise errors.UserError('A switch predicts from rgb, or from rgb and depth: pass --modalities=rgb or '
-                           '--modalities=rgb,depth.')
+  if isinstance(model, adversarial.SensorSwitch) and model.roles.main not in modalities:
+    main, privileged = model.modalities
+    raise errors.UserError(f'A switch predicts from {main}, or from {main} and {privileged}: pass --modalities={main} '
+                           f'or --modalities={main},{privileged}.')
 
 
 def _convert(served: saved_model.ServedMethod, modalities: Sequence[str], quantize: bool) -> bytes:

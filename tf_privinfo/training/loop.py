@@ -110,7 +110,7 @@ def _train_stage(run, name: str, stage: StageConfig, source, split, strategy, st
     batches_of = lambda rows: clips.training_clips(
         videos, run.recipe.clips, seed=restore.stage_seed(run.recipe, name),
         epochs=range(finished_epochs, stage.epochs), batch_size=stage.batch_size,
-        noisy_depth=method.learns_from_noisy_depth, rows=rows).map(lambda clip, label, sample_id: (clip, label))
+        noisy=method.noisy_modality, rows=rows).map(lambda clip, label, sample_id: (clip, label))
     steps = len(split.train) // stage.batch_size
     watching = _callbacks(run, name, stage, source, split, method, state, manager, strategy)
     with progress_bars.bar(total=stage.epochs * steps, initial=finished_epochs * steps, desc=f'Stage {name}',
@@ -205,7 +205,7 @@ def _callbacks(run, name, stage, source, split, method, state, manager,
   shown = random.Random(recipe.seed).sample(split.train, min(4, len(split.train)))  # only these are read
   examples, _, _ = next(iter(clips.training_clips(
       source.videos(shown, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
-      batch_size=len(shown), noisy_depth=method.learns_from_noisy_depth)))
+      batch_size=len(shown), noisy=method.noisy_modality)))
   result.append(tensorboard.TensorBoard(
       run.directory / TENSORBOARD / name if chief else None, source.label_names, settings.flatten(recipe), examples))
   if chief:

@@ -1,8 +1,8 @@
-"""Models of depth noise, for evaluation with unreliable depth (thesis sections 3.3.4 and 4.3.5).
+"""Models of noise, for evaluation with an unreliable modality: depth in the thesis (sections 3.3.4 and 4.3.5).
 
 The thesis studies multiplicative speckle and missing depth; the other models
-are additions. As in the authors' code, noise acts on the 8-bit images that
-encode depth, not on millimetres. With the same seed, more noise corrupts the
+are additions. As in the authors' code, noise acts on the stored 8-bit images,
+not on millimetres. With the same seed, more noise corrupts the
 same pixels more strongly, so results vary smoothly with the amount of noise.
 """
 
@@ -19,17 +19,17 @@ HOLE_CELLS = 8
 _MAGNITUDES = (-3.0, 1.0)
 
 
-class DepthNoise(NamedTuple):
-  """A model of depth noise and its amount.
+class Noise(NamedTuple):
+  """A model of noise and its amount.
 
   | text        | kind      | effect                                                |
   |-------------|-----------|-------------------------------------------------------|
   | `0`         | `speckle` | none                                                  |
   | `1e-2`      | `speckle` | every element times N(1, 1e-2) (tables 3.3 and 4.6)   |
-  | `void`      | `void`    | all depth is missing                                  |
+  | `void`      | `void`    | all pixels are missing                                |
   | `holes:0.3` | `holes`   | connected patches, 0.3 of every frame, are missing    |
   | `levels:8`  | `levels`  | quantisation of 0..255 to 8 values                    |
-  | `shift:0.1` | `shift`   | shift against RGB by 0.1 of the side of the crop      |
+  | `shift:0.1` | `shift`   | shift by 0.1 of the side of the crop                  |
   | `frozen`    | `frozen`  | all frames are the first one; no effect on one frame  |
 
   Attributes:
@@ -40,7 +40,7 @@ class DepthNoise(NamedTuple):
   amount: float = 0.0
 
   @classmethod
-  def parse(cls, text: str) -> 'DepthNoise':
+  def parse(cls, text: str) -> 'Noise':
     """Parses a text of the form in the table; raises `UserError` for other texts."""
     name, colon, number = text.strip().partition(':')
     if not colon and name in _MODELS and name not in _ALLOWED_AMOUNTS:
@@ -52,18 +52,18 @@ class DepthNoise(NamedTuple):
       amount = math.nan  # No kind allows it.
     if kind not in _ALLOWED_AMOUNTS or not _ALLOWED_AMOUNTS[kind](amount):
       raise errors.UserError(
-          'Depth noise must be a variance of zero or more, such as 0.1, "void", "holes:" with a fraction of the pixels '
+          'Noise must be a variance of zero or more, such as 0.1, "void", "holes:" with a fraction of the pixels '
           'from 0 to 1, "levels:" with a whole number from 2 to 256, "shift:" with a fraction of the side from 0 to 1, '
           f'or "frozen", not {text!r}.')
     return cls(kind, amount)
 
   def apply(self, clip: tf.Tensor, seed, centre: Sequence[float] = ()) -> tf.Tensor:
-    """Corrupts a depth clip.
+    """Corrupts a clip.
 
     Args:
-      clip: depth clip [T, S, S, C], whole numbers of 0..255.
+      clip: clip [T, S, S, C], whole numbers of 0..255.
       seed: stateless seed, the only source of randomness.
-      centre: colour of missing depth. Speckle multiplies the distance from this
+      centre: colour of missing pixels. Speckle multiplies the distance from this
         colour, as in the authors' code for objects, which adds noise after the
         mean is subtracted (docs/fidelity.md, B 3). Empty: black, and speckle
         produces whole numbers of 0..255, as in their code for video
@@ -88,9 +88,9 @@ def _speckle(clip, variance, seed, centre):
 
 
 def random_speckle(clip: tf.Tensor, seed, centre: Sequence[float] = ()) -> tf.Tensor:
-  """Corrupts a depth clip by speckle of random variance, log-uniform over the range of table 4.6.
+  """Corrupts a clip by speckle of random variance, log-uniform over the range of table 4.6.
 
-  Arguments and result as in `DepthNoise.apply`.
+  Arguments and result as in `Noise.apply`.
   """
   magnitude, factors = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
   variance = 10**tf.random.stateless_uniform([], magnitude, *_MAGNITUDES)
@@ -142,7 +142,7 @@ def _frozen(clip, amount, seed, centre):
 
 
 def _missing(centre):
-  """The colour of pixels without depth, [C] or [1] float32."""
+  """The colour of missing pixels, [C] or [1] float32."""
   return tf.constant(centre or (0.0,), tf.float32)
 
 
