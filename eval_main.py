@@ -36,10 +36,10 @@ flags.DEFINE_string(
     'depth_variant', None, 'Variant of depth to evaluate with, such as a folder of depth images estimated from RGB. '
     'Results are written to a separate folder of the run directory.')
 flags.DEFINE_string(
-    'noise', None, 'Levels of noise on the privileged modality (depth) to evaluate under, separated by commas. A number '
-    f'is the variance of multiplicative speckle; tables 3.3 and 4.6 have {",".join(NOISE_LEVELS)}. void: no content; '
-    'holes:0.3: share of missing pixels; levels:8: number of distinct values; shift:0.1: displacement as a share of the '
-    'side; frozen: the first frame in place of all frames.')
+    'noise', None, 'Levels of noise on the privileged modality (depth) to evaluate under, separated by commas. A '
+    f'number is the variance of multiplicative speckle; tables 3.3 and 4.6 have {",".join(NOISE_LEVELS)}. void: no '
+    'content; holes:0.3: share of missing pixels; levels:8: number of distinct values; shift:0.1: displacement as a '
+    'share of the side; frozen: the first frame in place of all frames.')
 
 flags.DEFINE_multi_string(
     'predict', None, 'New recordings to classify, without labels; may be repeated. clip.avi: a video file, a folder of '

@@ -36,7 +36,8 @@ def test_names_of_the_modalities_replace_rgb_and_depth(method, dataset, pair):
   for name, stage in recipe.stages.items():
     assert stage.epochs == thesis.stages[{main: 'rgb', privileged: 'depth'}.get(name, name)].epochs
     reads = recipe.streams(name)
-    assert set(reads.values()) <= {main, privileged} and reads.get('hall', main) == reads.get('autoencoder', main) == main
+    assert set(reads.values()) <= {main, privileged}
+    assert reads.get('hall', main) == reads.get('autoencoder', main) == main
   assert recipes.from_yaml(recipes.to_yaml(recipe)) == recipe
   assert recipes.run_name(recipe) == f'tiny-split-code-seed0-modalities={pair}'
   assert recipes.override(thesis, recipes.overrides(recipe)) == recipe

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests import in_process, native_files, tiny_stream
 from tf_privinfo import recipes, runs, workflow
-from tf_privinfo.evaluation import predictor
+from tf_privinfo.evaluation import predictor, switch_threshold
 from tf_privinfo.runs import restore
 from tf_privinfo.serving import export
 from tf_privinfo.utils import errors
@@ -27,7 +27,8 @@ def admd(data_dir, tmp_path_factory):
   output_dir = tmp_path_factory.mktemp('runs')
   flags = ['--method=admd', '--dataset=nwucla', f'--data_dir={data_dir}', f'--output_dir={output_dir}', '--preset=tiny',
            '--epochs=1', '--set=privileged=flow', '--set=data.hold_out=0.25']
-  with in_process.one_device(), in_process.quick():
+  with in_process.one_device(), in_process.quick(), pytest.MonkeyPatch.context() as patch:
+    patch.setattr(switch_threshold, 'LEVELS', ('0', 'void'))
     in_process.train_main_with(*flags, '--stage=rgb')
     in_process.train_main_with(*flags)
   directory, = output_dir.glob('nwucla/admd/*')
@@ -82,7 +83,8 @@ def test_signatures_and_predictions_have_its_name(admd, data_dir, tmp_path):
 @pytest.fixture(scope='module')
 def table(tmp_path_factory):
   """Recordings of RGB and of a 16-bit sensor of the same size."""
-  return native_files.write_recordings(tmp_path_factory.mktemp('recordings') / 'data', sessions=(0,), modality='infrared')
+  directory = tmp_path_factory.mktemp('recordings') / 'data'
+  return native_files.write_recordings(directory, sessions=(0,), modality='infrared')
 
 
 def make_recipe(method='modality_distillation', **values):

@@ -2,7 +2,8 @@
 
 The score of a sample is the discriminator's probability of the class 'fake' for its privileged features, in [0, 1]; it
 is 1 if the sample has none. If the score is above the threshold, the sample is switched: it is classified by the main
-stream and hall ('hallucinated') instead of the main and the privileged stream ('trusted'). L is the number of noise levels, N of samples, C of classes.
+stream and hall ('hallucinated') instead of the main and the privileged stream ('trusted'). L is the number of noise
+levels, N of samples, C of classes.
 """
 
 from typing import Any, Dict, Mapping, Sequence
@@ -28,7 +29,7 @@ _LARGEST_BELOW_1 = np.nextafter(np.float32(1), np.float32(0))
 
 
 def choose(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str]) -> Dict[str, Any]:
-  """Chooses the fake probability above which the privileged modality is hallucinated, on validation samples under noise.
+  """Chooses the fake probability above which `hall` replaces the privileged modality, on noisy validation samples.
 
   Writes `switch.json`, and real and hallucinated features for TensorBoard's
   projector.

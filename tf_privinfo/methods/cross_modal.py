@@ -13,7 +13,7 @@ from tf_privinfo.networks import autoencoder
 
 
 class Reconstruction(base.Method):
-  """Training of the stream `autoencoder`, which reads the main modality, by the mean squared error to privileged images.
+  """Training of the stream `autoencoder` on the main modality, by the mean squared error to privileged images.
 
   Source: docs/methods.md, section 1.4.
   """

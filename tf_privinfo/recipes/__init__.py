@@ -2,7 +2,15 @@
 
 from tf_privinfo.datasets.registry import DATASETS
 from tf_privinfo.recipes.naming import directory_name, expected_minutes, overrides, run_directory, run_name
-from tf_privinfo.recipes.recipe import MIXED_DTYPES, MODALITIES, override, Recipe, shared_stages, SWITCH, training_stages
+from tf_privinfo.recipes.recipe import (
+    MIXED_DTYPES,
+    MODALITIES,
+    override,
+    Recipe,
+    shared_stages,
+    SWITCH,
+    training_stages,
+)
 from tf_privinfo.recipes.registry import (
     default_preset,
     default_protocol,

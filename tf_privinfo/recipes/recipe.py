@@ -159,19 +159,19 @@ def _with_modalities(result: Recipe, values: Mapping[str, Any]) -> Recipe:
   _check_modalities(result, new)
   names = {**dict(zip(old, new)), f'{old[0]}_2': f'{new[0]}_2'}
   renamed = dataclasses.replace(result, modalities=new, stages={
-      names.get(name, name): dataclasses.replace(stage, **{
-          field: tuple(_renamed(item, names) for item in getattr(stage, field))
-          for field in ('streams', 'frozen', 'init')}) for name, stage in result.stages.items()})
+      names.get(name, name): dataclasses.replace(
+          stage, streams=_renamed(stage.streams, names), frozen=_renamed(stage.frozen, names),
+          init=_renamed(stage.init, names)) for name, stage in result.stages.items()})
   if not result.connections:
     return renamed
   directions = {result.roles.to_main: renamed.roles.to_main, result.roles.to_privileged: renamed.roles.to_privileged}
-  direction = _renamed(result.connections.direction, directions)
+  direction = directions.get(result.connections.direction, result.connections.direction)
   return dataclasses.replace(renamed, connections=dataclasses.replace(result.connections, direction=direction))
 
 
-def _renamed(text: str, names: Mapping[str, str]) -> str:
-  """A text with all its words replaced that are in `names`: 'depth=joint/depth' becomes 'flow=joint/flow'."""
-  return re.sub(r'\w+', lambda word: names.get(word[0], word[0]), text)
+def _renamed(texts: Tuple[str, ...], names: Mapping[str, str]) -> Tuple[str, ...]:
+  """Texts with all words replaced that are in `names`: 'depth=joint/depth' becomes 'flow=joint/flow'."""
+  return tuple(re.sub(r'\w+', lambda word: names.get(word[0], word[0]), text) for text in texts)
 
 
 def _check_modalities(result: Recipe, new: Tuple[str, ...]) -> None:

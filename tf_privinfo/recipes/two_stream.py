@@ -1,7 +1,7 @@
 """The methods of chapters 3 and 4 on videos: streams with connections, and hallucination streams, in stages.
 
-The stages name the modalities of the thesis: RGB, the main one, and depth, the privileged one. `recipe.override` renames
-them for other modalities.
+The stages name the modalities of the thesis: RGB, the main one, and depth, the privileged one. `recipe.override`
+renames them for other modalities.
 """
 
 import dataclasses

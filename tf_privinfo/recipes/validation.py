@@ -93,8 +93,8 @@ def _network_problems(result: recipes.Recipe):
   if result.hallucination:
     yield from _hallucination_problems(result.hallucination)
   if result.has_switch and result.stages[recipes.SWITCH.hallucinated].epochs:
-    yield (f'stages.{recipes.SWITCH.hallucinated}.epochs must be 0, since the switch has one {result.roles.main} stream '
-           f'for {result.roles.privileged} and for hall')
+    yield (f'stages.{recipes.SWITCH.hallucinated}.epochs must be 0, since the switch has one {result.roles.main} '
+           f'stream for {result.roles.privileged} and for hall')
   if result.discriminator:
     yield from _discriminator_problems(result.discriminator)
   if result.moddrop and not (0 < result.moddrop.keep_pixel <= 1 and 0 < result.moddrop.keep_modality <= 1):
