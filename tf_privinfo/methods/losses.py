@@ -41,19 +41,19 @@ def imitation(teacher_logits: tf.Tensor, logits: tf.Tensor, temperature: float,
   return tf.nn.softmax_cross_entropy_with_logits(targets, logits / student_temperature)
 
 
-def hallucination(depth_maps: tf.Tensor, hall_maps: tf.Tensor) -> tf.Tensor:
+def hallucination(privileged_maps: tf.Tensor, hall_maps: tf.Tensor) -> tf.Tensor:
   """Squared Euclidean distance of sigmoid(A_d) and sigmoid(A_h), eq. 3.3 without λ_l.
 
-  No gradient reaches the depth stream.
+  No gradient reaches the privileged stream.
 
   Args:
-    depth_maps: activations of the depth stream, [N, ...].
+    privileged_maps: activations of the privileged stream, depth in the thesis, [N, ...].
     hall_maps: activations of the hallucination stream, [N, ...].
 
   Returns:
     The distances, [N] float32: the sum over all but the first axis.
   """
-  target = tf.stop_gradient(tf.sigmoid(tf.cast(depth_maps, tf.float32)))
+  target = tf.stop_gradient(tf.sigmoid(tf.cast(privileged_maps, tf.float32)))
   distances = tf.math.squared_difference(target, tf.sigmoid(tf.cast(hall_maps, tf.float32)))
   return tf.reduce_sum(distances, axis=tf.range(1, tf.rank(distances)))
 
@@ -155,7 +155,7 @@ def adversarial(labels: tf.Tensor, real: tf.Tensor, fake: tf.Tensor,
 
   Args:
     labels: class of each frame's video, [N].
-    real: outputs of the discriminator for depth features: logits [N, C + 1] or
+    real: outputs of the discriminator for real features: logits [N, C + 1] or
       probabilities [N, 1].
     fake: outputs of the discriminator for hallucinated features, of the same shape.
     config: task of the discriminator, and the weight of its two terms.

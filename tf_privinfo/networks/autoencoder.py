@@ -1,4 +1,4 @@
-"""The cross-modal autoencoder of table 4.5 (docs/methods.md, section 1.4), which estimates depth images from RGB."""
+"""The cross-modal autoencoder of table 4.5 (docs/methods.md, section 1.4): images of one modality from another one."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ class Decoder(tf.keras.layers.Layer):
 
 
 class Autoencoder(tf.keras.Model):
-  """RGB clips [B, T, H, W, 3] -> depth clips [B, T, H, W, 3], pixels 0..255 on both sides.
+  """Main clips [B, T, H, W, 3] -> privileged clips [B, T, H, W, 3], pixels 0..255 on both sides.
 
   Source: docs/fidelity.md, row 19.
 

@@ -1,4 +1,4 @@
-"""The discriminator of ADMD, which separates depth features from hallucinated ones.
+"""The discriminator of ADMD, which separates real features, of depth in the thesis, from hallucinated ones.
 
 Source: thesis, section 4.2; docs/methods.md, section 1.3.
 """
@@ -17,9 +17,9 @@ SLOPE = 0.2
 class NormDense(tf.keras.layers.Layer):
   """Dense layer without bias, and batch norm, in float32: [N, D] -> [N, units].
 
-  In training mode, the input is normalised with its own moments, so depth
+  In training mode, the input is normalised with its own moments, so real
   features and hallucinated features are normalised separately. The moving
-  averages follow the depth features alone and normalise single samples at test
+  averages follow the real features alone and normalise single samples at test
   time.
 
   Args:
