@@ -121,7 +121,7 @@ def test_model_of_the_main_modality(infrared_run, table, tmp_path):
 
 
 def test_missing_modality(table, tmp_path):
-  with pytest.raises(errors.UserError, match='recordings has no thermal: modalities can be any of rgb, infrared, flow'):
+  with pytest.raises(errors.UserError, match='recordings has no thermal: modalities can be any of rgb, infrared'):
     in_process.train(make_recipe(privileged='thermal'), table.parent, tmp_path)
 
 
