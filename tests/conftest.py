@@ -31,7 +31,7 @@ gc.freeze()
 # The files that take longest. Files are handed to the two processes in order: with these first, both end together.
 LONGEST = (
     'test_every_dataset', 'test_workers', 'test_recordings', 'test_stages_from', 'test_whole_run', 'test_switch',
-    'test_training', 'test_stages', 'test_stored_runs', 'test_extending_page', 'test_docs_flags',
+    'test_training', 'test_stages', 'test_pairs_trained', 'test_stored_runs', 'test_extending_page', 'test_docs_flags',
     'test_sixty_bad_inputs', 'test_readme', 'test_processes_at_once', 'test_locks', 'test_bad_input',
     'test_adversarial', 'test_resnet50_parity', 'test_resnet50', 'test_predict', 'test_serving_page', 'test_litert',
     'test_augmentation', 'test_training_clips', 'test_two_stream', 'test_multiple_choice', 'test_resumed_preparation',
