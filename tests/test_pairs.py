@@ -61,6 +61,14 @@ def test_methods_of_one_modality(method):
   assert recipes.from_yaml(recipes.to_yaml(recipe)) == recipe
 
 
+def test_only_rgb_and_depth_are_aligned():
+  thesis = recipes.recipe('admd', 'nwucla', 'cross_view_3', 'tiny')
+  assert thesis.data.aligned and not recipes.override(thesis, {'privileged': 'flow'}).data.aligned
+  assert recipes.override(thesis, {'privileged': 'flow', 'data.aligned': True}).data.aligned
+  single = recipes.recipe('single_stream', 'nwucla', 'cross_view_3', 'tiny')
+  assert recipes.override(single, {'modalities': 'depth'}).data.aligned
+
+
 def test_connections_are_named_by_what_they_connect():
   recipe = make('modality_distillation', privileged='infrared')
   assert recipe.connections.direction == 'infrared_to_rgb'

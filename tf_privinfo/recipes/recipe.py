@@ -162,6 +162,8 @@ def _with_modalities(result: Recipe, values: Mapping[str, Any]) -> Recipe:
       names.get(name, name): dataclasses.replace(
           stage, streams=_renamed(stage.streams, names), frozen=_renamed(stage.frozen, names),
           init=_renamed(stage.init, names)) for name, stage in result.stages.items()})
+  if set(new) - {'rgb', 'depth'}:  # only these two can be aligned
+    renamed = dataclasses.replace(renamed, data=dataclasses.replace(renamed.data, aligned=False))
   if not result.connections:
     return renamed
   directions = {result.roles.to_main: renamed.roles.to_main, result.roles.to_privileged: renamed.roles.to_privileged}
