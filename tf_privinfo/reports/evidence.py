@@ -116,11 +116,13 @@ class Cell(NamedTuple):
 
 
 def cells() -> Iterator[Cell]:
-  """All cells in the order in which they run: by question, the fewest samples first."""
+  """All cells in the order of the plan: chapter 5 first, the fewest samples first."""
   sizes = [size for size in sorted({size for study in STUDIES.values() for size in study.per_class}) if size] + [0]
-  for question in QUESTIONS:
+  chapter_5 = [name for name, question in QUESTIONS.items() if question.arm.method == 'dmcl']
+  for names in (chapter_5, [name for name in QUESTIONS if name not in chapter_5]):
     for size in sizes:
-      yield from (Cell(question, name, size) for name, study in STUDIES.items() if size in study.per_class)
+      for name in names:
+        yield from (Cell(name, study, size) for study in STUDIES if size in STUDIES[study].per_class)
 
 
 def write(selection: results.RunSelection, run_missing: bool, kept_dir: Optional[str] = None) -> None:
