@@ -10,6 +10,7 @@ import pytest
 from tests import command_line
 
 
+@pytest.mark.slow
 def test_input_pipeline():
   done = subprocess.run(
       [sys.executable, 'benchmarks/input_pipeline.py', '--videos=2', '--length=9', '--width=64', '--height=48',
@@ -19,6 +20,7 @@ def test_input_pipeline():
     assert re.search(rf'^\| {name} (\| [\d.e+]+ \(.+\) ){{4}}\|$', done.stdout, re.MULTILINE), done.stdout
 
 
+@pytest.mark.slow
 def test_simulated_records():
   done = subprocess.run(
       [sys.executable, 'benchmarks/input_pipeline.py', '--simulated', '--tiny=16', '--full=8', '--rate=4000'],

@@ -11,7 +11,7 @@ from tf_privinfo.datasets import registry
 SYSTEMS = ('modality_distillation', 'admd', 'dmcl')
 # The rest takes minutes. There, both forms of other datasets are trained on (test_training, test_stages, tests/admd),
 # and one step of each system is taken with these (test_ntu_rgbd, test_uwa3dii).
-QUICK = [('dmcl', 'ntu60'), ('dmcl', 'uwa3dii'), ('admd', 'nyud')]
+QUICK = [('dmcl', 'ntu60'), ('dmcl', 'uwa3dii')]
 CELLS = [pytest.param(method, dataset, marks=[] if (method, dataset) in QUICK else pytest.mark.slow)
          for dataset in recipes.DATASETS for method in SYSTEMS if method in recipes.methods(dataset)]
 # Performers 2 and 4 train, 3 tests, and 1 validates or trains; the larger dataset has an action more.

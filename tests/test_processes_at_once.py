@@ -76,8 +76,9 @@ def _assert_sound(data_dir, alone_dir):
   assert not [*data_dir.rglob('*.samples'), *data_dir.rglob('incomplete*'), *data_dir.rglob('*.tmp')]
 
 
+@pytest.mark.slow
 def test_preparation_and_training_at_once(finished_run, data_dir, tmp_path):
-  """Both want the same data, and a second identical training is refused: the quick form of the tests below."""
+  """Both want the same data, and a second identical training is refused: the quickest of these tests."""
   native = _native(data_dir, tmp_path / 'native')
   preparation, trainings = _prepare(native), [_train(native, tmp_path / 'out') for _ in range(2)]
   status, printed = _end(preparation)

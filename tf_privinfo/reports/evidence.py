@@ -220,6 +220,8 @@ def _plot(found: Sequence[Tuple[Cell, Compared]]) -> Dict[str, bytes]:
 
 def _compared(cell: Cell, question: Question, selection: results.RunSelection) -> Iterator[Compared]:
   """Yields the streams of a cell, from the pairs of runs whose results exist."""
+  if not (selection.output_dir / cell.study).is_dir():
+    return
   arm, baseline = _pairs(cell, question, selection)
   streams = next((content['predictions']['predicted'] for group in arm for content in group.values()), ())
   for stream in [question.arm.stream] if question.arm.stream and streams else streams:
