@@ -51,6 +51,7 @@ flags.DEFINE_integer('steps', 1, 'Number of steps that are timed together.', low
 flags.DEFINE_integer('repeats', 5, 'Number of turns of each variant.', lower_bound=1)
 flags.DEFINE_integer('size', 224, 'Side of the clips, in pixels.', lower_bound=16)
 flags.DEFINE_integer('width', 64, 'Channels of the first stage.', lower_bound=1)
+flags.DEFINE_multi_enum('variants', list(VARIANTS), VARIANTS, 'Variants to measure; may be repeated.')
 flags.DEFINE_string('torch_python', None, 'Python with PyTorch, for the variant pytorch.')
 flags.DEFINE_enum('memory_of', None, VARIANTS, 'Variant to run alone, to print its peak memory in bytes.')
 
@@ -158,8 +159,8 @@ def main(_) -> None:
       f'{FLAGS.steps} steps x {FLAGS.repeats} repeats'])
   print(machine, flush=True)
   check_reference()
-  memory = {variant: peak_memory(variant) for variant in VARIANTS}
-  steps = {variant: build_step(variant) for variant in VARIANTS}
+  memory = {variant: peak_memory(variant) for variant in FLAGS.variants}
+  steps = {variant: build_step(variant) for variant in FLAGS.variants}
   with tempfile.TemporaryDirectory() as directory:
     if FLAGS.torch_python:
       steps['pytorch'] = start_torch(directory)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -94,6 +95,7 @@ def checked(tmp_path_factory):
   """Flags of every program -> what is wrong with them, and the names of all flags."""
   folder = tmp_path_factory.mktemp('cwd')
   (folder / 'checkpoints').mkdir()  # of no runs
+  shutil.copytree(ROOT / 'docs/evidence', folder / 'docs/evidence')
   environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
   asked, processes = {name: [] for name in PROGRAMS}, {}
   for name, flags in [(name, flags) for _, name, flags in OURS] + [(name, text.split()) for name, text, _ in MISTAKES]:
