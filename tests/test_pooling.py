@@ -47,6 +47,7 @@ def test_number_of_runs_that_are_needed():
 @pytest.mark.parametrize('limits, expected', [((0.01, 0.03), 'yes'), ((-0.02, 0.01), 'no'), ((-0.01, 0.03), 'open')])
 def test_answers(limits, expected):
   assert pooling.answer(statistics.Estimate(0.0, *limits, 5, None), 0.02) == expected
+  assert pooling.answer(statistics.Estimate(0.0, *limits, 2, None), 0.02) == 'open'
 
 
 NAMES = ['c', 'a', 'b', 'd']

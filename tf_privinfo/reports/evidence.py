@@ -181,7 +181,7 @@ def build(selection: results.RunSelection) -> pages.Page:
     raise errors.UserError(f'There are no results of the plan under {selection.output_dir}: pass the --output_dir of '
                            'its runs, or --run_missing.')
   notes = [pooling.NOTE, 'Answer: yes, if the interval is above zero; no, if it is below '
-           f'{100 * WORTHWHILE:g} points; otherwise open.']
+           f'{100 * WORTHWHILE:g} points; otherwise, and with fewer than three runs, open.']
   return pages.Page('Evidence', notes, tables, records, plots=page_plots)
 
 

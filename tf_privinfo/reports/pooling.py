@@ -9,6 +9,8 @@ from tf_privinfo.utils import errors
 
 # Runs on one test set: seed -> content of `results.json`.
 OfSeeds = Mapping[int, Mapping[str, Any]]
+# Fewer runs say nothing about the variation between runs.
+_ENOUGH_RUNS = 3
 # Explanation of the cells, above tables.
 NOTE = ('Accuracies in percent, differences in points, paired by test set and seed. Intervals: 95 %, bootstrap of '
         'runs and test samples. Runs needed: number of runs with which the interval would exclude zero with a power of '
@@ -54,7 +56,9 @@ def difference(groups: Sequence[OfSeeds], baseline: Sequence[OfSeeds], stream: s
 
 
 def answer(estimate: statistics.Estimate, worthwhile: float) -> str:
-  """'yes' if the interval is above zero, 'no' if it is below `worthwhile`, a share; otherwise 'open'."""
+  """'yes' if the interval is above zero, 'no' if it is below `worthwhile`, a share; otherwise or of few runs 'open'."""
+  if estimate.runs < _ENOUGH_RUNS:
+    return 'open'
   if estimate.low > 0:
     return 'yes'
   return 'no' if estimate.high < worthwhile else 'open'
