@@ -88,7 +88,7 @@ flags.DEFINE_multi_string('set', [], 'Overrides of all recipes of a report, as i
 _OF_RUNS = ('dataset', 'data_dir', 'prepared_dir', 'output_dir', 'preset', 'variant', 'seeds', 'set')
 # Flag that selects an action -> the further flags that the action reads. Of several such flags the first one counts.
 _READS = {
-    'report': ('methods', 'protocols', 'run_missing', 'keep_results', *_OF_RUNS),
+    'report': ('methods', 'protocols', 'run_missing', *_OF_RUNS),
     'compare': ('output_dir',),
     'random_features': (*_OF_RUNS, 'num_gpus'),
     'export_dir': ('run_dir', 'format', 'modalities', 'quantize'),
@@ -96,6 +96,8 @@ _READS = {
     'noise': ('run_dir', 'data_dir', 'prepared_dir', 'num_gpus'),
     'run_dir': ('data_dir', 'prepared_dir', 'depth_variant', 'num_gpus'),
 }
+# The same for --report=evidence, whose plan has datasets, methods and seeds.
+_READ_BY_EVIDENCE = ('run_missing', 'keep_results', 'data_dir', 'prepared_dir', 'output_dir')
 
 
 def _requested() -> str:
@@ -104,10 +106,13 @@ def _requested() -> str:
   if not requested or ('run_dir' in _READS[requested] and not FLAGS.run_dir):
     raise errors.UserError('Pass --run_dir to evaluate a run, --report for a table or a figure of the thesis, or '
                            '--compare to compare runs.')
-  others = {flag for asking, read in _READS.items() for flag in (asking, *read)} - {requested, *_READS[requested]}
-  unread = [f'--{flag}' for flag in sorted(others) if FLAGS[flag].present]
+  name, read = requested, _READS[requested]
+  if requested == 'report' and FLAGS.report == 'evidence':
+    name, read = 'report=evidence', _READ_BY_EVIDENCE
+  known = {*_READS, *_READ_BY_EVIDENCE, *(flag for flags_read in _READS.values() for flag in flags_read)}
+  unread = [f'--{flag}' for flag in sorted(known - {requested, *read}) if FLAGS[flag].present]
   if unread:
-    raise errors.UserError(f'--{requested} does not read {", ".join(unread)}: leave out one or the other.')
+    raise errors.UserError(f'--{name} does not read {", ".join(unread)}: leave out one or the other.')
   return requested
 
 
@@ -129,11 +134,6 @@ def _selection() -> results.RunSelection:
 
 
 def _evidence() -> None:
-  unread = [f'--{flag}' for flag in _READS['report'] if FLAGS[flag].present and flag not in (
-      'run_missing', 'keep_results', 'data_dir', 'prepared_dir', 'output_dir')]
-  if unread:
-    raise errors.UserError(f'--report=evidence does not read {", ".join(unread)}: the plan of docs/evidence.md has '
-                           'datasets, methods and seeds.')
   selection = results.RunSelection(
       pathlib.Path(FLAGS.output_dir), data_dir=FLAGS.data_dir or '', prepared_dir=FLAGS.prepared_dir or '')
   evidence.write(selection, FLAGS.run_missing, FLAGS.keep_results)

@@ -5,6 +5,7 @@ import pytest
 
 from tests.made_up_runs import recipe_of, write_run
 from tf_privinfo.reports import pooling, results, statistics, thesis_report
+from tf_privinfo.reports.tested import Tested
 from tf_privinfo.utils import errors
 
 
@@ -82,7 +83,8 @@ def test_seeds_and_views_are_pooled_pairwise(tmp_path):
 
 
 def test_runs_on_different_samples_are_refused():
-  one, other = ({'dataset': 'synthetic', 'protocol': 'p', 'predictions': predictions(1, 0, names=names)}
+  one, other = (Tested.from_results({
+      'dataset': 'synthetic', 'protocol': 'p', 'predictions': predictions(1, 0, names=names)})
                 for names in (('a', 'b'), ('a', 'c')))
   with pytest.raises(errors.UserError, match='different samples'):
     pooling.difference([{0: one}], [{0: other}], 'rgb')

@@ -1,5 +1,6 @@
 """Commands for the missing results of a report."""
 
+import pathlib
 import shlex
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import List, Sequence, Tuple
 from tf_privinfo import recipes
 from tf_privinfo.datasets.config import NOISE_LEVELS
 from tf_privinfo.runs.run import NOISE, RANDOM_FEATURES, RESULTS
+from tf_privinfo.utils import errors
 
 # A command line: the name of a program and its flags.
 Command = Tuple[str, ...]
@@ -72,3 +74,10 @@ def run(commands: Sequence[Command]) -> List[Command]:
     if subprocess.run([sys.executable, '-m', main, *flags], check=False).returncode:
       failed.append(command)
   return failed
+
+
+def refuse_failed(failed: Sequence[Command], directory: pathlib.Path) -> None:
+  """Raises `UserError` if commands failed, after their report was written into `directory`."""
+  if failed:
+    raise errors.UserError(f'The report is in {directory}, but these commands failed, see above: '
+                           f'{"; ".join(map(shell, failed))}')

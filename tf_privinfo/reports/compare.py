@@ -3,9 +3,10 @@
 N is the number of test samples, C of classes. A stream may also be 'sum', Σ.
 """
 
+import dataclasses
 import glob
 import pathlib
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Sequence
 import zipfile
 
 import numpy as np
@@ -13,40 +14,28 @@ import numpy as np
 from tf_privinfo import recipes
 from tf_privinfo.evaluation import metrics
 from tf_privinfo.reports import compare_groups, pages, plots, statistics
+from tf_privinfo.reports.tested import results_path, Tested
 from tf_privinfo.runs.run import PREDICTIONS, RESULTS
 from tf_privinfo.utils import atomic, errors
 
 
-class EvaluatedRun(NamedTuple):
-  """The predictions of a run's last stage.
+@dataclasses.dataclass(frozen=True)
+class EvaluatedRun(Tested):
+  """A run of a comparison.
 
   Attributes:
     name: method and folder of the run.
-    origin: dataset and protocol, which compared runs must share.
     class_names: C names.
-    samples: N sample ids, sorted.
-    labels: classes of the samples, [N] int.
-    predicted: stream -> predicted classes, [N] int.
     logits: stream -> [N, C]; empty if the evaluation did not store them.
   """
   name: str
-  origin: Tuple[str, str]
   class_names: List[str]
-  samples: List[str]
-  labels: np.ndarray
-  predicted: Dict[str, np.ndarray]
   logits: Dict[str, np.ndarray]
-
-  def right(self, stream: str) -> np.ndarray:
-    """Whether a stream classifies each sample correctly, [N] bool."""
-    return self.predicted[stream] == self.labels
 
 
 def read(directory: pathlib.Path) -> EvaluatedRun:
   """Reads the predictions of an evaluated run; raises `UserError` if they are missing or damaged."""
-  path = directory / RESULTS
-  if not path.is_file():
-    raise errors.UserError(f'{directory} has no results.json: it is not a run directory, or the run has not finished.')
+  path = results_path(directory)
   try:
     return _parse(directory, atomic.read_json(path))
   except (AttributeError, IndexError, KeyError, OSError, StopIteration, TypeError, ValueError, zipfile.BadZipFile):
@@ -55,18 +44,14 @@ def read(directory: pathlib.Path) -> EvaluatedRun:
 
 
 def _parse(directory: pathlib.Path, results) -> EvaluatedRun:
-  predictions = results['predictions']
-  order = np.argsort(predictions['names'])
   logits = {}
   if (directory / PREDICTIONS).is_file():
     with np.load(directory / PREDICTIONS) as archive:
-      order_there = np.argsort(archive['names'])
-      logits = {key.removeprefix('logits/'): archive[key][order_there] for key in archive if key.startswith('logits/')}
-  return EvaluatedRun(
-      f'{results["method"]}/{directory.resolve().name}', (results['dataset'], results['protocol']),
-      list(next(iter(results['class_accuracy'].values()))), [predictions['names'][row] for row in order],
-      np.array(predictions['labels'])[order],
-      {stream: np.array(classes)[order] for stream, classes in predictions['predicted'].items()}, logits)
+      order = np.argsort(archive['names'])
+      logits = {key.removeprefix('logits/'): archive[key][order] for key in archive if key.startswith('logits/')}
+  return EvaluatedRun.from_results(
+      results, name=f'{results["method"]}/{directory.resolve().name}',
+      class_names=list(next(iter(results['class_accuracy'].values()))), logits=logits)
 
 
 def write(selected: Sequence[str], output_dir: pathlib.Path) -> None:
@@ -90,7 +75,7 @@ def write(selected: Sequence[str], output_dir: pathlib.Path) -> None:
   else:
     runs = [read(directory) for [directory] in groups.values()]
     if len({run.name for run in runs}) < len(runs):  # the same recipe under several roots
-      runs = [run._replace(name=name) for run, name in zip(runs, groups)]
+      runs = [dataclasses.replace(run, name=name) for run, name in zip(runs, groups)]
     page, dataset = build(runs), runs[0].origin[0]
     names = [run.name for run in runs]
   folder = output_dir / 'reports' / dataset / recipes.directory_name(['compare', *names])

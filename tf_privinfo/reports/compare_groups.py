@@ -1,15 +1,15 @@
 """Comparison of groups of runs, such as the seeds and folds of two methods, paired by test set and seed."""
 
 import pathlib
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Dict, Mapping, Sequence, Tuple
 
-from tf_privinfo.reports import pages, plots, pooling
+from tf_privinfo.reports import pages, pooling
 from tf_privinfo.reports.statistics import Estimate
-from tf_privinfo.runs.run import RESULTS
+from tf_privinfo.reports.tested import results_path, Tested
 from tf_privinfo.utils import atomic, errors
 
-# (dataset, protocol) -> seed -> content of results.json.
-Group = Dict[Tuple[str, str], Dict[int, Mapping[str, Any]]]
+# (dataset, protocol) -> seed -> predictions.
+Group = Dict[Tuple[str, str], Dict[int, Tested]]
 
 
 def build(directories: Mapping[str, Sequence[pathlib.Path]]) -> Tuple[pages.Page, str]:
@@ -29,42 +29,36 @@ def build(directories: Mapping[str, Sequence[pathlib.Path]]) -> Tuple[pages.Page
           (*key, f'{100 * of.mean:.1f}', f'{100 * of.low:.1f} to {100 * of.high:.1f}', str(of.runs))
           for key, of in accuracies.items()]),
       pages.Table(f'Differences from {first}', (
-          'runs', 'stream', 'difference', '95 % interval', 'pairs', 'runs needed'), [
-              (name, stream, *pooling.cells(estimate)) for name, of_streams in differences.items()
-              for stream, estimate in of_streams.items()])]
+          'runs', 'stream', 'difference', '95 % interval', 'pairs', 'runs needed'), pooling.rows(differences))]
   records = [{'runs': name, 'stream': stream, 'accuracy': 100 * of.mean, 'low': 100 * of.low, 'high': 100 * of.high,
               'number': of.runs} for (name, stream), of in accuracies.items()]
-  plot = plots.intervals({name: {stream: {'': estimate} for stream, estimate in of_streams.items()}
-                          for name, of_streams in differences.items()}, '', 'difference, points')
   return pages.Page(
       'Comparison of groups of runs', [pooling.NOTE], tables, records,
-      plots={'differences': pages.Plot(f'Differences from {first} in points', plot)}), next(iter(groups[first]))[0]
+      plots={'differences': pages.Plot(f'Differences from {first} in points', pooling.plot(differences))}), (
+          next(iter(groups[first]))[0])
 
 
 def _read(name: str, directories: Sequence[pathlib.Path]) -> Group:
   group: Group = {}
   for directory in directories:
-    path = directory / RESULTS
-    if not path.is_file():
-      raise errors.UserError(f'{directory} has no results.json: it is no run directory, or the run has not finished.')
-    content = atomic.read_json(path, ('dataset', 'protocol', 'seed', 'predictions'))
-    of_seeds = group.setdefault((content['dataset'], content['protocol']), {})
+    content = atomic.read_json(results_path(directory), ('dataset', 'protocol', 'seed', 'predictions'))
+    run = Tested.from_results(content)
+    of_seeds = group.setdefault(run.origin, {})
     if content['seed'] in of_seeds:
-      raise errors.UserError(f'{name} has two runs of {content["dataset"]}, {content["protocol"]} with seed '
-                             f'{content["seed"]}: choose a pattern that matches one of them.')
-    of_seeds[content['seed']] = content
+      raise errors.UserError(f'{name} has two runs of {", ".join(run.origin)} with seed {content["seed"]}: choose a '
+                             'pattern that matches one of them.')
+    of_seeds[content['seed']] = run
   return group
 
 
 def _streams(group: Group) -> Sequence[str]:
-  return list(dict.fromkeys(stream for of_seeds in group.values() for content in of_seeds.values()
-                            for stream in content['predictions']['predicted']))
+  return list(dict.fromkeys(
+      stream for of_seeds in group.values() for run in of_seeds.values() for stream in run.predicted))
 
 
 def _differences(name: str, group: Group, first: str, baseline: Group) -> Dict[str, Estimate]:
   tests = [test for test in group if test in baseline]
-  found = {stream: estimate for stream in _streams(group) if (estimate := pooling.difference(
-      [group[test] for test in tests], [baseline[test] for test in tests], stream))}
+  found = pooling.differences([group[test] for test in tests], [baseline[test] for test in tests], _streams(group))
   if not found:
     raise errors.UserError(f'{name} and {first} have no runs with the same protocol, seed and stream: they cannot be '
                            'compared.')

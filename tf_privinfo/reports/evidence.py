@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 from tf_privinfo import recipes
 from tf_privinfo.reports import commands, pages, plots, pooling, results
 from tf_privinfo.reports.statistics import Estimate
+from tf_privinfo.reports.tested import Tested
 from tf_privinfo.runs.run import RECIPE, RESULTS
 from tf_privinfo.utils import atomic, errors
 
@@ -142,18 +143,16 @@ def write(selection: results.RunSelection, run_missing: bool, kept_dir: Optional
   print(pages.text(page))
   if kept_dir:
     keep(selection.output_dir, pathlib.Path(kept_dir))
-  if failed:
-    raise errors.UserError(f'The report is in {directory}, but these commands failed, see above: '
-                           f'{"; ".join(map(commands.shell, failed))}')
+  commands.refuse_failed(failed, directory)
   print(f'\nEverything is in {directory}: report.html, report.md, report.csv, plots')
 
 
 def missing(selection: results.RunSelection) -> List[commands.Command]:
   """The commands for missing results, seed by seed, so that the runs of a pair follow each other."""
   found: Dict[commands.Command, None] = {}
+  of_studies = _result_files(selection)
   for cell in cells():
-    question, of_cell = QUESTIONS[cell.question], cell.selection(selection)
-    files = results.ResultFiles(of_cell.output_dir)
+    question, of_cell, files = QUESTIONS[cell.question], cell.selection(selection), of_studies[cell.study]
     arms = [cell.wanted(arm) for arm in (question.baseline, question.arm)]
     for seed in question.seeds:
       for pair in zip(*arms):
@@ -168,9 +167,10 @@ def missing(selection: results.RunSelection) -> List[commands.Command]:
 def build(selection: results.RunSelection) -> pages.Page:
   """The page of all questions from existing results; raises `UserError` if there are none."""
   tables, records, page_plots = [], [], {}
+  of_studies = _result_files(selection)
   for name, question in QUESTIONS.items():
     found = [(cell, compared) for cell in cells() if cell.question == name
-             for compared in _compared(cell, question, selection)]
+             for compared in _compared(question, *_pairs(cell, question, selection, of_studies[cell.study]))]
     if found:
       header = ('data', 'samples per class', 'stream', question.baseline.method, question.arm.method, 'difference',
                 '95 % interval', 'answer', 'runs', 'runs needed')
@@ -218,12 +218,15 @@ def _plot(found: Sequence[Tuple[Cell, Compared]]) -> Dict[str, bytes]:
   return plots.intervals(panels, 'training samples per class', 'difference, points')
 
 
-def _compared(cell: Cell, question: Question, selection: results.RunSelection) -> Iterator[Compared]:
-  """Yields the streams of a cell, from the pairs of runs whose results exist."""
-  if not (selection.output_dir / cell.study).is_dir():
-    return
-  arm, baseline = _pairs(cell, question, selection)
-  streams = next((content['predictions']['predicted'] for group in arm for content in group.values()), ())
+def _result_files(selection: results.RunSelection) -> Dict[str, results.ResultFiles]:
+  """Study -> its results; each folder is searched once."""
+  return {study: results.ResultFiles(selection.output_dir / study) for study in STUDIES}
+
+
+def _compared(question: Question, arm: Sequence[pooling.OfSeeds], baseline: Sequence[pooling.OfSeeds]
+              ) -> Iterator[Compared]:
+  """Yields the streams of both arms, from `_pairs`."""
+  streams = next((run.predicted for group in arm for run in group.values()), ())
   for stream in [question.arm.stream] if question.arm.stream and streams else streams:
     of_baseline = question.baseline.stream or stream
     difference = pooling.difference(arm, baseline, stream, of_baseline)
@@ -232,16 +235,16 @@ def _compared(cell: Cell, question: Question, selection: results.RunSelection) -
       yield Compared(stream, accuracies[0], accuracies[1], difference)
 
 
-def _pairs(cell: Cell, question: Question, selection: results.RunSelection
+def _pairs(cell: Cell, question: Question, selection: results.RunSelection, files: results.ResultFiles
            ) -> Tuple[Sequence[pooling.OfSeeds], Sequence[pooling.OfSeeds]]:
-  """The results of both arms, one group for each protocol, with the seeds that both have."""
+  """The predictions of both arms, one group for each protocol, with the seeds that both have."""
   of_cell = cell.selection(selection)
-  files = results.ResultFiles(of_cell.output_dir)
-  arms = [[results.find(wanted, of_cell, files).values for wanted in cell.wanted(arm)]
-          for arm in (question.arm, question.baseline)]
+  arms = [[{seed: content for seed in of_cell.seeds if (content := files.read(results.recipe_of(
+      of_cell, wanted.method, wanted.dataset, wanted.protocol, seed, wanted.settings), RESULTS))}
+           for wanted in cell.wanted(arm)] for arm in (question.arm, question.baseline)]
   both = [set(one) & set(other) for one, other in zip(*arms)]
-  arm, baseline = ([{seed: group[seed] for seed in sorted(seeds)} for group, seeds in zip(groups, both)]
-                   for groups in arms)
+  arm, baseline = ([{seed: Tested.from_results(group[seed]) for seed in sorted(seeds)}
+                    for group, seeds in zip(groups, both)] for groups in arms)
   return arm, baseline
 
 

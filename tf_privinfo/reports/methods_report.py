@@ -5,6 +5,7 @@ from typing import Dict, List, Sequence
 from tf_privinfo.evaluation.tables import stages_table
 from tf_privinfo.reports import cells, pages, plots, pooling, statistics
 from tf_privinfo.reports.results import MeasuredValue
+from tf_privinfo.reports.tested import Tested
 
 
 def content(measured_values: Sequence[MeasuredValue]):
@@ -43,11 +44,9 @@ def content(measured_values: Sequence[MeasuredValue]):
     tables.append(pages.Table(
         'Paired differences: the same seed, and so the same initial weights, order of the data and clips',
         ('methods', 'stream', 'difference', '95 % interval', 'runs', 'runs needed'),
-        [(name, stream, *pooling.cells(estimate))
-         for name, of_streams in differences.items() for stream, estimate in of_streams.items()]))
-    page_plots['differences'] = pages.Plot('Paired differences in points, with 95 % intervals', plots.intervals(
-        {name: {stream: {'': estimate} for stream, estimate in of_streams.items()}
-         for name, of_streams in differences.items()}, '', 'difference, points'))
+        pooling.rows(differences)))
+    page_plots['differences'] = pages.Plot(
+        'Paired differences in points, with 95 % intervals', pooling.plot(differences))
   for measured in measured_values:
     stages = [result['stages'] for result in measured.values.values()]
     if stages and len(stages[0]) > 1:
@@ -62,9 +61,9 @@ def _differences(measured_values, streams) -> Dict[str, Dict[str, statistics.Est
   """'method - first method' -> stream -> difference, for the streams that both have."""
   of_methods: Dict[str, List[pooling.OfSeeds]] = {}
   for measured in measured_values:
-    of_methods.setdefault(measured.wanted.method, []).append(measured.values)
+    # Results of earlier versions have no predictions.
+    of_methods.setdefault(measured.wanted.method, []).append({
+        seed: Tested.from_results(result) for seed, result in measured.values.items() if 'predictions' in result})
   (first, baseline), *others = of_methods.items()
-  found = {f'{method} - {first}': {
-      stream: estimate for stream in streams if (estimate := pooling.difference(groups, baseline, stream))}
-           for method, groups in others}
+  found = {f'{method} - {first}': pooling.differences(groups, baseline, streams) for method, groups in others}
   return {name: of_streams for name, of_streams in found.items() if of_streams}

@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from typing import Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -39,10 +39,7 @@ def curves(panels: Mapping[str, Sequence[Curve]], over: str) -> Dict[str, bytes]
   """
   from matplotlib import figure
 
-  # A label has the same colour in all panels, a modality the colour of figure 5.3.
-  labels = dict.fromkeys(curve.label for lines in panels.values() for curve in lines)
-  others = iter([colour for colour in _COLOURS if colour not in _MODALITIES.values()])
-  colours = {label: _MODALITIES.get(label) or next(others) for label in labels}
+  colours = _colours(curve.label for lines in panels.values() for curve in lines)
   x = list(dict.fromkeys(key for lines in panels.values() for curve in lines for key in curve.x))
   numbers = over == 'epochs'
   picture = figure.Figure(figsize=(2 + 5 * len(panels), 4.2), layout='constrained')
@@ -105,9 +102,7 @@ def intervals(panels: Mapping[str, Mapping[str, Mapping[str, Estimate]]], over: 
   """
   from matplotlib import figure
 
-  streams = dict.fromkeys(stream for lines in panels.values() for stream in lines)
-  others = iter([colour for colour in _COLOURS if colour not in _MODALITIES.values()])
-  colours = {stream: _MODALITIES.get(stream) or next(others) for stream in streams}
+  colours = _colours(stream for lines in panels.values() for stream in lines)
   picture = figure.Figure(figsize=(1.5 + 3.5 * len(panels), 4.2), layout='constrained')
   all_axes = picture.subplots(1, len(panels), squeeze=False, sharey=True)[0]
   for axes, (title, lines) in zip(all_axes, panels.items()):
@@ -169,6 +164,12 @@ def confusion_difference(difference: np.ndarray, label_names: Sequence[str]) -> 
       axes.text(column, row, f'{difference[row, column]:+d}', ha='center', va='center', fontsize=8,
                 color='white' if abs(difference[row, column]) > 0.6 * limit else 'black')
   return _files(picture)
+
+
+def _colours(labels: Iterable[str]) -> Dict[str, str]:
+  """Label -> colour, the same in all panels; a modality has the colour of figure 5.3."""
+  others = iter([colour for colour in _COLOURS if colour not in _MODALITIES.values()])
+  return {label: _MODALITIES.get(label) or next(others) for label in dict.fromkeys(labels)}
 
 
 def _files(figure) -> Dict[str, bytes]:

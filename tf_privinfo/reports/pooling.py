@@ -1,14 +1,15 @@
 """Differences between methods, pooled over runs with different seeds, folds and views."""
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from tf_privinfo.reports import statistics
+from tf_privinfo.reports import plots, statistics
+from tf_privinfo.reports.tested import Tested
 from tf_privinfo.utils import errors
 
-# Runs on one test set: seed -> content of `results.json`.
-OfSeeds = Mapping[int, Mapping[str, Any]]
+# Runs on one test set, by seed.
+OfSeeds = Mapping[int, Tested]
 # Fewer runs say nothing about the variation between runs.
 _ENOUGH_RUNS = 3
 # Explanation of the cells, above tables.
@@ -24,7 +25,7 @@ def accuracy(groups: Sequence[OfSeeds], stream: str) -> Optional[statistics.Esti
     groups: runs of a method, one group for each test set.
     stream: name of the stream, or 'sum'.
   """
-  hits = [[_hits(content)[stream] for content in group.values() if stream in _hits(content)] for group in groups]
+  hits = [[run.right(stream) for run in group.values() if stream in run.predicted] for group in groups]
   return statistics.hierarchical([np.array(of_group) for of_group in hits if of_group]) if any(hits) else None
 
 
@@ -44,15 +45,22 @@ def difference(groups: Sequence[OfSeeds], baseline: Sequence[OfSeeds], stream: s
   Raises:
     UserError: if runs of one test set were tested on different samples.
   """
-  differences = []
+  of_baseline = of_baseline or stream
+  found = []
   for of_method, of_other in zip(groups, baseline):
-    seeds = [seed for seed in of_method if seed in of_other]
-    _check_samples([of_runs[seed] for seed in seeds for of_runs in (of_method, of_other)])
-    pairs = [(_hits(of_method[seed]).get(stream), _hits(of_other[seed]).get(of_baseline or stream)) for seed in seeds]
-    of_group = [one.astype(float) - other for one, other in pairs if one is not None and other is not None]
+    pairs = [(run, of_other[seed]) for seed, run in of_method.items() if seed in of_other]
+    _check_samples([run for pair in pairs for run in pair])
+    of_group = [run.right(stream).astype(float) - other.right(of_baseline) for run, other in pairs
+                if stream in run.predicted and of_baseline in other.predicted]
     if of_group:
-      differences.append(np.array(of_group))
-  return statistics.hierarchical(differences) if differences else None
+      found.append(np.array(of_group))
+  return statistics.hierarchical(found) if found else None
+
+
+def differences(groups: Sequence[OfSeeds], baseline: Sequence[OfSeeds], streams: Sequence[str]
+                ) -> Dict[str, statistics.Estimate]:
+  """Stream -> `difference`, for those of `streams` that both have in a pair of runs; arguments as there."""
+  return {stream: estimate for stream in streams if (estimate := difference(groups, baseline, stream))}
 
 
 def answer(estimate: statistics.Estimate, worthwhile: float) -> str:
@@ -64,10 +72,8 @@ def answer(estimate: statistics.Estimate, worthwhile: float) -> str:
   return 'no' if estimate.high < worthwhile else 'open'
 
 
-def cells(estimate: Optional[statistics.Estimate]) -> Tuple[str, str, str, str]:
+def cells(estimate: statistics.Estimate) -> Tuple[str, str, str, str]:
   """Cells of a table: difference in points, 95 % interval, number of runs, number of runs that would be needed."""
-  if estimate is None:
-    return '-', '-', '0', '-'
   interval = f'{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}'
   if estimate.low > 0 or estimate.high < 0:
     needed = '-'
@@ -76,19 +82,20 @@ def cells(estimate: Optional[statistics.Estimate]) -> Tuple[str, str, str, str]:
   return f'{100 * estimate.mean:+.1f}', interval, str(estimate.runs), needed
 
 
-def _hits(content: Mapping[str, Any]) -> Dict[str, np.ndarray]:
-  """Stream -> hits [N] bool, in the order of the sample names; empty for results of versions without predictions."""
-  predictions = content.get('predictions')
-  if not predictions:
-    return {}
-  order = np.argsort(predictions['names'])
-  labels = np.array(predictions['labels'])[order]
-  return {stream: np.array(classes)[order] == labels for stream, classes in predictions['predicted'].items()}
+def rows(of_names: Mapping[str, Mapping[str, statistics.Estimate]]) -> List[Tuple[str, ...]]:
+  """Rows of a table: name, stream and `cells` of each difference, from name -> `differences`."""
+  return [(name, stream, *cells(estimate)) for name, of_streams in of_names.items()
+          for stream, estimate in of_streams.items()]
 
 
-def _check_samples(contents: List[Mapping[str, Any]]) -> None:
-  tested = {tuple(sorted(content['predictions']['names'])) for content in contents if content.get('predictions')}
-  if len(tested) > 1:
-    sizes = ', '.join(str(len(names)) for names in tested)
-    raise errors.UserError(f'Runs of {contents[0]["dataset"]}, {contents[0]["protocol"]} were tested on different '
-                           f'samples ({sizes}): evaluate them on the same data with eval_main.py --run_dir.')
+def plot(of_names: Mapping[str, Mapping[str, statistics.Estimate]]) -> Dict[str, bytes]:
+  """A plot of differences, one panel for each name; argument as for `rows`."""
+  return plots.intervals({name: {stream: {'': estimate} for stream, estimate in of_streams.items()}
+                          for name, of_streams in of_names.items()}, '', 'difference, points')
+
+
+def _check_samples(runs: Sequence[Tested]) -> None:
+  sizes = {tuple(run.samples): str(len(run.samples)) for run in runs}
+  if len(sizes) > 1:
+    raise errors.UserError(f'Runs of {", ".join(runs[0].origin)} were tested on different samples ('
+                           f'{", ".join(sizes.values())}): evaluate them on the same data with eval_main.py --run_dir.')

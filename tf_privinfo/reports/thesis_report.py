@@ -49,9 +49,7 @@ def write(name: str, selection: results.RunSelection, run_missing: bool) -> None
     page, directory = build(one, selection, result_files), root / _directory_name(one, selection)
     pages.write(page, directory)
     print(f'{pages.text(page)}\n')
-  if failed:
-    raise errors.UserError(f'The report is in {root}, but these commands failed, see above: '
-                           f'{"; ".join(map(commands.shell, failed))}')
+  commands.refuse_failed(failed, root)
   print(f'Everything is in {directory}: report.html, report.md, report.csv'
         + (', which link to all others' if name == 'all' else ', plots'))
 
