@@ -34,7 +34,7 @@ class Study(NamedTuple):
 
 
 class Arm(NamedTuple):
-  """One side of a comparison: a method with overrides, and the stream of its last stage; '' for all streams."""
+  """One side of a comparison: a method with overrides, and the stream of its last stage; '' for all streams of both."""
   method: str
   settings: Mapping[str, Any] = {}
   stream: str = ''
@@ -47,11 +47,13 @@ class Question(NamedTuple):
     text: the question.
     arm, baseline: arms; the difference is arm minus baseline.
     seeds: seeds of the runs.
+    studies: data; empty: all of `STUDIES`.
   """
   text: str
   arm: Arm
   baseline: Arm
   seeds: Tuple[int, ...] = (0, 1, 2, 3, 4)
+  studies: Tuple[str, ...] = ()
 
 
 # Entries of results that follow from the predictions, and are not kept.
@@ -69,6 +71,8 @@ STUDIES = {
                        ('rgb', 'depth', 'flow')),
 }
 _TWO_STREAM_SEEDS = (0, 1, 2)
+# Depth of other samples: a teacher that knows nothing about the sample.
+_SHUFFLED = Arm('dmcl', {'modalities': 'rgb,shuffled'}, 'rgb')
 # The switch of ADMD needs validation samples; compared methods have the same training samples.
 _HELD_OUT = {'data.hold_out': 0.1}
 # Two RGB networks with as many steps as the five stages of chapter 3.
@@ -80,6 +84,10 @@ QUESTIONS = {
     'Q2': Question('DMCL against DMCL with random teachers', Arm('dmcl'), Arm('random_teacher')),
     'Q2b': Question('DMCL against networks trained alone with three times the learning rate', Arm('dmcl'), Arm(
         'independent', {'stages.ensemble.learning_rate': 0.0075})),
+    'Q2c': Question('RGB of DMCL with depth against DMCL with the depth of other samples', Arm('dmcl', stream='rgb'),
+                    _SHUFFLED, studies=('asl_clips',)),
+    'Q2d': Question('RGB of DMCL with the depth of other samples against a network trained alone', _SHUFFLED,
+                    Arm('independent', stream='rgb'), studies=('asl_clips',)),
     'Q3': Question('Modality distillation against two RGB networks, trained for as many steps',
                    Arm('modality_distillation', stream='sum'), Arm('ensemble', _AS_LONG, 'sum'), _TWO_STREAM_SEEDS),
     'Q4a': Question('ADMD against two RGB networks', Arm('admd', _HELD_OUT, 'sum'), Arm(
@@ -117,13 +125,11 @@ class Cell(NamedTuple):
 
 
 def cells() -> Iterator[Cell]:
-  """All cells in the order of the plan: chapter 5 first, the fewest samples first."""
-  sizes = [size for size in sorted({size for study in STUDIES.values() for size in study.per_class}) if size] + [0]
-  chapter_5 = [name for name, question in QUESTIONS.items() if question.arm.method == 'dmcl']
-  for names in (chapter_5, [name for name in QUESTIONS if name not in chapter_5]):
-    for size in sizes:
-      for name in names:
-        yield from (Cell(name, study, size) for study in STUDIES if size in STUDIES[study].per_class)
+  """All cells in the order of the plan: the fewest samples first."""
+  for size in [size for size in sorted({size for study in STUDIES.values() for size in study.per_class}) if size] + [0]:
+    for name, question in QUESTIONS.items():
+      yield from (Cell(name, study, size) for study in question.studies or STUDIES
+                  if size in STUDIES[study].per_class)
 
 
 def write(selection: results.RunSelection, run_missing: bool, kept_dir: Optional[str] = None) -> None:
