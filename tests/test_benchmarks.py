@@ -1,5 +1,6 @@
 """That the benchmarks still run, in sizes that say nothing about speed."""
 
+import json
 import math
 import re
 import subprocess
@@ -43,3 +44,22 @@ def test_two_steps_of_every_stage_at_full_size():
   for *_, measured in rows:
     batch, first, step, rate, peak, loss = map(float, measured.split(' | '))
     assert step > 0 and peak < 24 and math.isfinite(loss), done.stdout
+
+
+@pytest.mark.slow
+def test_injected_depth(tmp_path):
+  """The accuracies with own depth and without depth are those of the run's results."""
+  command_line.succeed('train_main', '--method=modality_distillation', '--dataset=synthetic', '--preset=tiny',
+                       f'--data_dir={tmp_path}', f'--output_dir={tmp_path}')
+  results_path, = tmp_path.glob('synthetic/*/*/results.json')
+  out = tmp_path / 'out'
+  done = subprocess.run(
+      [sys.executable, 'benchmarks/injected_depth.py', f'--run_dir={results_path.parent}', f'--out={out}'],
+      cwd=command_line.ROOT, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr[-3000:]
+  measured, = json.loads((out / 'injected_depth.json').read_text()).values()
+  stage = json.loads(results_path.read_text())['stages']['hallucination']
+  assert measured['own'] == stage['accuracy_with_true_depth']['hall']
+  assert measured['none'] == stage['accuracy']['hall']
+  assert sorted(path.name for path in out.iterdir()) == [
+      'injected_depth.json', 'injected_depth.png', 'injected_depth.svg']

@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import catalog, protocols, registry
@@ -158,7 +158,7 @@ def evaluate(run_dir: str, data_dir: Optional[str], depth_variant: Optional[str]
   run, strategy = _open_finished(run_dir, num_gpus)
   folder = f'depth_{depth_variant}' if depth_variant else ''
   with runs.only_process(run.directory, wait=True):
-    source, split = _reopen(run, data_dir, prepared_dir, depth_variant)
+    source, split = reopen(run, data_dir, prepared_dir, depth_variant)
     with strategy.scope():
       results = evaluation.evaluate(run, source, split.test, folder)
   print(f'\n{tables.results_table(results)}\n\nWritten to {run.directory / folder / RESULTS}')
@@ -181,7 +181,7 @@ def sweep_noise(run_dir: str, data_dir: Optional[str], levels: str, prepared_dir
   noise = noise_sweep.parse_levels(levels)
   run, strategy = _open_finished(run_dir, num_gpus)
   with runs.only_process(run.directory, wait=True):
-    source, split = _reopen(run, data_dir, prepared_dir)
+    source, split = reopen(run, data_dir, prepared_dir)
     with strategy.scope():
       result = noise_sweep.sweep(run, source, split.test, noise)
   pictures = 'noise.png' + (', switch.png, switch_roc.png' if 'switch' in result else '')
@@ -247,18 +247,12 @@ def export(run_dir: str, directory: pathlib.Path) -> None:
   print(f'SavedModel written to {saved}')
 
 
-def _open_finished(run_dir: str, num_gpus: int):
-  """Opens a run and the devices to evaluate it on; raises `UserError` if it has not finished, or for too few GPUs."""
-  run = runs.Run.open(run_dir)
-  run.weights(run.recipe.deployed_stage)
-  devices.divide_cores(run.recipe)
-  return run, devices.make_strategy(num_gpus)
+def reopen(run: runs.Run, data_dir: Optional[str] = None, prepared_dir: Optional[str] = None,
+           depth_variant: Optional[str] = None) -> Tuple[catalog.PreparedDataset, protocols.Split]:
+  """The data of a finished run and their split; arguments as in `evaluate`.
 
-
-def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str], depth_variant: Optional[str] = None):
-  """Opens the data of a finished run, also with a different variant of depth.
-
-  Raises `UserError` if classes or samples differ from the training.
+  Raises:
+    UserError: if classes or samples differ from the training.
   """
   changes = {'data.depth_variant': depth_variant} if depth_variant else {}
   source, split = _open(settings.override(run.recipe, changes), *run.find_data(data_dir, prepared_dir))
@@ -267,6 +261,14 @@ def _reopen(run: runs.Run, data_dir: Optional[str], prepared_dir: Optional[str],
     raise errors.UserError(f'{run.directory} was trained on different classes or samples: pass the original '
                            '--data_dir.')
   return source, split
+
+
+def _open_finished(run_dir: str, num_gpus: int):
+  """Opens a run and the devices to evaluate it on; raises `UserError` if it has not finished, or for too few GPUs."""
+  run = runs.Run.open(run_dir)
+  run.weights(run.recipe.deployed_stage)
+  devices.divide_cores(run.recipe)
+  return run, devices.make_strategy(num_gpus)
 
 
 def _open(recipe: recipes.Recipe, data_dir: Optional[str], prepared_dir: Optional[str]):

@@ -1,0 +1,116 @@
+"""What the hallucination stream of step 3 (chapter 3) takes from the depth that is injected into it.
+
+  python benchmarks/injected_depth.py --run_dir=RUN --run_dir=RUN --out=FOLDER
+
+The runs are finished ones of `modality_distillation` or of its variants with connections, on the same data. The stream
+`hall` of the stage `hallucination` is tested with
+
+  own            the depth of the sample, as in its training
+  other          the depth of another test sample
+  blank          blank depth
+  none           nothing injected, as at its place in step 4
+  re-estimated   nothing injected, and the moving averages of its batch norm re-estimated on training clips without depth
+
+If the stream lacks no more than the scale that the injection gives to its activations, then `other` is as good as `own`,
+and `re-estimated` repairs `none`. If it passes on what depth shows, then `other` is near chance. Accuracies in percent,
+as a table, a plot and `injected_depth.json`.
+"""
+
+import json
+import os
+import pathlib
+import random
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from absl import app, flags, logging
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import turns
+from tf_privinfo import runs, workflow
+from tf_privinfo.datasets import clips
+from tf_privinfo.datasets.noise import Noise
+from tf_privinfo.evaluation import metrics, prediction
+from tf_privinfo.reports import plots
+from tf_privinfo.reports.statistics import Estimate
+from tf_privinfo.runs import restore
+from tf_privinfo.utils import atomic
+
+STAGE, STREAM = 'hallucination', 'hall'
+CONDITIONS = ('own', 'other', 'blank', 'none', 're-estimated')
+# Steps of re-estimation as a multiple of the memory 1 / (1 - momentum) of the moving averages.
+MEMORIES = 5
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string('run_dir', [], 'Run directory; may be repeated.')
+flags.DEFINE_string('out', 'injected_depth', 'Folder for the results.')
+
+
+def measure(directory: str):
+  """Condition -> accuracy of `hall` in the run of a directory."""
+  run = runs.Run.open(directory)
+  source, split = workflow.reopen(run)
+  method, index = restore.restore_method(run, STAGE), source.index(split.test)
+  privileged = run.recipe.roles.privileged
+
+  def tested(**how):
+    found = prediction.predict(run, STAGE, method, source, index, **how)
+    return metrics.accuracy(found.labels, found.logits[STREAM])
+
+  both = (*method.modalities, privileged)
+  accuracies = {'own': tested(modalities=both), 'other': _with_other_depth(run, method, source, index, privileged),
+                'blank': tested(modalities=both, noise=Noise.parse('void')), 'none': tested()}
+  _re_estimate(run, method, source, split.train)
+  return {**accuracies, 're-estimated': tested()}
+
+
+def _with_other_depth(run, method, source, index, privileged) -> float:
+  """The accuracy with the depth of another test sample, drawn without regard to its class."""
+  (names, labels), config = index, run.recipe.clips
+  others = random.Random(run.recipe.seed).sample(names, len(names))
+  size = prediction.batch_size(method)
+  own = clips.evaluation_clips(source.videos(names, method.modalities), config, batch_size=size)
+  injected = clips.evaluation_clips(source.videos(others, (privileged,)), config, batch_size=size)
+  batches = tf.data.Dataset.zip((own, injected)).map(lambda one, other: ({**one[0], **other[0]},))
+  found = prediction.predict_videos(method, batches, names, labels, config.test_clips)
+  return metrics.accuracy(found.labels, found.logits[STREAM])
+
+
+def _re_estimate(run, method, source, names) -> None:
+  """Runs the stream on training clips of the main modality until the moving averages of its batch norm follow them."""
+  stage = run.recipe.stages[STAGE]
+  steps = len(names) // stage.batch_size
+  epochs = -(-int(MEMORIES / (1 - run.recipe.network.norm_momentum)) // steps)
+  batches = clips.training_clips(
+      source.videos(names, method.modalities), run.recipe.clips, seed=run.recipe.seed, epochs=range(epochs),
+      batch_size=stage.batch_size)
+  stream, modality = method.streams[STREAM], method.input_modality[STREAM]
+  step = tf.function(lambda clip: stream.end_points(clip, training=True)['logits'])
+  for batch, *_ in batches:
+    step(batch[modality])
+
+
+def main(_) -> None:
+  """Measures and prints the accuracies."""
+  logging.set_verbosity(logging.ERROR)
+  out = pathlib.Path(FLAGS.out)
+  measured = {directory: measure(directory) for directory in FLAGS.run_dir}
+  values = {name: 100 * np.array([of_run[name] for of_run in measured.values()]) for name in CONDITIONS}
+  atomic.write(out / 'injected_depth.json', json.dumps(measured, indent=1) + '\n')
+  estimates = {name: Estimate(*(float(f(of_runs)) / 100 for f in (np.mean, np.min, np.max)), len(of_runs), 0)
+               for name, of_runs in values.items()}
+  picture = plots.intervals({'': {STREAM: estimates}}, 'injected depth', 'accuracy, % (mean, lowest and highest run)')
+  for ending, content in picture.items():
+    atomic.write(out / f'injected_depth.{ending}', content)
+  print(turns.describe_machine())
+  print(f'{len(measured)} runs\n\n| injected depth | accuracy, mean (lowest - highest) |\n|---|---|')
+  for name, of_runs in values.items():
+    print(f'| {name} | {of_runs.mean():.1f} ({of_runs.min():.1f} - {of_runs.max():.1f}) |')
+  print(f'\nEverything is in {out}')
+
+
+if __name__ == '__main__':
+  app.run(main)
