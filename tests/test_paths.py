@@ -27,7 +27,8 @@ def test_the_home_folder(path, expanded, monkeypatch):
   assert paths.expand(path) == expanded
 
 
-@pytest.mark.parametrize('path, words', [('', 'empty'), (' ', 'empty'), ('~nobody-of-this-name/x', './~nobody')])
+@pytest.mark.parametrize('path, words', [
+    ('', 'empty'), (' ', 'empty'), ('~nobody-of-this-name/x', './~nobody'), ('gs://bucket/ntu', 'mount the storage')])
 def test_no_path(path, words):
   with pytest.raises(ValueError, match=words):
     paths.expand(path)

@@ -9,9 +9,15 @@ flags.disclaim_key_flags()  # the flags belong to the module that defines them
 
 
 def expand(path: str) -> str:
-  """Replaces `~` and `~user` by the home folder; raises ValueError if there is none, and for an empty path."""
+  """Replaces `~` and `~user` by the home folder.
+
+  Raises:
+    ValueError: if there is no home folder, for an empty path, and for an address such as gs://bucket.
+  """
   if not path.strip():
     raise ValueError('it is empty: name a path, or omit the flag')
+  if '://' in path:
+    raise ValueError('it is an address, not a folder of this machine: mount the storage and name its path')
   expanded = os.path.expanduser(path)
   if expanded.startswith('~'):
     raise ValueError(f'there is no home folder {path.split(os.sep)[0]}; write ./{path} for a folder of this name')
