@@ -15,6 +15,7 @@ from tf_privinfo import runs, workflow
 from tf_privinfo.datasets import catalog, clips, noise, registry
 from tf_privinfo.datasets.nyud.spec import NYUD
 from tf_privinfo.datasets.preparation import frames
+from tf_privinfo.reports import tested
 from tf_privinfo.runs import restore
 
 
@@ -82,6 +83,8 @@ def test_noise_sweep_has_both_branches_and_the_switch(torn_run, nyud_dir, networ
 
   threshold, all_scores = torn_run.read('switch.json')['threshold'], {}
   assert switch['threshold'] == threshold
+  classes = tested.Tested.from_results(result)
+  order = np.argsort(torn_run.read('results.json')['predictions']['names'])
   for level in levels:
     batch, labels = clips_of_test(level)
     logits, all_scores[level] = branches(networks, batch)
@@ -90,7 +93,8 @@ def test_noise_sweep_has_both_branches_and_the_switch(torn_run, nyud_dir, networ
     right['switched'] = np.where(switched, right['hallucinated'], right['trusted'])
     found = switch['levels'][level]
     for name, hits in right.items():
-      assert found[name] == pytest.approx(hits.mean()), (level, name)
+      of_samples = classes.right(name if name == 'hallucinated' else f'{name}/{level}')
+      assert of_samples.tolist() == hits[order].tolist() and of_samples.mean() == found[name], (level, name)
     assert (found['trusted'], found['hallucinated']) == (stages['joint'][level], stages['fused'][level])
     assert found['hallucinated_share'] == pytest.approx(switched.mean())
     assert found['fake_probability'] == pytest.approx(all_scores[level].mean(), rel=1e-3)

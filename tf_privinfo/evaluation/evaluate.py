@@ -98,7 +98,5 @@ def summarise(predictions: prediction.Predictions, label_names: Sequence[str]) -
           name: {label: None if np.isnan(value) else float(value) for label, value in zip(label_names, values)}
           for name, values in per_class.items()},
       'confusion': {name: matrix.tolist() for name, matrix in confusion.items()},
-      'predictions': {
-          'names': predictions.names, 'labels': labels.tolist(),
-          'predicted': {name: np.argmax(z, axis=-1).tolist() for name, z in fused.items()}},
+      'predictions': predictions.as_classes(fused),
   }

@@ -36,8 +36,8 @@ def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
     levels: text -> noise, in the order of the table.
 
   Returns:
-    The content of `noise.json`: `modality`, `stages`, stage -> {level: Σ accuracy}, and
-    `switch`, see `_switch_sweep`.
+    The content of `noise.json`: `modality`, and `stages`, stage -> {level: Σ accuracy}; of a run with a switch also
+    `switch` (see `_switch_accuracies`) and `predictions` (see `_switch_classes`).
 
   Raises:
     UserError: if no stage reads the modality.
@@ -53,7 +53,9 @@ def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
             'stages': accuracies}
   chosen = run.read(SWITCH)
   if chosen:
-    result['switch'] = _switch_sweep(run, source, index, levels, chosen['threshold'])
+    of_switch = switch_threshold.predict(run, source, index, {'0': Noise.parse('0'), **levels})
+    result['switch'] = _switch_accuracies(run, of_switch, list(levels), chosen['threshold'])
+    result['predictions'] = _switch_classes(of_switch, list(levels), chosen['threshold'])
   for stage, method in methods.items():
     if chosen and stage in _BRANCHES:
       accuracies[stage] = {level: of_level[_BRANCHES[stage]] for level, of_level in result['switch']['levels'].items()}
@@ -69,9 +71,8 @@ def sweep(run: runs.Run, source: catalog.PreparedDataset, names: Sequence[str],
   return result
 
 
-def _switch_sweep(run, source, index, levels, threshold):
+def _switch_accuracies(run, predictions, levels, threshold):
   """Accuracies of both branches and of the switch at all levels, and ROC curves of the score as a detector of noise."""
-  predictions = switch_threshold.predict(run, source, index, {'0': Noise.parse('0'), **levels})
   scores = {level: switch_threshold.scores_of(p) for level, p in predictions.items()}
   accuracies = {level: switch_threshold.accuracies(predictions[level], threshold) for level in levels}
   result = {'threshold': threshold, 'levels': accuracies,
@@ -80,7 +81,20 @@ def _switch_sweep(run, source, index, levels, threshold):
             for name in ('trusted', 'hallucinated', 'switched')}
   shown = np.array([scores[level] for level in levels])
   atomic.write(run.directory / 'switch.png', plots.switch_sweep(
-      list(levels), curves, metrics.regret(*curves.values()), shown.mean(axis=1), threshold,
+      levels, curves, metrics.regret(*curves.values()), shown.mean(axis=1), threshold,
       run.recipe.noisy_modality, np.quantile(shown, [0.25, 0.75], axis=1)))
   atomic.write(run.directory / 'switch_roc.png', plots.roc_curves(result['roc'], run.recipe.noisy_modality))
   return result
+
+
+def _switch_classes(predictions, levels, threshold):
+  """The predicted classes of all samples, in the form of `predictions` of `results.json`.
+
+  Streams are `trusted/<level>`, `switched/<level>`, and `hallucinated`, which does not depend on the noise.
+  """
+  first = predictions[levels[0]]
+  logits = {'hallucinated': first.logits['hallucinated']}
+  for level in levels:
+    of_level = switch_threshold.logits_of(predictions[level], threshold)
+    logits.update({f'{name}/{level}': of_level[name] for name in ('trusted', 'switched')})
+  return first.as_classes(logits)

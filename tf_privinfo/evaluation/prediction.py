@@ -1,6 +1,6 @@
 """Multi-clip prediction, shared by validation and evaluation."""
 
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,15 @@ class Predictions(NamedTuple):
   names: list
   labels: np.ndarray
   logits: Dict[str, np.ndarray]
+
+  def as_classes(self, logits: Mapping[str, np.ndarray]) -> Dict[str, Any]:
+    """The entry `predictions` of a result file, as plain values: `names`, `labels`, `predicted` (name -> classes [N]).
+
+    Args:
+      logits: name -> logits [N, C] of the videos, such as those of streams and of their sum.
+    """
+    return {'names': self.names, 'labels': self.labels.tolist(),
+            'predicted': {name: np.argmax(z, axis=-1).tolist() for name, z in logits.items()}}
 
 
 class _Progress(tf.keras.callbacks.Callback):

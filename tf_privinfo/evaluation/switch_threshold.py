@@ -69,12 +69,15 @@ def predict(run: runs.Run, source: catalog.PreparedDataset, index, levels: Mappi
 
 def accuracies(predictions: prediction.Predictions, threshold: float) -> Dict[str, float]:
   """The accuracies of both branches and of the switch, the share of switched samples, and the mean score."""
-  logits = predictions.logits
-  branches = {branch: logits[branch] for branch in ('trusted', 'hallucinated')}
   scores = scores_of(predictions)
-  branches['switched'] = switched(scores, threshold, *branches.values())
-  return {**{name: float(np.mean(right(predictions, z))) for name, z in branches.items()},
+  return {**{name: float(np.mean(right(predictions, z))) for name, z in logits_of(predictions, threshold).items()},
           'hallucinated_share': float(np.mean(scores > threshold)), 'fake_probability': float(np.mean(scores))}
+
+
+def logits_of(predictions: prediction.Predictions, threshold: float) -> Dict[str, np.ndarray]:
+  """The logits [N, C] of both branches, `trusted` and `hallucinated`, and of the switch, `switched`."""
+  branches = {branch: predictions.logits[branch] for branch in ('trusted', 'hallucinated')}
+  return {**branches, 'switched': switched(scores_of(predictions), threshold, *branches.values())}
 
 
 def scores_of(predictions: prediction.Predictions) -> np.ndarray:
