@@ -9,10 +9,10 @@ import pathlib
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from tf_privinfo import recipes
-from tf_privinfo.reports import commands, pages, plots, pooling, results
+from tf_privinfo.reports import commands, evidence_switch, pages, plots, pooling, results
 from tf_privinfo.reports.statistics import Estimate
 from tf_privinfo.reports.tested import Tested
-from tf_privinfo.runs.run import RECIPE, RESULTS
+from tf_privinfo.runs.run import NOISE, RECIPE, RESULTS
 from tf_privinfo.utils import atomic, errors
 
 
@@ -41,19 +41,24 @@ class Arm(NamedTuple):
 
 
 class Question(NamedTuple):
-  """A comparison of two arms.
+  """A comparison of two arms, or of the switch of one arm with its better branch.
 
   Attributes:
     text: the question.
-    arm, baseline: arms; the difference is arm minus baseline.
+    arm, baseline: arms; the difference is arm minus baseline. Without a baseline, the arm is evaluated under noise.
     seeds: seeds of the runs.
     studies: data; empty: all of `STUDIES`.
   """
   text: str
   arm: Arm
-  baseline: Arm
+  baseline: Optional[Arm]
   seeds: Tuple[int, ...] = (0, 1, 2, 3, 4)
   studies: Tuple[str, ...] = ()
+
+  @property
+  def arms(self) -> List[Arm]:
+    """The arms in the order of their training."""
+    return [self.baseline, self.arm] if self.baseline else [self.arm]
 
 
 # Entries of results that follow from the predictions, and are not kept.
@@ -94,6 +99,8 @@ QUESTIONS = {
         'ensemble', {**_HELD_OUT, 'network.bottleneck': 'pool_then_conv'}, 'sum'), _TWO_STREAM_SEEDS),
     'Q4b': Question('ADMD against modality distillation', Arm('admd', _HELD_OUT, 'sum'), Arm(
         'modality_distillation', _HELD_OUT, 'sum'), _TWO_STREAM_SEEDS),
+    'Q5': Question('The switch of ADMD under noise against its better branch', Arm('admd', _HELD_OUT), None,
+                   _TWO_STREAM_SEEDS),
 }
 
 
@@ -114,14 +121,23 @@ class Cell(NamedTuple):
         prepared_dir=str(pathlib.Path(selection.prepared_dir) / self.study) if selection.prepared_dir else '')
 
   def wanted(self, arm: Arm) -> List[results.ThesisValue]:
-    """The results of an arm, one for each protocol."""
+    """The results of an arm, one for each protocol: of its test, or under noise if the question has one arm."""
     study = STUDIES[self.study]
     read = len(recipes.recipe(arm.method, study.dataset, study.protocols[0]).modalities)
     values: Dict[str, Any] = {'modalities': ','.join(study.modalities[:read]), 'data.hold_out': 0.0, **study.settings}
     if self.per_class:
       values['data.samples_per_class'] = self.per_class
-    return [dataclasses.replace(results.of_method(arm.method, study.dataset, protocol), settings={
-        **values, **arm.settings}) for protocol in study.protocols]
+    changed: Dict[str, Any] = {'settings': {**values, **arm.settings}}
+    if not QUESTIONS[self.question].baseline:
+      changed.update(file=NOISE, keys=evidence_switch.COMPLETE)
+    return [dataclasses.replace(results.of_method(arm.method, study.dataset, protocol), **changed)
+            for protocol in study.protocols]
+
+  def recipes_of(self, arm: Arm, selection: results.RunSelection) -> List[Dict[int, recipes.Recipe]]:
+    """The recipes of the runs of an arm: for each protocol, seed -> recipe."""
+    of_cell = self.selection(selection)
+    return [{seed: results.recipe_of(of_cell, wanted.method, wanted.dataset, wanted.protocol, seed, wanted.settings)
+             for seed in of_cell.seeds} for wanted in self.wanted(arm)]
 
 
 def cells() -> Iterator[Cell]:
@@ -148,7 +164,7 @@ def write(selection: results.RunSelection, run_missing: bool, kept_dir: Optional
   pages.write(page, directory)
   print(pages.text(page))
   if kept_dir:
-    keep(selection.output_dir, pathlib.Path(kept_dir))
+    keep(selection, pathlib.Path(kept_dir))
   commands.refuse_failed(failed, directory)
   print(f'\nEverything is in {directory}: report.html, report.md, report.csv, plots')
 
@@ -159,7 +175,7 @@ def missing(selection: results.RunSelection) -> List[commands.Command]:
   of_studies = _result_files(selection)
   for cell in cells():
     question, of_cell, files = QUESTIONS[cell.question], cell.selection(selection), of_studies[cell.study]
-    arms = [cell.wanted(arm) for arm in (question.baseline, question.arm)]
+    arms = [cell.wanted(arm) for arm in question.arms]
     for seed in question.seeds:
       for pair in zip(*arms):
         for wanted in pair:
@@ -172,56 +188,81 @@ def missing(selection: results.RunSelection) -> List[commands.Command]:
 
 def build(selection: results.RunSelection) -> pages.Page:
   """The page of all questions from existing results; raises `UserError` if there are none."""
-  tables, records, page_plots = [], [], {}
+  sections = []
   of_studies = _result_files(selection)
   for name, question in QUESTIONS.items():
-    found = [(cell, compared) for cell in cells() if cell.question == name
-             for compared in _compared(question, *_pairs(cell, question, selection, of_studies[cell.study]))]
-    if found:
-      header = ('data', 'samples per class', 'stream', question.baseline.method, question.arm.method, 'difference',
-                '95 % interval', 'answer', 'runs', 'runs needed')
-      tables.append(pages.Table(f'{name}: {question.text}', header, [_row(*pair) for pair in found]))
-      page_plots[name] = pages.Plot(f'{name}: {question.text}, difference in points', _plot(found))
-      records += [_record(*pair) for pair in found]
-  if not records:
+    tested = [(cell, _tested(cell, question, selection, of_studies[cell.study]))
+              for cell in cells() if cell.question == name]
+    section = _of_arms(name, question, tested) if question.baseline else _of_switch(name, question, tested)
+    sections += [section] if section.records else []
+  if not sections:
     raise errors.UserError(f'There are no results of the plan under {selection.output_dir}: pass the --output_dir of '
                            'its runs, or --run_missing.')
   notes = [pooling.NOTE, 'Answer: yes, if the interval is above zero; no, if it is below '
-           f'{100 * WORTHWHILE:g} points; otherwise, and with fewer than three runs, open.']
-  return pages.Page('Evidence', notes, tables, records, plots=page_plots)
+           f'{100 * WORTHWHILE:g} points; otherwise, and with fewer than three runs, open.', evidence_switch.NOTE]
+  return pages.Page('Evidence', notes, [section.table for section in sections],
+                    [record for section in sections for record in section.records],
+                    plots={name: plot for section in sections for name, plot in section.plots.items()})
 
 
-class Compared(NamedTuple):
-  """One stream of both arms: accuracies, and the difference of the arm from the baseline."""
-  stream: str
-  baseline: Estimate
-  arm: Estimate
-  difference: Estimate
+# The cells of a question, each with the predictions of its arms.
+_OfCells = Sequence[Tuple[Cell, Sequence[Sequence[pooling.OfSeeds]]]]
+
+
+class _Section(NamedTuple):
+  """The part of the page on one question, without records if there are no results."""
+  table: pages.Table
+  records: List[Dict[str, Any]]
+  plots: Dict[str, pages.Plot]
+
+
+def _of_arms(name: str, question: Question, tested: _OfCells) -> _Section:
+  """The comparison of two arms."""
+  found = [(cell, compared) for cell, (baseline, arm) in tested for compared in _compared(question, baseline, arm)]
+  header = ('data', 'samples per class', 'stream', *(arm.method for arm in question.arms), 'difference',
+            '95 % interval', 'answer', 'runs', 'runs needed')
+  panels: Dict[str, Dict[str, Dict[str, Estimate]]] = {}
+  for cell, compared in found:
+    panels.setdefault(cell.study, {}).setdefault(compared.stream, {})[_size(cell)] = compared.difference
+  caption = f'{name}: {question.text}'
+  return _Section(
+      pages.Table(caption, header, [_row(*pair) for pair in found]), [_record(*pair) for pair in found],
+      {name: pages.Plot(f'{caption}, difference in points', plots.intervals(
+          panels, 'training samples per class', 'difference, points'))} if found else {})
+
+
+def _of_switch(name: str, question: Question, tested: _OfCells) -> _Section:
+  """The comparison of the switch with its better branch, one plot for each study."""
+  found = [(cell, level) for cell, (groups,) in tested for level in evidence_switch.at_levels(groups)]
+  panels: Dict[str, Dict[str, List[evidence_switch.AtLevel]]] = {}
+  for cell, level in found:
+    panels.setdefault(cell.study, {}).setdefault(f'{_size(cell)} per class', []).append(level)
+  caption = f'{name}: {question.text}'
+  return _Section(
+      pages.Table(caption, ('data', 'samples per class', *evidence_switch.HEADER), [
+          (cell.study, _size(cell), *evidence_switch.cells(level)) for cell, level in found]),
+      [_record(cell, level.compared) for cell, level in found],
+      {f'{name}_{study}': pages.Plot(f'{caption}, accuracy on {study}', evidence_switch.plot(of_study))
+       for study, of_study in panels.items()})
 
 
 def _size(cell: Cell) -> str:
   return str(cell.per_class or 'all')
 
 
-def _row(cell: Cell, compared: Compared) -> Tuple[str, ...]:
+def _row(cell: Cell, compared: pooling.Compared) -> Tuple[str, ...]:
   difference, interval, runs, needed = pooling.cells(compared.difference)
   return (cell.study, _size(cell), compared.stream, f'{100 * compared.baseline.mean:.1f}',
-          f'{100 * compared.arm.mean:.1f}', difference, interval, pooling.answer(compared.difference, WORTHWHILE), runs,
-          needed)
+          f'{100 * compared.accuracy.mean:.1f}', difference, interval,
+          pooling.answer(compared.difference, WORTHWHILE), runs, needed)
 
 
-def _record(cell: Cell, compared: Compared) -> Dict[str, Any]:
+def _record(cell: Cell, compared: pooling.Compared) -> Dict[str, Any]:
   difference = compared.difference
-  return {**cell._asdict(), 'stream': compared.stream, 'baseline': 100 * compared.baseline.mean,
-          'arm': 100 * compared.arm.mean, 'difference': 100 * difference.mean, 'low': 100 * difference.low,
-          'high': 100 * difference.high, 'runs': difference.runs, 'needed': difference.needed}
-
-
-def _plot(found: Sequence[Tuple[Cell, Compared]]) -> Dict[str, bytes]:
-  panels: Dict[str, Dict[str, Dict[str, Estimate]]] = {}
-  for cell, compared in found:
-    panels.setdefault(cell.study, {}).setdefault(compared.stream, {})[_size(cell)] = compared.difference
-  return plots.intervals(panels, 'training samples per class', 'difference, points')
+  return {**cell._asdict(), 'stream': compared.stream, 'baseline_stream': compared.of_baseline,
+          'baseline': 100 * compared.baseline.mean, 'arm': 100 * compared.accuracy.mean,
+          'difference': 100 * difference.mean, 'low': 100 * difference.low, 'high': 100 * difference.high,
+          'runs': difference.runs, 'needed': difference.needed}
 
 
 def _result_files(selection: results.RunSelection) -> Dict[str, results.ResultFiles]:
@@ -229,35 +270,44 @@ def _result_files(selection: results.RunSelection) -> Dict[str, results.ResultFi
   return {study: results.ResultFiles(selection.output_dir / study) for study in STUDIES}
 
 
-def _compared(question: Question, arm: Sequence[pooling.OfSeeds], baseline: Sequence[pooling.OfSeeds]
-              ) -> Iterator[Compared]:
-  """Yields the streams of both arms, from `_pairs`."""
+def _compared(question: Question, baseline: Sequence[pooling.OfSeeds], arm: Sequence[pooling.OfSeeds]
+              ) -> Iterator[pooling.Compared]:
+  """Yields the streams of both arms, from `_tested`."""
+  of_baseline, of_arm = question.arms
   streams = next((run.predicted for group in arm for run in group.values()), ())
-  for stream in [question.arm.stream] if question.arm.stream and streams else streams:
-    of_baseline = question.baseline.stream or stream
-    difference = pooling.difference(arm, baseline, stream, of_baseline)
-    accuracies = pooling.accuracy(baseline, of_baseline), pooling.accuracy(arm, stream)
-    if difference and accuracies[0] and accuracies[1]:
-      yield Compared(stream, accuracies[0], accuracies[1], difference)
+  for stream in [of_arm.stream] if of_arm.stream and streams else streams:
+    compared = pooling.compare(arm, baseline, stream, of_baseline.stream or stream)
+    if compared:
+      yield compared
 
 
-def _pairs(cell: Cell, question: Question, selection: results.RunSelection, files: results.ResultFiles
-           ) -> Tuple[Sequence[pooling.OfSeeds], Sequence[pooling.OfSeeds]]:
-  """The predictions of both arms, one group for each protocol, with the seeds that both have."""
-  of_cell = cell.selection(selection)
-  arms = [[{seed: content for seed in of_cell.seeds if (content := files.read(results.recipe_of(
-      of_cell, wanted.method, wanted.dataset, wanted.protocol, seed, wanted.settings), RESULTS))}
-           for wanted in cell.wanted(arm)] for arm in (question.arm, question.baseline)]
-  both = [set(one) & set(other) for one, other in zip(*arms)]
-  arm, baseline = ([{seed: Tested.from_results(group[seed]) for seed in sorted(seeds)}
-                    for group, seeds in zip(groups, both)] for groups in arms)
-  return arm, baseline
+def _tested(cell: Cell, question: Question, selection: results.RunSelection, files: results.ResultFiles
+            ) -> Sequence[Sequence[pooling.OfSeeds]]:
+  """The predictions of the arms, for each one group for each protocol, with the seeds that all arms have."""
+  file = RESULTS if question.baseline else NOISE
+  arms = [[{seed: content for seed, recipe in of_protocol.items()
+            if 'predictions' in (content := files.read(recipe, file) or {})}  # earlier sweeps have none
+           for of_protocol in cell.recipes_of(arm, selection)] for arm in question.arms]
+  shared = [set.intersection(*map(set, groups)) for groups in zip(*arms)]
+  return [[{seed: Tested.from_results(group[seed]) for seed in sorted(seeds)} for group, seeds in zip(groups, shared)]
+          for groups in arms]
 
 
-def keep(output_dir: pathlib.Path, destination: pathlib.Path) -> None:
-  """Copies the recipe and the results of all runs of the plan, without what follows from the predictions."""
-  for path in sorted(output_dir.glob(f'*/*/*/*/{RESULTS}')):
-    content = {key: value for key, value in atomic.read_json(path).items() if key not in _DERIVED}
-    directory = destination / path.parent.relative_to(output_dir)
-    atomic.write(directory / RESULTS, json.dumps(content) + '\n')
-    atomic.write(directory / RECIPE, path.with_name(RECIPE).read_text(encoding='utf-8'))
+def keep(selection: results.RunSelection, destination: pathlib.Path) -> None:
+  """Copies recipes, results and sweeps of noise of the plan's runs, without long entries that no table needs.
+
+  These entries follow from the predictions, or are the points of ROC curves.
+  """
+  of_studies = _result_files(selection)
+  runs = {of_studies[cell.study].directory(recipe): (recipe, of_studies[cell.study]) for cell in cells()
+          for arm in QUESTIONS[cell.question].arms for of_protocol in cell.recipes_of(arm, selection)
+          for recipe in of_protocol.values()}
+  for directory, (recipe, files) in runs.items():
+    copy, result, noise = destination / directory.relative_to(selection.output_dir), *(
+        files.read(recipe, file) for file in (RESULTS, NOISE))
+    if result:
+      atomic.write(copy / RESULTS, json.dumps({k: v for k, v in result.items() if k not in _DERIVED}) + '\n')
+      atomic.write(copy / RECIPE, (directory / RECIPE).read_text(encoding='utf-8'))
+    if noise and 'predictions' in noise:
+      areas = {level: {'auc': curve['auc']} for level, curve in noise['switch']['roc'].items()}
+      atomic.write(copy / NOISE, json.dumps({**noise, 'switch': {**noise['switch'], 'roc': areas}}) + '\n')

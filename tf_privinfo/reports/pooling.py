@@ -1,6 +1,6 @@
 """Differences between methods, pooled over runs with different seeds, folds and views."""
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -16,6 +16,31 @@ _ENOUGH_RUNS = 3
 NOTE = ('Accuracies in percent, differences in points, paired by test set and seed. Intervals: 95 %, bootstrap of '
         'runs and test samples. Runs needed: number of runs with which the interval would exclude zero with a power of '
         '80 %, if the measured difference is the true one.')
+
+
+class Compared(NamedTuple):
+  """A stream of a method beside a stream of a baseline.
+
+  Attributes:
+    stream, of_baseline: names of the streams.
+    accuracy, baseline: their accuracies.
+    difference: accuracy of the method minus that of the baseline, see `difference`.
+  """
+  stream: str
+  of_baseline: str
+  accuracy: statistics.Estimate
+  baseline: statistics.Estimate
+  difference: statistics.Estimate
+
+
+def compare(groups: Sequence[OfSeeds], baseline: Sequence[OfSeeds], stream: str, of_baseline: str
+            ) -> Optional[Compared]:
+  """The comparison of two streams, None without a pair of runs; arguments and errors as for `difference`."""
+  of_pairs = difference(groups, baseline, stream, of_baseline)
+  accuracies = accuracy(groups, stream), accuracy(baseline, of_baseline)
+  if of_pairs and accuracies[0] and accuracies[1]:
+    return Compared(stream, of_baseline, accuracies[0], accuracies[1], of_pairs)
+  return None
 
 
 def accuracy(groups: Sequence[OfSeeds], stream: str) -> Optional[statistics.Estimate]:
@@ -70,6 +95,13 @@ def answer(estimate: statistics.Estimate, worthwhile: float) -> str:
   if estimate.low > 0:
     return 'yes'
   return 'no' if estimate.high < worthwhile else 'open'
+
+
+def holds(estimate: statistics.Estimate, loss: float) -> str:
+  """'holds' if the interval is above -`loss`, a share, 'fails' if it is below; otherwise or of few runs 'open'."""
+  if estimate.runs < _ENOUGH_RUNS or estimate.low <= -loss <= estimate.high:
+    return 'open'
+  return 'holds' if estimate.low > -loss else 'fails'
 
 
 def cells(estimate: statistics.Estimate) -> Tuple[str, str, str, str]:
