@@ -59,7 +59,7 @@ def test_commands_follow_the_plan(selection):
 
 
 def test_what_is_kept_makes_the_same_page(selection, tmp_path):
-  evidence.keep(selection.output_dir, tmp_path / 'kept')
+  evidence.keep(selection, tmp_path / 'kept')
   kept = list((tmp_path / 'kept').rglob('*.[jy]*'))
   assert {path.name for path in kept} == {'recipe.yaml', 'results.json'} and len(kept) == 14
   shutil.rmtree(selection.output_dir)
@@ -76,7 +76,7 @@ def test_no_results_are_said(tmp_path, monkeypatch):
 def test_every_arm_of_the_plan_has_a_recipe():
   for cell in evidence.cells():
     question = evidence.QUESTIONS[cell.question]
-    for wanted in (*cell.wanted(question.arm), *cell.wanted(question.baseline)):
+    for wanted in [wanted for arm in question.arms for wanted in cell.wanted(arm)]:
       recipe = results.recipe_of(cell.selection(results.RunSelection(KEPT)), wanted.method, wanted.dataset,
                                  wanted.protocol, 0, wanted.settings)
       assert recipe.data.samples_per_class == cell.per_class

@@ -51,6 +51,13 @@ def test_answers(limits, expected):
   assert pooling.answer(statistics.Estimate(0.0, *limits, 2, None), 0.02) == 'open'
 
 
+@pytest.mark.parametrize('limits, expected', [
+    ((-0.01, 0.03), 'holds'), ((-0.05, -0.03), 'fails'), ((-0.03, 0.0), 'open')])
+def test_answers_about_a_loss(limits, expected):
+  assert pooling.holds(statistics.Estimate(0.0, *limits, 3, None), 0.02) == expected
+  assert pooling.holds(statistics.Estimate(0.0, *limits, 2, None), 0.02) == 'open'
+
+
 NAMES = ['c', 'a', 'b', 'd']
 
 

@@ -154,7 +154,7 @@ def write(selection: results.RunSelection, run_missing: bool, kept_dir: Optional
   Args:
     selection: root of the runs; `data_dir` has a folder for each study that is not rendered.
     run_missing: whether the commands for missing results are run first, in the order of the plan.
-    kept_dir: folder for copies of recipes and results; None: no copies.
+    kept_dir: folder for the copies of `keep`; None: no copies.
 
   Raises:
     UserError: if there are no runs, and, after writing, if a command failed.
@@ -170,8 +170,11 @@ def write(selection: results.RunSelection, run_missing: bool, kept_dir: Optional
 
 
 def missing(selection: results.RunSelection) -> List[commands.Command]:
-  """The commands for missing results, seed by seed, so that the runs of a pair follow each other."""
-  found: Dict[commands.Command, None] = {}
+  """The commands for missing results, seed by seed, so that the runs of a pair follow each other.
+
+  A run is evaluated under noise right after its training.
+  """
+  found: Dict[commands.Command, Dict[commands.Command, None]] = {}  # first command of a run -> its commands
   of_studies = _result_files(selection)
   for cell in cells():
     question, of_cell, files = QUESTIONS[cell.question], cell.selection(selection), of_studies[cell.study]
@@ -182,8 +185,9 @@ def missing(selection: results.RunSelection) -> List[commands.Command]:
           measured = results.find(wanted, dataclasses.replace(of_cell, seeds=(seed,)), files)
           if measured.refusal:
             raise errors.UserError(measured.refusal)
-          found.update(dict.fromkeys(measured.commands))
-  return list(found)
+          if measured.commands:
+            found.setdefault(measured.commands[0], {}).update(dict.fromkeys(measured.commands))
+  return [command for of_run in found.values() for command in of_run]
 
 
 def build(selection: results.RunSelection) -> pages.Page:
@@ -236,7 +240,7 @@ def _of_switch(name: str, question: Question, tested: _OfCells) -> _Section:
   found = [(cell, level) for cell, (groups,) in tested for level in evidence_switch.at_levels(groups)]
   panels: Dict[str, Dict[str, List[evidence_switch.AtLevel]]] = {}
   for cell, level in found:
-    panels.setdefault(cell.study, {}).setdefault(f'{_size(cell)} per class', []).append(level)
+    panels.setdefault(cell.study, {}).setdefault(f'samples per class: {_size(cell)}', []).append(level)
   caption = f'{name}: {question.text}'
   return _Section(
       pages.Table(caption, ('data', 'samples per class', *evidence_switch.HEADER), [
