@@ -62,8 +62,8 @@ flags.DEFINE_list('protocols', [], 'Protocols of --report=methods whose runs are
                   'Default: the default protocol of --dataset.')
 flags.DEFINE_bool('run_missing', False, 'Run the commands for missing results of a report first, each in a separate '
                   'process. If interrupted, run the same command again to resume.')
-paths.DEFINE_path('keep_results', None, 'Folder into which --report=evidence copies recipes, results and noise sweeps of '
-                  'its runs, without weights.')
+paths.DEFINE_path('keep_results', None, 'Folder into which --report=evidence copies recipes, results and noise sweeps '
+                  'of its runs, without weights.')
 paths.DEFINE_multi_path(
     'compare', None, 'Run directory to compare; repeat the flag for each further one. A pattern, such as '
     "--compare='checkpoints/synthetic/dmcl/*', selects several runs, whose seeds and protocols are pooled. The page in "

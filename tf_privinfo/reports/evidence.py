@@ -129,7 +129,7 @@ class Cell(NamedTuple):
       values['data.samples_per_class'] = self.per_class
     changed: Dict[str, Any] = {'settings': {**values, **arm.settings}}
     if not QUESTIONS[self.question].baseline:
-      changed.update(file=NOISE, keys=evidence_switch.COMPLETE)
+      changed.update(file=NOISE, keys=evidence_switch.LAST_CLASSES)
     return [dataclasses.replace(results.of_method(arm.method, study.dataset, protocol), **changed)
             for protocol in study.protocols]
 
@@ -307,11 +307,12 @@ def keep(selection: results.RunSelection, destination: pathlib.Path) -> None:
           for arm in QUESTIONS[cell.question].arms for of_protocol in cell.recipes_of(arm, selection)
           for recipe in of_protocol.values()}
   for directory, (recipe, files) in runs.items():
-    copy, result, noise = destination / directory.relative_to(selection.output_dir), *(
-        files.read(recipe, file) for file in (RESULTS, NOISE))
+    copy = destination / directory.relative_to(selection.output_dir)
+    result, noise = files.read(recipe, RESULTS), files.read(recipe, NOISE)
     if result:
-      atomic.write(copy / RESULTS, json.dumps({k: v for k, v in result.items() if k not in _DERIVED}) + '\n')
+      short = {key: value for key, value in result.items() if key not in _DERIVED}
+      atomic.write(copy / RESULTS, json.dumps(short) + '\n')
       atomic.write(copy / RECIPE, (directory / RECIPE).read_text(encoding='utf-8'))
-    if noise and 'predictions' in noise:
+    if result and noise and 'predictions' in noise:
       areas = {level: {'auc': curve['auc']} for level, curve in noise['switch']['roc'].items()}
       atomic.write(copy / NOISE, json.dumps({**noise, 'switch': {**noise['switch'], 'roc': areas}}) + '\n')

@@ -11,9 +11,10 @@ from tf_privinfo.reports.statistics import Estimate
 
 # A loss against the better branch up to this share is the price of a decision without knowing the noise.
 TOLERATED = 0.02
-# Path to an entry that only a complete sweep has: the switch under the last level, for all samples.
-COMPLETE = ('predictions', 'predicted', f'switched/{NOISE_LEVELS[-1]}', '*')
-HEADER = ('noise', 'trusted', 'hallucinated', 'switched', 'better branch', 'difference', '95 % interval', 'answer', 'runs')
+# Path of the last entry of a sweep over all levels, which sweeps of earlier versions do not have.
+LAST_CLASSES = ('predictions', 'predicted', f'switched/{NOISE_LEVELS[-1]}', '*')
+HEADER = ('noise', 'trusted', 'hallucinated', 'switched', 'better branch', 'difference', '95 % interval', 'answer',
+          'runs')
 NOTE = ('Answer of the switch: holds, if the interval is above '
         f'-{100 * TOLERATED:g} points; fails, if it is below; otherwise, and with fewer than three runs, open. The '
         'better branch of a level of noise has the higher mean over all runs.')
