@@ -2,18 +2,18 @@
 
   python benchmarks/injected_depth.py --run_dir=RUN --run_dir=RUN --out=FOLDER
 
-The runs are finished ones of `modality_distillation` or of its variants with connections, on the same data. The stream
-`hall` of the stage `hallucination` is tested with
+The runs are finished ones of `modality_distillation` with connections, on the same data. The stream `hall` of the stage
+`hallucination` is tested with
 
   own            the depth of the sample, as in its training
   other          the depth of another test sample
   blank          blank depth
-  none           nothing injected, as at its place in step 4
-  re-estimated   nothing injected, and the moving averages of its batch norm re-estimated on training clips without depth
+  none           nothing injected, as in step 4
+  re-estimated   nothing injected, and the moving averages of batch norm re-estimated on training clips without depth
 
-If the stream lacks no more than the scale that the injection gives to its activations, then `other` is as good as `own`,
-and `re-estimated` repairs `none`. If it passes on what depth shows, then `other` is near chance. Accuracies in percent,
-as a table, a plot and `injected_depth.json`.
+If the stream lacks no more than the scale that injection gives to its activations, then `other` is as good as `own`, and
+`re-estimated` repairs `none`. If it passes on what depth shows, then `other` is near chance. Accuracies in percent, as a
+table, a plot and `injected_depth.json`.
 """
 
 import json
