@@ -11,9 +11,9 @@ The runs are finished ones of `modality_distillation` with connections, on the s
   none           nothing injected, as in step 4
   re-estimated   nothing injected, and the moving averages of batch norm re-estimated on training clips without depth
 
-If the stream lacks no more than the scale that injection gives to its activations, then `other` is as good as `own`, and
-`re-estimated` repairs `none`. If it passes on what depth shows, then `other` is near chance. Accuracies in percent, as a
-table, a plot and `injected_depth.json`.
+If the stream lacks no more than the scale that injection gives to its activations, then `other` is as good as `own`,
+and `re-estimated` repairs `none`. If it passes on what depth shows, then `other` is near chance. Accuracies in percent,
+as a table, a plot and `injected_depth.json`.
 """
 
 import json
