@@ -19,7 +19,6 @@ as a table, a plot and `injected_depth.json`.
 import json
 import os
 import pathlib
-import random
 import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -70,10 +69,13 @@ def measure(directory: str):
 def _with_other_depth(run, method, source, index, privileged) -> float:
   """The accuracy with the depth of another test sample, drawn without regard to its class."""
   (names, labels), config = index, run.recipe.clips
-  others = random.Random(run.recipe.seed).sample(names, len(names))
   size = prediction.batch_size(method)
   own = clips.evaluation_clips(source.videos(names, method.modalities), config, batch_size=size)
-  injected = clips.evaluation_clips(source.videos(others, (privileged,)), config, batch_size=size)
+  videos = source.videos(names, (privileged,))
+  others = np.random.default_rng(run.recipe.seed).permutation(len(names))
+  injected = clips.evaluation_clips(videos._replace(
+      names=[names[other] for other in others], lengths=videos.lengths[others],
+      read=lambda number, positions: videos.read(others[number], positions)), config, batch_size=size)
   batches = tf.data.Dataset.zip((own, injected)).map(lambda one, other: ({**one[0], **other[0]},))
   found = prediction.predict_videos(method, batches, names, labels, config.test_clips)
   return metrics.accuracy(found.labels, found.logits[STREAM])
