@@ -44,7 +44,8 @@ def test_batches_are_the_numbers_of_the_first_version(shape):
   drawn = _draws(100)
   assert set(range(8)) < set(drawn.order.numpy())
   rgb = tf.cast(tf.random.stateless_uniform([100, *shape], [1, 2], 0, 256, tf.int32), tf.uint8)
-  expected = [_distorted_by_first_version(tf.cast(clip, tf.float32), [number, 5]) for number, clip in enumerate(rgb)]
+  seeds = [tf.constant([number, 5], tf.int64) for number in range(100)]
+  expected = [_distorted_by_first_version(tf.cast(clip, tf.float32), seed) for clip, seed in zip(rgb, seeds)]
   depth = tf.zeros([100, 1])
   batch = {'rgb': rgb, 'depth': depth, colour.DRAWN: drawn}
   for distort in (colour.distort, tf.function(colour.distort)):
