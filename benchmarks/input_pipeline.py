@@ -11,9 +11,10 @@ Both make batches of training clips, eight frames of 224 x 224 of each of three 
 
 The authors' pipeline is reimplemented after their `codebase/parsers.py` and `dmcl.py`, operation by operation: `map_fn`
 over reading, decoding and mirroring, eight videos at once, ten batches ahead. Colour distortion is this project's,
-which computes the same. In this project the training step distorts, and depth and flow remain bytes until the network;
-in the authors' code all clips are floats. The time of the distortion counts for both. Sizes and length correspond to NW-UCLA, the only dataset with published records: images of a Kinect, on average
-40 frames per video. RGB of 1920 x 1080, as in NTU, would take the authors' pipeline several times as long.
+which computes the same. In this project the training step distorts RGB, and all clips are bytes until then; in the
+authors' code they are floats. The time of the distortion counts for both. Sizes and length correspond to NW-UCLA, the
+only dataset with published records: images of a Kinect, on average 40 frames per video. RGB of 1920 x 1080, as in NTU,
+would take the authors' pipeline several times as long.
 
 Both pipelines take turns in one process. Compare ratios rather than rates, and ratios of CPU time if other processes
 compete for the cores. All files are in the system's cache, so the result does not include that reading one record is

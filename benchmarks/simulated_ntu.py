@@ -127,5 +127,5 @@ def _bytes_read() -> int:
   return int(lines[0].split()[1])
 
 
-HEAD = ('| data | setups in a batch of 8 | clips/s | with distorted colours | MB read for a clip (its frames) | memory, MiB | '
-        'longest wait, s | first batch, s | labels, s |\n' + '|---' * 9 + '|')
+HEAD = ('| data | setups in a batch of 8 | clips/s | with distorted colours | MB read for a clip (its frames) | '
+        'memory, MiB | longest wait, s | first batch, s | labels, s |\n' + '|---' * 9 + '|')

@@ -62,8 +62,7 @@ def distort(clips: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
 
 
 def distort_clip(clip: tf.Tensor, drawn: Draw) -> tf.Tensor:
-  """Distorts the colours of an RGB clip [T, H, W, 3] float32 of 0..255, all frames alike; distorted clips are clipped
-  to 0..255."""
+  """Distorts an RGB clip [T, H, W, 3] float32 of 0..255, all frames alike; what is distorted is clipped to 0..255."""
   operations = colour_operations(*tf.unstack(drawn.amounts))
   branches = [lambda order=order: apply_colour(clip, order, operations) for order in _ORDERS]
   return tf.switch_case(drawn.order, branches, default=lambda: clip)
