@@ -56,8 +56,9 @@ def distort(clips: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
   result = dict(clips)
   if drawn := result.pop(DRAWN, None):
     rgb = tf.cast(result['rgb'], tf.float32)
-    result['rgb'] = tf.map_fn(lambda row: distort_clip(*row), (rgb, drawn), fn_output_signature=tf.TensorSpec(
-        rgb.shape[1:], tf.float32))
+    result['rgb'] = tf.map_fn(  # over numbers, which are cheaper than lists of clips
+        lambda row: distort_clip(rgb[row], Draw(drawn.order[row], drawn.amounts[row])), tf.range(tf.shape(rgb)[0]),
+        fn_output_signature=tf.TensorSpec(rgb.shape[1:], tf.float32))
   return result
 
 
@@ -85,12 +86,15 @@ def apply_colour(clip, order: str, operations: Dict[str, Callable]) -> tf.Tensor
   return tf.clip_by_value(clip, 0.0, 255.0)
 
 
-@tf.function  # traced once for all orders
 def _adjust_contrast(clip, factor) -> tf.Tensor:
-  """`tf.image.adjust_contrast` of a clip [T, H, W, 3], with the same rounding as on a CPU.
+  # On a GPU, TensorFlow's operation is not deterministic, and refused with --deterministic. On a CPU it is faster.
+  on_gpu = tf.config.list_logical_devices('GPU')
+  return (deterministic_contrast if on_gpu else tf.image.adjust_contrast)(clip, factor)
 
-  On a GPU, TensorFlow's is not deterministic, and refused with --deterministic.
-  """
+
+@tf.function  # traced once for all orders
+def deterministic_contrast(clip: tf.Tensor, factor) -> tf.Tensor:
+  """`tf.image.adjust_contrast` of a clip [T, H, W, 3] float32 by a factor, with the rounding that it has on a CPU."""
   frames, height, width, channels = clip.shape
   sums, count = tf.reshape(clip, [frames, -1]), height * width
   while count > 1:  # folds the pixels by half

@@ -58,6 +58,14 @@ def test_batches_are_the_numbers_of_the_first_version(shape):
   assert colour.DRAWN in batch  # which is not changed
 
 
+@pytest.mark.parametrize('height, width', [(1, 1), (2, 1), (3, 5), (14, 14), (31, 33), (112, 112)])
+def test_contrast_for_gpus_is_the_one_of_cpus(height, width):
+  clip = tf.random.stateless_uniform([3, height, width, 3], [1, 2], -40, 300)
+  for factor in (0.5, 0.7123, 1.0, 1.4999):
+    np.testing.assert_array_equal(colour.deterministic_contrast(clip, tf.constant(factor)),
+                                  tf.image.adjust_contrast(clip, tf.constant(factor)))
+
+
 def test_clips_without_draws_remain_as_they_are():
   batch = {'rgb': tf.zeros([2, 1, 4, 4, 3], tf.uint8)}
   assert colour.distort(batch)['rgb'] is batch['rgb']
