@@ -30,7 +30,7 @@ import tensorflow as tf
 
 from benchmarks import turns
 from tf_privinfo import runs, workflow
-from tf_privinfo.datasets import clips
+from tf_privinfo.datasets import clips, colour
 from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.evaluation import metrics, prediction
 from tf_privinfo.reports import plots
@@ -92,7 +92,7 @@ def _re_estimate(run, method, source, names) -> None:
   stream, modality = method.streams[STREAM], method.input_modality[STREAM]
   step = tf.function(lambda clip: stream.end_points(clip, training=True)['logits'])
   for batch, *_ in batches:
-    step(batch[modality])
+    step(colour.distort(batch)[modality])
 
 
 def main(_) -> None:

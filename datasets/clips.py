@@ -12,15 +12,12 @@ from typing import Callable, Dict, Mapping, NamedTuple, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tf_privinfo.datasets import colour
 from tf_privinfo.datasets import noise as noises
 from tf_privinfo.datasets.config import ClipConfig
 
 # Number of clips in a forward pass of evaluation.
 MICRO_BATCH = 16
-
-# Colour distortion of RGB (docs/methods.md, section 3); brightness on pixels of 0..255.
-BRIGHTNESS, HUE = 32.0, 0.2
-SATURATION = CONTRAST = (0.5, 1.5)
 
 # Separates the seeds of noise from the seeds that draw frames of test clips.
 _NOISE_FOLD = 1
@@ -180,47 +177,6 @@ def decode_frames(encoded, window: Window, config: ClipConfig) -> tf.Tensor:
   return tf.reshape(rows, [config.frames, config.crop_size, config.crop_size, 3])
 
 
-def distort_colour(clip: tf.Tensor, seed) -> tf.Tensor:
-  """Distorts the colours of an RGB clip [T, H, W, 3] of 0..255, with one draw for all frames.
-
-  Half of the clips remain unchanged. One quarter is distorted in brightness and
-  saturation, one quarter also in hue and contrast. The order of the operations
-  is drawn from the orders in the authors' code (docs/fidelity.md, B 5). The
-  result is float32, clipped to 0..255.
-  """
-  amounts, choice = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-  brightness, saturation, hue, contrast = tf.unstack(tf.random.stateless_uniform([4], amounts))
-  operations = colour_operations(
-      BRIGHTNESS * (2 * brightness - 1), _between(SATURATION, saturation), HUE * (2 * hue - 1),
-      _between(CONTRAST, contrast))
-  # Two orders without hue and contrast, each twice, and four orders with them: both kinds are equally likely.
-  orders = ('BS', 'SB', 'BS', 'SB', 'BSHC', 'SBCH', 'CHBS', 'HSCB')
-  drawn = tf.random.stateless_uniform([], choice, 0, 2 * len(orders), tf.int32)
-  branches = [lambda order=order: apply_colour(clip, order, operations) for order in orders]
-  return tf.switch_case(drawn, branches, default=lambda: clip)
-
-
-def colour_operations(brightness, saturation, hue, contrast) -> Dict[str, Callable]:
-  """Colour operations with the given amounts, by initials: brightness and hue are offsets, the others are factors."""
-  return {
-      'B': lambda clip: clip + brightness,
-      'S': lambda clip: tf.image.adjust_saturation(clip, saturation),
-      'H': lambda clip: tf.image.adjust_hue(clip, hue),
-      'C': lambda clip: tf.image.adjust_contrast(clip, contrast),
-  }
-
-
-def apply_colour(clip, order: str, operations: Dict[str, Callable]) -> tf.Tensor:
-  """Applies the colour operations with the initials `order` in this order and clips the result to 0..255."""
-  for name in order:
-    clip = operations[name](clip)
-  return tf.clip_by_value(clip, 0.0, 255.0)
-
-
-def _between(bounds, draw):
-  return bounds[0] + (bounds[1] - bounds[0]) * draw
-
-
 def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Sequence[int], batch_size: int,
                    noisy: str = '', rows: slice = slice(None)) -> tf.data.Dataset:
   """Batches of one random clip per video for each of `epochs`, one epoch after another.
@@ -239,8 +195,9 @@ def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Seq
   Returns:
     A dataset of ({modality: [B, T, S, S, 3], pixels 0..255}, label [B], sample
     id [B]), where B is `batch_size` or the number of `rows`. Pixels are uint8, a
-    quarter of the size of floats; clips with distorted colours or noise are
-    float32.
+    quarter of the size of floats; clips with noise are float32. With
+    `config.colour`, the clips also contain the distortions of RGB, which
+    `colour.distort` applies in the training step.
   """
   draw, steps = _TRAINING_SAMPLERS[config.sampling], len(videos.names) // batch_size
   names, labels, lengths = map(tf.constant, (list(videos.names), videos.labels, videos.lengths))
@@ -256,7 +213,11 @@ def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Seq
     window = random_window(config, seeds[0])
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
     if config.colour and 'rgb' in clips:
-      clips['rgb'] = distort_colour(tf.cast(clips['rgb'], tf.float32), seeds[1])
+      drawn = colour.draw(seeds[1])
+      if noisy == 'rgb':  # noise corrupts the distorted clip
+        clips['rgb'] = colour.distort_clip(tf.cast(clips['rgb'], tf.float32), drawn)
+      else:
+        clips[colour.DRAWN] = drawn
     if noisy:
       seed_of_noise = tf.random.experimental.stateless_fold_in(seeds[1], _NOISE_FOLD)
       clips[f'noisy_{noisy}'] = noises.random_speckle(clips[noisy], seed_of_noise, config.noise_centre)

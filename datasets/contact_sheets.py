@@ -59,14 +59,14 @@ def read(source, names: Sequence[str], config: ClipConfig, seed: int) -> Iterato
     config: sampling and augmentation of the clips.
     seed: seed of the training.
   """
-  from tf_privinfo.datasets import clips
+  from tf_privinfo.datasets import clips, colour
 
   # The frames of a clip do not depend on its crop.
   whole = dataclasses.replace(config, crop_size=config.frame_size, crop_shift=0.0, flip=False, colour=False)
   stored, augmented = (
       clips.training_clips(source.videos(names, source.modalities), form, seed=seed, epochs=[0], batch_size=1)
-      for form in (whole, config))
-  for (before, _, (name,)), (after, _, (same_name,)) in zip(stored.as_numpy_iterator(), augmented.as_numpy_iterator()):
+      .map(lambda clip, _, name: (colour.distort(clip), name[0])).as_numpy_iterator() for form in (whole, config))
+  for (before, name), (after, same_name) in zip(stored, augmented):
     assert name == same_name
     yield Sample(name.decode(), *({m: np.rint(clip[0]).astype(np.uint8) for m, clip in form.items()}
                                   for form in (before, after)))

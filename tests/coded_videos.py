@@ -6,7 +6,7 @@ A clip thus shows where it was cut out.
 import numpy as np
 import tensorflow as tf
 
-from tf_privinfo.datasets import clips
+from tf_privinfo.datasets import clips, colour
 
 MODALITIES = ('rgb', 'depth', 'flow')
 STEP, FRAME_STEP = 7, 12  # of the code, well above what JPEG changes
@@ -57,6 +57,6 @@ def assert_same(first, second):
 
 
 def collect(batches):
-  """Clips {modality: [N, T, S, S, 3]}, labels and sample ids of all batches."""
-  clip, label, sample_id = zip(*batches.as_numpy_iterator())
+  """Clips {modality: [N, T, S, S, 3]}, as a training step sees them, labels and sample ids of all batches."""
+  clip, label, sample_id = zip(*((colour.distort(clip), *rest) for clip, *rest in batches))
   return {m: np.concatenate([c[m] for c in clip]) for m in clip[0]}, np.concatenate(label), np.concatenate(sample_id)

@@ -1,6 +1,4 @@
-"""Frame sampling, windows and colour of clips, against the authors' numbers and by their definitions."""
-
-import colorsys
+"""Frame sampling and windows of clips, against the authors' numbers and by their definitions."""
 
 import numpy as np
 import pytest
@@ -148,63 +146,3 @@ def test_whole_frames_have_one_window(size):
   config = ClipConfig(frame_size=size, crop_size=size, crop_shift=0.5)
   top, left, flip = _many(lambda seed: clips.random_window(config, seed), 100)
   assert not top.any() and not left.any() and 0 < flip.sum() < 100
-
-
-# Colour.
-
-
-@pytest.mark.parametrize('key, order', [
-    ('brightness_-20', 'B'), ('saturation_1.3', 'S'), ('hue_0.1', 'H'), ('contrast_0.7', 'C')])
-def test_colour_operation_parity(key, order):
-  operations = clips.colour_operations(-20.0, 1.3, 0.1, 0.7)
-  GOLDEN.check(f'colour:{key}', operations[order](tf.constant(GOLDEN['colour_in'])))
-
-
-@pytest.mark.parametrize('key, order', [
-    ('fast_order01(B,S)', 'BS'), ('fast_order23(S,B)', 'SB'), ('slow0(B,S,H,C)', 'BSHC'), ('slow1(S,B,C,H)', 'SBCH'),
-    ('slow2(C,H,B,S)', 'CHBS'), ('slow3(H,S,C,B)', 'HSCB')])
-def test_colour_chain_parity(key, order):
-  operations = clips.colour_operations(-20.0, 1.3, 0.1, 0.7)
-  GOLDEN.check(f'colour:chain_{key}', clips.apply_colour(tf.constant(GOLDEN['colour_in']), order, operations))
-
-
-@pytest.fixture(scope='module')
-def distorted():
-  """What 1500 draws of the colour distortion do to grey frames: slopes, shifts [N, T]; and to colours [N, T, 3]."""
-  ramp = np.linspace(-1, 1, 9).reshape(1, 3, 3, 1)
-  grey = np.array([130, 120, 125]).reshape(3, 1, 1, 1) + ramp * np.array([30, 20, 40]).reshape(3, 1, 1, 1)
-  grey = tf.constant(np.repeat(grey, 3, axis=-1), tf.float32)
-  colour = tf.broadcast_to(tf.constant([160.0, 120.0, 80.0]), [3, 3, 3, 3])
-  greys, colours = _many(lambda seed: (clips.distort_colour(grey, seed), clips.distort_colour(colour, seed)), 1500)
-  assert np.ptp(greys, axis=-1).max() < 0.01
-  slopes = greys.std((2, 3, 4)) / grey.numpy().std((1, 2, 3))
-  shifts = greys.mean((2, 3, 4)) - grey.numpy().mean((1, 2, 3))
-  return slopes, shifts, colours[:, :, 0, 0]
-
-
-def test_colour_is_drawn_once_for_all_frames(distorted):
-  for values in distorted:
-    np.testing.assert_allclose(values, np.repeat(values[:, :1], 3, axis=1), atol=1e-3)
-
-
-def test_colour_frequencies_and_ranges(distorted):
-  slopes, shifts, colours = (values[:, 0] for values in distorted)
-  changed, slow = abs(shifts) > 1e-3, abs(slopes - 1) > 1e-3
-  assert np.mean(changed) == pytest.approx(0.5, abs=0.04)
-  assert np.mean(slow[changed]) == pytest.approx(0.5, abs=0.06)
-  assert not slow[~changed].any()
-  np.testing.assert_array_equal(colours[~changed], [[160, 120, 80]] * np.sum(~changed))
-
-  def check_range(values, lowest, highest):
-    width = highest - lowest
-    assert lowest - 1e-3 <= values.min() < lowest + 0.03 * width
-    assert highest - 0.03 * width < values.max() <= highest + 1e-3
-
-  check_range(shifts[changed], -32, 32)
-  check_range(slopes[slow], 0.5, 1.5)
-  # Saturation scales the largest difference of two channels; brightness and hue keep it.
-  check_range(np.ptp(colours[changed], axis=-1) / 80, 0.5, 1.5)
-  hues = np.array([colorsys.rgb_to_hsv(*colour)[0] for colour in colours])
-  turns = (hues - colorsys.rgb_to_hsv(160, 120, 80)[0] + 0.5) % 1 - 0.5
-  check_range(turns[slow], -0.2, 0.2)
-  assert abs(turns[~slow]).max() < 1e-4

@@ -91,10 +91,11 @@ def test_second_open_needs_no_native_files(source, data_dir):
 
 
 def test_clips_of_one_frame(source):
-  config = ClipConfig(frames=1, sampling='mixed', frame_size=FRAME_SIZE, crop_size=28, test_clips=1)
+  config = ClipConfig(
+      frames=1, sampling='mixed', frame_size=FRAME_SIZE, crop_size=28, test_clips=1, colour=False)
   videos = source.videos(registry.split('nyud', 'given', source.names).train, ('rgb', 'depth'))
   batch, labels, _ = next(iter(clips.training_clips(videos, config, seed=0, epochs=[0], batch_size=4)))
-  assert {m: kind.shape for m, kind in batch.items()} == dict.fromkeys(batch, (4, 1, 28, 28, 3))
+  assert {m: kind.shape for m, kind in batch.items()} == dict.fromkeys(('rgb', 'depth'), (4, 1, 28, 28, 3))
   assert labels.shape == (4,)
   names = registry.split('nyud', 'given', source.names).test
   seen = [sample_id.decode() for _, _, ids in clips.evaluation_clips(source.videos(names, ('depth',)), config)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests import native_files, prepared
-from tf_privinfo.datasets import catalog, clips, contact_sheets
+from tf_privinfo.datasets import catalog, clips, colour, contact_sheets
 from tf_privinfo.datasets.config import ClipConfig, DataConfig
 
 CONFIG = ClipConfig(frames=3, frame_size=32, crop_size=24)
@@ -70,8 +70,8 @@ def test_samples_are_spread_over_the_classes():
 
 def test_augmented_clips_are_those_of_training(source, samples):
   expected = clips.training_clips(source.videos(source.names, MODALITIES), CONFIG, seed=3, epochs=[0], batch_size=4)
-  expected = [(name.decode(), {m: clip[m][i] for m in MODALITIES})
-              for clip, _, names in expected.as_numpy_iterator() for i, name in enumerate(names)]
+  expected = [(name.numpy().decode(), {m: clip[m][i] for m in MODALITIES})
+              for batch, _, names in expected for clip in [colour.distort(batch)] for i, name in enumerate(names)]
   assert [sample.name for sample in samples] == [name for name, _ in expected]
   for sample, (_, clip) in zip(samples, expected):
     for m in MODALITIES:

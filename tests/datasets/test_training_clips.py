@@ -1,5 +1,6 @@
 """Training clips: order, frames, windows, colours and rows of a batch."""
 
+import dataclasses
 import zlib
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.coded_videos import collect as _collect
 from tests.coded_videos import locate as _locate
 from tests.coded_videos import names as _names
 from tests.coded_videos import videos as _videos
-from tf_privinfo.datasets import clips, noise
+from tf_privinfo.datasets import clips, colour, noise
 from tf_privinfo.datasets.config import ClipConfig
 from tf_privinfo.datasets.preparation import frames
 
@@ -58,6 +59,25 @@ def test_training_distorts_the_colour_of_rgb_alone():
       y, slopes[:, :, None, None] * centred + (shifts + x.mean((2, 3)))[:, :, None, None], atol=0.05)
   changed = abs(shifts[:, 0, 0]) > 0.1
   assert 8 <= changed.sum() <= 24
+
+
+def test_rgb_travels_as_bytes_with_its_draws(coded):
+  batches = clips.training_clips(_videos(coded, _names(8)), CONFIG, seed=1, epochs=[0], batch_size=4)
+  clip = batches.element_spec[0]
+  assert {clip[m].dtype for m in coded_videos.MODALITIES} == {tf.uint8}
+  assert clip[colour.DRAWN] == colour.Draw(tf.TensorSpec([4], tf.int32), tf.TensorSpec([4, 4], tf.float32))
+  for others in ({'config': dataclasses.replace(CONFIG, colour=False)},
+                 {'videos': _videos(coded, _names(8), ('depth', 'flow'))}):
+    options = {'videos': _videos(coded, _names(8)), 'config': CONFIG, **others}
+    assert colour.DRAWN not in clips.training_clips(**options, seed=1, epochs=[0], batch_size=4).element_spec[0]
+
+
+def test_noise_corrupts_distorted_rgb(coded, monkeypatch):
+  monkeypatch.setattr(noise, 'random_speckle', lambda clip, seed, centre: clip + 1000)
+  noisy, plain = (_collect(clips.training_clips(
+      _videos(coded, _names(12)), CONFIG, seed=1, epochs=[0], batch_size=12, noisy=noisy))[0] for noisy in ('rgb', ''))
+  np.testing.assert_array_equal(noisy['noisy_rgb'], plain['rgb'] + 1000)
+  np.testing.assert_array_equal(noisy['rgb'], plain['rgb'])
 
 
 def test_training_clips_keep_their_draws(coded):

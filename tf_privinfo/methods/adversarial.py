@@ -13,6 +13,7 @@ from typing import Dict
 
 import tensorflow as tf
 
+from tf_privinfo.datasets import colour
 from tf_privinfo.methods import base, fusion, losses, two_stream
 from tf_privinfo.methods.config import Roles
 from tf_privinfo.networks import discriminator as discriminators
@@ -91,6 +92,7 @@ class AdversarialDistillation(_Discriminating, two_stream.FusedStreams):
   def train_step(self, data):
     """One step of both networks on ({modality: [B, T, H, W, 3]}, labels [B])."""
     clips, labels = data
+    clips = colour.distort(clips)
     privileged = self.roles.privileged
     frames = clips[privileged].shape[1]
     frame_labels = tf.repeat(labels, frames)

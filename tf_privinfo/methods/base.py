@@ -4,6 +4,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 import tensorflow as tf
 
+from tf_privinfo.datasets import colour
 from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.methods import losses
 from tf_privinfo.methods.config import Roles
@@ -156,6 +157,7 @@ class Method(tf.keras.Model):
   def train_step(self, data):
     """One step on ({modality: [B, T, H, W, 3]}, labels [B]); the loss is the objective plus the L2 penalty."""
     clips, labels = data
+    clips = colour.distort(clips)
     with tf.GradientTape() as tape:
       objective = self.objective(clips, labels)
       penalty = losses.weight_decay(self.learned_variables, self.weight_decay) if self.weight_decay else 0.0

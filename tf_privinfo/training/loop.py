@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Sequence
 import tensorflow as tf
 
 from tf_privinfo import recipes, runs
-from tf_privinfo.datasets import catalog, clips, protocols
+from tf_privinfo.datasets import catalog, clips, colour, protocols
 from tf_privinfo.evaluation import metrics, prediction
 from tf_privinfo.recipes import settings
 from tf_privinfo.recipes.stage import StageConfig, Start
@@ -207,7 +207,8 @@ def _callbacks(run, name, stage, source, split, method, state, manager,
       source.videos(shown, method.training_modalities), recipe.clips, seed=recipe.seed, epochs=[0],
       batch_size=len(shown), noisy=method.noisy_modality)))
   result.append(tensorboard.TensorBoard(
-      run.directory / TENSORBOARD / name if chief else None, source.label_names, settings.flatten(recipe), examples))
+      run.directory / TENSORBOARD / name if chief else None, source.label_names, settings.flatten(recipe),
+      colour.distort(examples)))
   if chief:
     history = (run.read(f'{name}/{HISTORY}') or [])[:int(state.epoch)]
     result.append(callbacks.SaveLast(
