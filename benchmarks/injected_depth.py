@@ -7,13 +7,14 @@ The runs are finished ones of `modality_distillation` with connections, on the s
 
   own            the depth of the sample, as in its training
   other          the depth of another test sample
+  followed       the same, and right is the class of the other sample
   blank          blank depth
   none           nothing injected, as in step 4
   re-estimated   nothing injected, and the moving averages of batch norm re-estimated on training clips without depth
 
 If the stream lacks no more than the scale that injection gives to its activations, then `other` is as good as `own`,
-and `re-estimated` repairs `none`. If it passes on what depth shows, then `other` is near chance. Accuracies in percent,
-as a table, a plot and `injected_depth.json`.
+and `re-estimated` repairs `none`. If it passes on what depth shows, then `other` is near chance, and `followed` is not.
+Accuracies in percent, as a table, a plot and `injected_depth.json`.
 """
 
 import json
@@ -39,7 +40,7 @@ from tf_privinfo.runs import restore
 from tf_privinfo.utils import atomic
 
 STAGE, STREAM = 'hallucination', 'hall'
-CONDITIONS = ('own', 'other', 'blank', 'none', 're-estimated')
+CONDITIONS = ('own', 'other', 'followed', 'blank', 'none', 're-estimated')
 # Steps of re-estimation as a multiple of the memory 1 / (1 - momentum) of the moving averages.
 MEMORIES = 5
 
@@ -60,14 +61,14 @@ def measure(directory: str):
     return metrics.accuracy(found.labels, found.logits[STREAM])
 
   both = (*method.modalities, privileged)
-  accuracies = {'own': tested(modalities=both), 'other': _with_other_depth(run, method, source, index, privileged),
+  accuracies = {'own': tested(modalities=both), **_with_other_depth(run, method, source, index, privileged),
                 'blank': tested(modalities=both, noise=Noise.parse('void')), 'none': tested()}
   _re_estimate(run, method, source, split.train)
   return {**accuracies, 're-estimated': tested()}
 
 
-def _with_other_depth(run, method, source, index, privileged) -> float:
-  """The accuracy with the depth of another test sample, drawn without regard to its class."""
+def _with_other_depth(run, method, source, index, privileged):
+  """`other` and `followed`; the other test sample is drawn without regard to its class."""
   (names, labels), config = index, run.recipe.clips
   size = prediction.batch_size(method)
   own = clips.evaluation_clips(source.videos(names, method.modalities), config, batch_size=size)
@@ -77,8 +78,8 @@ def _with_other_depth(run, method, source, index, privileged) -> float:
       names=[names[other] for other in others], lengths=videos.lengths[others],
       read=lambda number, positions: videos.read(others[number], positions)), config, batch_size=size)
   batches = tf.data.Dataset.zip((own, injected)).map(lambda one, other: ({**one[0], **other[0]},))
-  found = prediction.predict_videos(method, batches, names, labels, config.test_clips)
-  return metrics.accuracy(found.labels, found.logits[STREAM])
+  logits = prediction.predict_videos(method, batches, names, labels, config.test_clips).logits[STREAM]
+  return {'other': metrics.accuracy(labels, logits), 'followed': metrics.accuracy(labels[others], logits)}
 
 
 def _re_estimate(run, method, source, names) -> None:
@@ -99,7 +100,7 @@ def main(_) -> None:
   """Measures and prints the accuracies."""
   logging.set_verbosity(logging.ERROR)
   out = pathlib.Path(FLAGS.out)
-  measured = {directory: measure(directory) for directory in FLAGS.run_dir}
+  measured = {pathlib.Path(directory).name: measure(directory) for directory in FLAGS.run_dir}
   values = {name: 100 * np.array([of_run[name] for of_run in measured.values()]) for name in CONDITIONS}
   atomic.write(out / 'injected_depth.json', json.dumps(measured, indent=1) + '\n')
   estimates = {name: Estimate(*(float(f(of_runs)) / 100 for f in (np.mean, np.min, np.max)), len(of_runs), 0)

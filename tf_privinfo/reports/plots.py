@@ -103,10 +103,12 @@ def intervals(panels: Mapping[str, Mapping[str, Mapping[str, Estimate]]], over: 
   from matplotlib import figure
 
   colours = _colours(stream for lines in panels.values() for stream in lines)
-  picture = figure.Figure(figsize=(1.5 + 3.5 * len(panels), 4.2), layout='constrained')
+  of_panels = [list(dict.fromkeys(position for line in lines.values() for position in line))
+               for lines in panels.values()]
+  picture = figure.Figure(
+      figsize=(1.5 + sum(max(3.5, 0.8 * len(positions)) for positions in of_panels), 4.2), layout='constrained')
   all_axes = picture.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-  for axes, (title, lines) in zip(all_axes, panels.items()):
-    positions = list(dict.fromkeys(position for line in lines.values() for position in line))
+  for axes, positions, (title, lines) in zip(all_axes, of_panels, panels.items()):
     for number, (stream, line) in enumerate(lines.items()):
       x = [positions.index(position) + 0.12 * (number - (len(lines) - 1) / 2) for position in line]
       mean = np.array([100 * estimate.mean for estimate in line.values()])
