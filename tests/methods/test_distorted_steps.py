@@ -47,8 +47,7 @@ def _train(strategy, build, clips, labels):
   return [v.numpy() for network in method.networks.values() for v in network.variables], history
 
 
-@pytest.mark.parametrize('build', [_dmcl, _game])
-@pytest.mark.parametrize('replicas', [1, 2])
+@pytest.mark.parametrize('build, replicas', [(_dmcl, 2), (_game, 1)])
 def test_a_step_distorts_the_colours_of_bytes(build, replicas, two_devices):
   strategy = two_devices if replicas == 2 else tf.distribute.get_strategy()
   clips, labels = _batch()

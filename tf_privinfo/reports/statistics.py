@@ -1,7 +1,8 @@
 """Statistics of results over runs and over test samples. N is the number of test samples, C of classes."""
 
+import functools
 import math
-from typing import Collection, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -105,15 +106,11 @@ def hierarchical(groups: Sequence[np.ndarray]) -> Estimate:
   Returns:
     The estimate of the mean over all runs.
   """
-  generator = np.random.default_rng(0)
   runs = sum(len(group) for group in groups)
   drawn, of_samples, of_runs = np.zeros(_RESAMPLES_OF_RUNS), 0.0, 0.0
-  for group in groups:
+  for group, (of_group, weights) in zip(groups, _draws(tuple(group.shape for group in groups))):
     count, samples = group.shape
     share = count / runs
-    of_group = generator.multinomial(samples, np.full(samples, 1 / samples), _RESAMPLES_OF_RUNS) / samples
-    drawn_runs = max(count - 1, 1)
-    weights = generator.multinomial(drawn_runs, np.full(count, 1 / count), _RESAMPLES_OF_RUNS) / drawn_runs
     drawn += share * np.einsum('rs,sn,rn->r', weights, group, of_group, optimize=True)
     of_samples += share**2 * group.mean(axis=0).var() / samples
     if count > 1:
@@ -122,3 +119,15 @@ def hierarchical(groups: Sequence[np.ndarray]) -> Estimate:
   low, high = np.quantile(drawn, [0.025, 0.975])
   left = (average / _EIGHTY_PERCENT_POWER)**2 - of_samples
   return Estimate(average, float(low), float(high), runs, math.ceil(max(of_runs / left, 1)) if left > 0 else None)
+
+
+@functools.lru_cache(maxsize=1)  # a report has many comparisons of the same runs in succession
+def _draws(shapes: Tuple[Tuple[int, int], ...]) -> List[Tuple[np.ndarray, np.ndarray]]:
+  """The weights [R, N] of samples and [R, S] of runs in R resamples, of groups with the shapes [S, N]."""
+  generator, drawn = np.random.default_rng(0), []
+  for count, samples in shapes:
+    of_samples = generator.multinomial(samples, np.full(samples, 1 / samples), _RESAMPLES_OF_RUNS) / samples
+    drawn_runs = max(count - 1, 1)
+    of_runs = generator.multinomial(drawn_runs, np.full(count, 1 / count), _RESAMPLES_OF_RUNS) / drawn_runs
+    drawn.append((of_samples, of_runs))
+  return drawn
