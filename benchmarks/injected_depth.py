@@ -37,7 +37,7 @@ from tf_privinfo.evaluation import metrics, prediction
 from tf_privinfo.reports import plots
 from tf_privinfo.reports.statistics import Estimate
 from tf_privinfo.runs import restore
-from tf_privinfo.utils import atomic
+from tf_privinfo.utils import atomic, markdown, paths
 
 STAGE, STREAM = 'hallucination', 'hall'
 CONDITIONS = ('own', 'other', 'followed', 'blank', 'none', 're-estimated')
@@ -45,8 +45,8 @@ CONDITIONS = ('own', 'other', 'followed', 'blank', 'none', 're-estimated')
 MEMORIES = 5
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string('run_dir', [], 'Run directory; may be repeated.')
-flags.DEFINE_string('out', 'injected_depth', 'Folder for the results.')
+paths.DEFINE_multi_path('run_dir', [], 'Run directory; may be repeated.')
+paths.DEFINE_path('out', 'injected_depth', 'Folder for the results.')
 
 
 def measure(directory: str):
@@ -101,17 +101,18 @@ def main(_) -> None:
   logging.set_verbosity(logging.ERROR)
   out = pathlib.Path(FLAGS.out)
   measured = {pathlib.Path(directory).name: measure(directory) for directory in FLAGS.run_dir}
-  values = {name: 100 * np.array([of_run[name] for of_run in measured.values()]) for name in CONDITIONS}
+  shares = {name: np.array([of_run[name] for of_run in measured.values()]) for name in CONDITIONS}
   atomic.write(out / 'injected_depth.json', json.dumps(measured, indent=1) + '\n')
-  estimates = {name: Estimate(*(float(f(of_runs)) / 100 for f in (np.mean, np.min, np.max)), len(of_runs), 0)
-               for name, of_runs in values.items()}
+  estimates = {name: Estimate(*(float(f(of_runs)) for f in (np.mean, np.min, np.max)), len(of_runs), None)
+               for name, of_runs in shares.items()}
   picture = plots.intervals({'': {STREAM: estimates}}, 'injected depth', 'accuracy, % (mean, lowest and highest run)')
   for ending, content in picture.items():
     atomic.write(out / f'injected_depth.{ending}', content)
   print(turns.describe_machine())
-  print(f'{len(measured)} runs\n\n| injected depth | accuracy, mean (lowest - highest) |\n|---|---|')
-  for name, of_runs in values.items():
-    print(f'| {name} | {of_runs.mean():.1f} ({of_runs.min():.1f} - {of_runs.max():.1f}) |')
+  print(f'{len(measured)} runs\n')
+  print(*markdown.table(('injected depth', 'accuracy, mean (lowest - highest)'), [
+      (name, f'{100 * of.mean:.1f} ({100 * of.low:.1f} - {100 * of.high:.1f})') for name, of in estimates.items()]),
+        sep='\n')
   print(f'\nEverything is in {out}')
 
 
