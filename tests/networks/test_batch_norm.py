@@ -132,3 +132,41 @@ def test_gradient_in_inference_mode_has_deterministic_operations():
     np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
   graph = tf.function(lambda: _outputs_and_gradients(norm, x, dy, training=False)).get_concrete_function().graph
   assert not [op.type for op in graph.get_operations() if 'BatchNormGrad' in op.type]
+
+
+def test_sum_of_two_on_two_replicas(two_devices):
+  """The values and gradients of two layers, with one collective operation in each direction for both."""
+  x, dy = _data(6, 3)
+  with two_devices.scope():
+    norms = [_layer(), _layer(unbiased_moving_variance=True)]
+  norms[1].gamma.assign([3, 1, -2, 1])
+
+  def both(first, second, dy):
+    with tf.GradientTape() as tape:
+      tape.watch([first, second])
+      outputs = layers.add_normalized(norms, (first, second), training=True)
+    return outputs, tape.gradient(outputs, [first, second, *(norm.gamma for norm in norms)], dy)
+
+  @tf.function
+  def step(*values):
+    return two_devices.run(both, values)
+
+  def rows(values):
+    return two_devices.experimental_distribute_values_from_function(
+        lambda context: tf.constant(values[:4] if context.replica_id_in_sync_group else values[4:]))
+
+  inputs = [rows(values) for values in (x, x[::-1] ** 3, dy)]
+  outputs, (*dxs, _, scale) = step(*inputs)
+  local = two_devices.experimental_local_results
+  exact = [_exact(values, dy, norm.gamma.numpy(), norm.beta.numpy()) for values, norm in zip((x, x[::-1] ** 3), norms)]
+  merged = lambda values: np.concatenate(local(values)[::-1])
+  np.testing.assert_allclose(merged(outputs), exact[0][0] + exact[1][0], rtol=1e-3, atol=1e-4)
+  for dx, (_, expected, *_) in zip(dxs, exact):
+    np.testing.assert_allclose(merged(dx), expected, rtol=1e-3, atol=1e-4)
+  np.testing.assert_allclose(sum(local(scale)), exact[1][2], rtol=1e-3)
+  count = x.size / 4
+  for norm, values, unbiased in zip(norms, (x, x[::-1] ** 3), (1, count / (count - 1))):
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * values.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance, 0.9 + 0.1 * unbiased * values.var((0, 1, 2)), rtol=1e-4)
+  operations = [op.type for op in step.get_concrete_function(*inputs).graph.get_operations()]
+  assert operations.count('CollectiveReduceV2') == 2 * two_devices.num_replicas_in_sync

@@ -1,6 +1,7 @@
 """Layers shared by the networks."""
 
-from typing import Any, Mapping
+import functools
+from typing import Any, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -61,19 +62,27 @@ class BatchNormalization(tf.keras.layers.Layer):
     if not (training and self.trainable):
       return _normalize(inputs, gamma, beta, tf.convert_to_tensor(self.moving_mean),
                         tf.convert_to_tensor(self.moving_variance), self.epsilon)
-    if self.synchronized and self._replicas > 1:
-      outputs, mean, variance, count = _normalize_global_batch(inputs, gamma, beta, self.epsilon)
+    if self.shares_moments:
+      (outputs,), mean, variance, count = _normalize_global_batch([inputs], [gamma], [beta], self.epsilon)
     else:
       outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, gamma, beta, epsilon=self.epsilon)
       count = _count(inputs)
       variance *= (count - 1) / count  # the kernel returns the unbiased variance
-    if not track:
-      return outputs
+    if track:
+      self.follow(mean, variance, count)
+    return outputs
+
+  @property
+  def shares_moments(self) -> bool:
+    """Whether training normalises with moments of several replicas."""
+    return self.trainable and self.synchronized and self._replicas > 1
+
+  def follow(self, mean, variance, count) -> None:
+    """Moves the averages towards mean [C] and biased variance [C] of `count` values per channel."""
     if self.unbiased_moving_variance:
       variance *= count / (count - 1)
     self.moving_mean.assign_sub((self.moving_mean - mean) * (1 - self.momentum))
     self.moving_variance.assign_sub((self.moving_variance - variance) * (1 - self.momentum))
-    return outputs
 
   def get_config(self):
     return super().get_config() | {
@@ -102,47 +111,70 @@ def _normalize(x, gamma, beta, mean, variance, epsilon: float):
   return normalize(x, gamma, beta)
 
 
-def _normalize_global_batch(x, gamma, beta, epsilon: float):
-  """Normalises the rows [N, H, W, C] of a replica by the moments of the rows of all replicas.
+def add_normalized(norms: Sequence[BatchNormalization], inputs: Sequence[tf.Tensor], training=False) -> tf.Tensor:
+  """The sum [N, H, W, C] of batch norms of as many inputs [N, H, W, C], the end of a residual unit.
+
+  Several replicas share all moments in one collective operation forward and one backward.
+  """
+  if not (training and all(norm.shares_moments for norm in norms)):
+    return functools.reduce(tf.add, [norm(x, training=training) for norm, x in zip(norms, inputs)])
+  gammas, betas = ([tf.convert_to_tensor(getattr(norm, name)) for norm in norms] for name in ('gamma', 'beta'))
+  outputs, mean, variance, count = _normalize_global_batch(inputs, gammas, betas, norms[0].epsilon)
+  for norm, *moments in zip(norms, tf.split(mean, len(norms)), tf.split(variance, len(norms))):
+    norm.follow(*moments, count)
+  return functools.reduce(tf.add, outputs)
+
+
+def _normalize_global_batch(inputs, gammas, betas, epsilon: float):
+  """Normalises the rows of K inputs [N, H, W, C] of a replica by the moments of the rows of all replicas.
 
   Replicas may have different numbers of rows, also none. Each direction needs one
   collective operation. The outputs alone have a gradient, not the moments.
 
   Returns:
-    The outputs [N, H, W, C], in the type of x; mean [C] and biased variance [C] over all replicas, float32; the number
-    of values per channel over all replicas.
+    K outputs [N, H, W, C], in the type of the inputs; mean [K·C] and biased variance [K·C] over all replicas, float32;
+    the number of values per channel over all replicas.
   """
+  size = len(inputs)
 
   @tf.custom_gradient
-  def normalize(x, gamma, beta):
-    mean, variance, total = _global_moments(x)
+  def normalize(*tensors):
+    inputs, gammas, betas = tensors[:size], tensors[size:-size], tensors[-size:]
+    mean, variance, total = _global_moments(inputs)
+    moments = list(zip(tf.split(mean, size), tf.split(variance, size)))
 
-    def gradient(upstream, *_):
-      dy, normalized, scale_gradient, shift_gradient = _gradient_terms(upstream, x, mean, variance, epsilon)
+    def gradient(*upstream):
+      terms = [_gradient_terms(dy, x, *of_input, epsilon) for dy, x, of_input in zip(upstream, inputs, moments)]
       over_all = tf.distribute.get_replica_context().all_reduce(
-          tf.distribute.ReduceOp.SUM, tf.stack([scale_gradient, shift_gradient])) / total
-      dx = gamma * tf.math.rsqrt(variance + epsilon) * (dy - over_all[1] - normalized * over_all[0])
-      return tf.cast(dx, x.dtype), scale_gradient, shift_gradient
+          tf.distribute.ReduceOp.SUM, tf.stack([sums for _, _, *sums in terms])) / total
+      dxs = [gamma * tf.math.rsqrt(variance + epsilon) * (dy - shift - normalized * scale)
+             for gamma, (_, variance), (dy, normalized, *_), (scale, shift) in zip(
+                 gammas, moments, terms, map(tf.unstack, tf.unstack(over_all)))]
+      return (*(tf.cast(dx, x.dtype) for dx, x in zip(dxs, inputs)),
+              *(scale for _, _, scale, _ in terms), *(shift for *_, shift in terms))
 
-    outputs, *_ = tf.compat.v1.nn.fused_batch_norm(
-        x, gamma, beta, mean=mean, variance=variance, epsilon=epsilon, is_training=False)
-    return (outputs, mean, variance, total), gradient
+    outputs = [tf.compat.v1.nn.fused_batch_norm(
+        x, gamma, beta, mean=of_mean, variance=of_variance, epsilon=epsilon, is_training=False)[0]
+               for x, gamma, beta, (of_mean, of_variance) in zip(inputs, gammas, betas, moments)]
+    return (*outputs, mean, variance, total), gradient
 
-  return normalize(x, gamma, beta)
+  *outputs, mean, variance, total = normalize(*inputs, *gammas, *betas)
+  return outputs, mean, variance, total
 
 
-def _global_moments(x):
-  """Mean [C], biased variance [C] and count over all replicas, by Chan, Golub and LeVeque's pairwise formula."""
+def _global_moments(inputs):
+  """Mean [K·C], biased variance [K·C] and count of K inputs over all replicas, by Chan, Golub and LeVeque's formula."""
   replicas = tf.distribute.get_replica_context()
-  channels, count = x.shape[-1], _count(x)
-  _, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, tf.ones([channels]), tf.zeros([channels]))
+  channels, count = inputs[0].shape[-1], _count(inputs[0])
+  _, means, variances = zip(*(
+      tf.compat.v1.nn.fused_batch_norm(x, tf.ones([channels]), tf.zeros([channels])) for x in inputs))
   # The kernel returns the unbiased variance, and nothing finite for no rows.
-  squares = tf.where(count > 1, variance * (count - 1), 0.0)
-  own = tf.concat([tf.where(count > 0, mean, 0.0), squares, [count]], axis=0)
+  squares = tf.where(count > 1, tf.concat(variances, 0) * (count - 1), 0.0)
+  own = tf.concat([tf.where(count > 0, tf.concat(means, 0), 0.0), squares, [count]], axis=0)
   # A sum of rows that are zero elsewhere gathers them: a sum of squares over all would be inaccurate far from zero.
   row = tf.one_hot(replicas.replica_id_in_sync_group, replicas.num_replicas_in_sync)[:, tf.newaxis]
   means, squares, counts = tf.split(
-      replicas.all_reduce(tf.distribute.ReduceOp.SUM, row * own), [channels, channels, 1], axis=1)
+      replicas.all_reduce(tf.distribute.ReduceOp.SUM, row * own), [*2 * [len(inputs) * channels], 1], axis=1)
   total = tf.reduce_sum(counts)
   mean = tf.reduce_sum(counts * means, axis=0) / total
   variance = tf.reduce_sum(squares + counts * tf.math.squared_difference(means, mean), axis=0) / total
@@ -186,7 +218,29 @@ class FixedPaddingConv2D(tf.keras.layers.Conv2D):
     return super().call(inputs)
 
 
-class TemporalConv(tf.keras.layers.Layer):
+class ConvNorm(tf.keras.layers.Layer):
+  """A convolution and batch norm.
+
+  Args:
+    conv: layer of the convolution.
+    norm: options of batch norm.
+  """
+
+  def __init__(self, conv: tf.keras.layers.Layer, norm: Mapping[str, Any], **kwargs):
+    super().__init__(**kwargs)
+    self.conv = conv
+    self.norm = BatchNormalization(**norm)
+
+  def convolve(self, inputs):
+    """The convolution alone: [N, H, W, C] -> [N, H', W', C']."""
+    return self.conv(inputs)
+
+  def call(self, *inputs, training=False):
+    """Returns [N, H', W', C'] for the inputs of `convolve`."""
+    return self.norm(self.convolve(*inputs), training=training)
+
+
+class TemporalConv(ConvNorm):
   """3 x 1 x 1 convolution over the frames of each clip, and batch norm.
 
   It runs as a 2-D convolution with a (3, 1) kernel on [B, T, H*W, C].
@@ -199,13 +253,11 @@ class TemporalConv(tf.keras.layers.Layer):
   """
 
   def __init__(self, filters: int, strides: int, norm: Mapping[str, Any], kernel_initializer, **kwargs):
-    super().__init__(**kwargs)
-    self.conv = tf.keras.layers.Conv2D(
-        filters, (3, 1), (strides, 1), 'same', use_bias=False, kernel_initializer=kernel_initializer)
-    self.norm = BatchNormalization(**norm)
+    super().__init__(tf.keras.layers.Conv2D(
+        filters, (3, 1), (strides, 1), 'same', use_bias=False, kernel_initializer=kernel_initializer), norm, **kwargs)
 
-  def call(self, inputs, frames: int, training=False):
+  def convolve(self, inputs, frames: int):
     """Returns [B*T', H, W, C'] for inputs [B*T, H, W, C] with T = `frames`, T' = ceil(T / strides)."""
     height, width, channels = inputs.shape[1:]
     x = self.conv(tf.reshape(inputs, [-1, frames, height * width, channels]))
-    return self.norm(tf.reshape(x, [-1, height, width, x.shape[-1]]), training=training)
+    return tf.reshape(x, [-1, height, width, x.shape[-1]])

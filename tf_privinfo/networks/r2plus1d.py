@@ -19,16 +19,12 @@ def _kernel_initializer():
   return tf.keras.initializers.VarianceScaling(1.0, 'fan_in', 'truncated_normal')
 
 
-class SpatialConv(tf.keras.layers.Layer):
+class SpatialConv(layers.ConvNorm):
   """1 x k x k convolution of [B*T, H, W, C] and batch norm; the output is [B*T, H', W', filters]."""
 
   def __init__(self, filters: int, kernel_size: int, strides: int, norm: Mapping[str, Any], **kwargs):
-    super().__init__(**kwargs)
-    self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=_kernel_initializer())
-    self.norm = layers.BatchNormalization(**norm)
-
-  def call(self, inputs, training=False):
-    return self.norm(self.conv(inputs), training=training)
+    super().__init__(layers.FixedPaddingConv2D(
+        filters, kernel_size, strides, kernel_initializer=_kernel_initializer()), norm, **kwargs)
 
 
 class BasicUnit(tf.keras.layers.Layer):
@@ -48,18 +44,16 @@ class BasicUnit(tf.keras.layers.Layer):
     x = tf.nn.relu(self.spatial1(inputs, training=training))
     x = tf.nn.relu(self.temporal1(x, frames, training=training))
     x = tf.nn.relu(self.spatial2(x, training=training))
-    x = self.temporal2(x, -(-frames // self.strides), training=training)
-    return tf.nn.relu(x + self._shortcut(inputs, frames, training))
-
-  def _shortcut(self, inputs, frames, training):
+    x = self.temporal2.convolve(x, -(-frames // self.strides))
     if self.shortcut is None:
-      return inputs
+      return tf.nn.relu(self.temporal2.norm(x, training=training) + inputs)
     # A 1 x 1 x 1 convolution with strides reads every s-th frame, row and column.
     s = self.strides
     if s > 1:
       clips = tf.reshape(inputs, [-1, frames, *inputs.shape[1:]])[:, ::s, ::s, ::s]
       inputs = tf.reshape(clips, [-1, *clips.shape[2:]])
-    return self.shortcut(inputs, training=training)
+    return tf.nn.relu(layers.add_normalized(
+        (self.temporal2.norm, self.shortcut.norm), (x, self.shortcut.convolve(inputs)), training))
 
 
 class R2Plus1D(backbone.Backbone):

@@ -43,7 +43,7 @@ class CentredIdentity(tf.keras.initializers.Initializer):
     return tf.pad(identity, [[before, shape[0] - 1 - before], [0, 0], [0, 0], [0, 0]])
 
 
-class ConvNorm(tf.keras.layers.Layer):
+class ConvNorm(layers.ConvNorm):
   """k x k convolution of [N, H, W, C] without bias, and batch norm: [N, H', W', filters].
 
   The moving variance averages the unbiased batch variance, as TensorFlow 1
@@ -57,12 +57,9 @@ class ConvNorm(tf.keras.layers.Layer):
   """
 
   def __init__(self, filters: int, kernel_size: int, strides: int, norm: Mapping[str, Any], **kwargs):
-    super().__init__(**kwargs)
-    self.conv = layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=kernel_initializer())
-    self.norm = layers.BatchNormalization(**norm, unbiased_moving_variance=True)
-
-  def call(self, inputs, training=False):
-    return self.norm(self.conv(inputs), training=training)
+    super().__init__(
+        layers.FixedPaddingConv2D(filters, kernel_size, strides, kernel_initializer=kernel_initializer()),
+        {**norm, 'unbiased_moving_variance': True}, **kwargs)
 
 
 class TemporalConv(layers.TemporalConv):
@@ -106,10 +103,10 @@ class BottleneckUnit(tf.keras.layers.Layer):
     x = tf.nn.relu(self.conv2(x, training=training))
     if self.temporal is not None:
       x = tf.nn.relu(self.temporal(x, frames, training=training))
-    x = self.conv3(x, training=training)
-    if self.shortcut is not None:
-      return x + self.shortcut(inputs, training=training)
-    return x + inputs[:, ::self.strides, ::self.strides]
+    if self.shortcut is None:
+      return self.conv3(x, training=training) + inputs[:, ::self.strides, ::self.strides]
+    return layers.add_normalized((self.conv3.norm, self.shortcut.norm),
+                                 (self.conv3.convolve(x), self.shortcut.convolve(inputs)), training)
 
 
 class Block(tf.keras.layers.Layer):
