@@ -40,11 +40,14 @@ class Videos(NamedTuple):
   modalities: Sequence[str]
   read: Callable[[int, np.ndarray], np.ndarray]
 
-  def frames(self, number, positions) -> Dict[str, tf.Tensor]:
-    """Frames of video `number` at the `positions` (any shape), {modality: JPEG bytes of this shape}."""
-    encoded = tf.numpy_function(self.read, [number, tf.reshape(positions, [-1])], tf.string, stateful=False)
-    encoded = tf.unstack(tf.ensure_shape(encoded, [len(self.modalities), None]))
-    return {m: tf.reshape(frames, tf.shape(positions)) for m, frames in zip(self.modalities, encoded)}
+  def frames(self, numbers, positions) -> Dict[str, tf.Tensor]:
+    """Frames of the videos `numbers` [B] at `positions` [B, T], {modality: JPEG bytes [B, T]}."""
+
+    def read(numbers, positions):  # calls of Python cost more than what they do: one for all videos
+      return np.stack([self.read(*video) for video in zip(numbers, positions)], axis=1)
+
+    encoded = tf.numpy_function(read, [numbers, positions], tf.string, stateful=False)
+    return dict(zip(self.modalities, tf.unstack(tf.ensure_shape(encoded, [len(self.modalities), *positions.shape]))))
 
 
 class Window(NamedTuple):
@@ -207,9 +210,14 @@ def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Seq
     order = tf.reshape(order[:steps * batch_size], [steps, batch_size])[:, rows]
     return tf.data.Dataset.from_tensor_slices(tf.reshape(order, [-1])).map(lambda number: (epoch, number))
 
-  def clip(epoch, number):
+  def sample(epoch, number):
     indices_seed, *seeds = _seeds(names[number], seed, epoch, count=3)
-    encoded = videos.frames(number, draw(lengths[number], config.frames, indices_seed))
+    return number, draw(lengths[number], config.frames, indices_seed), seeds
+
+  def read(numbers, positions, seeds):
+    return videos.frames(numbers, positions), numbers, seeds
+
+  def clip(encoded, number, seeds):
     window = random_window(config, seeds[0])
     clips = {m: decode_frames(frames, window, config) for m, frames in encoded.items()}
     if config.colour and 'rgb' in clips:
@@ -224,8 +232,9 @@ def training_clips(videos: Videos, config: ClipConfig, *, seed: int, epochs: Seq
     return clips, labels[number], names[number]
 
   numbers = tf.data.Dataset.from_tensor_slices(tf.constant(list(epochs), tf.int64)).flat_map(one_epoch)
-  clips = numbers.map(clip, tf.data.AUTOTUNE).batch(len(range(batch_size)[rows]), drop_remainder=True)
-  return clips.prefetch(tf.data.AUTOTUNE)
+  size = len(range(batch_size)[rows])
+  encoded = numbers.map(sample).batch(size, drop_remainder=True).map(read, tf.data.AUTOTUNE).unbatch()
+  return encoded.map(clip, tf.data.AUTOTUNE).batch(size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
 def permutation(count: int, seed) -> tf.Tensor:
@@ -269,7 +278,8 @@ def evaluation_clips(videos: Videos, config: ClipConfig, *, batch_size: int = MI
   names, labels, lengths = map(tf.constant, (list(videos.names), videos.labels, videos.lengths))
 
   def read(number):
-    encoded = videos.frames(number, test_indices(lengths[number], names[number], config))
+    positions = tf.reshape(test_indices(lengths[number], names[number], config), [1, -1])
+    encoded = {m: tf.reshape(frames, [count, -1]) for m, frames in videos.frames([number], positions).items()}
     return encoded, tf.range(count), tf.repeat(labels[number], count), tf.repeat(names[number], count)
 
   def decode(encoded, clip, label, sample_id):

@@ -77,15 +77,19 @@ class FrameIndex:
     file = self._open(path)
     frames = self._frames[self._starts[row]:self._ends[row]].reshape(-1, self.lengths[row], 2)[columns]
     sizes = frames[..., 0].astype(np.int64)
-    starts = self._first[row, columns][:, None] + np.cumsum(_prefix(sizes) + sizes, axis=1) - sizes
-    distinct, places = np.unique(positions, return_inverse=True)
-    checksums = frames[:, distinct, 1].ravel().tolist()
-    read = np.empty(len(checksums), object)
-    read[:] = list(map(os.pread, itertools.repeat(file.descriptor), sizes[:, distinct].ravel().tolist(),
-                       starts[:, distinct].ravel().tolist()))
-    if list(map(zlib.crc32, read)) != checksums:
-      raise _damaged(path, 'has changed')
-    return read.reshape(len(columns), -1)[:, places]
+    ends = (_prefix(sizes) + sizes).cumsum(axis=1)
+    ends += self._first[row][columns, None]
+    wanted = positions.tolist()  # in Python: NumPy is slower for so few numbers
+    distinct = sorted(set(wanted))
+    read = np.empty([len(columns), len(wanted)], object)
+    for of_modality, *of_frames in zip(read, *(
+        array.take(distinct, axis=1).tolist() for array in (ends, sizes, frames[..., 1]))):
+      found = {position: os.pread(file.descriptor, size, end - size)
+               for position, end, size in zip(distinct, *of_frames[:2])}
+      if list(map(zlib.crc32, found.values())) != of_frames[2]:
+        raise _damaged(path, 'has changed')
+      of_modality[:] = [found[position] for position in wanted]
+    return read
 
 
 class _File:
@@ -226,7 +230,7 @@ def _fields(data, start: int, end: int) -> Iterator[Tuple[int, int]]:
 
 def _prefix(sizes: np.ndarray) -> np.ndarray:
   """Number of bytes before each of the frames of a list: a tag and the size, of seven bits a byte."""
-  return 2 + np.searchsorted(_LONGER_SIZES, sizes, side='right')
+  return 2 + _LONGER_SIZES.searchsorted(sizes, side='right')
 
 
 def _damaged(path, problem: str) -> errors.UserError:
