@@ -283,3 +283,36 @@ def test_is_float32_under_mixed_precision():
 def test_unknown_discriminators_are_refused(fields):
   with pytest.raises(KeyError, match=next(iter(fields.values()))):
     discriminator.Discriminator(4, DiscriminatorConfig(**fields))
+
+
+def test_spectral_layer_has_norm_one():
+  """Also after training changed the kernel; bias and kernel have the gradients of x W / σ(W) + b."""
+  layer = discriminator.SpectralDense(5)
+  random = np.random.default_rng(0)
+  x = random.normal(size=[4, 7]).astype(np.float32)
+  layer(x)
+  kernel = random.normal(size=[7, 5]).astype(np.float32)
+  layer.kernel.assign(kernel)
+  for _ in range(100):
+    layer(x, training=True)
+  expected = kernel / np.linalg.svd(kernel)[1][0]
+  np.testing.assert_allclose(layer(np.eye(7, dtype=np.float32)), expected, rtol=1e-4, atol=1e-6)
+  weights = random.normal(size=[4, 5]).astype(np.float32)
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(layer(x) * weights)
+  found = tape.gradient(loss, layer.trainable_variables)
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_sum((x @ (layer.kernel / tf.linalg.svd(layer.kernel)[0][0]) + layer.bias) * weights)
+  for value, exact in zip(found, tape.gradient(loss, layer.trainable_variables)):
+    np.testing.assert_allclose(value, exact, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize('training, track, follows', [(True, True, True), (True, False, False), (False, True, False)])
+def test_singular_vector_follows_real_features_in_training(training, track, follows):
+  network = discriminator.Discriminator(3, DiscriminatorConfig('spectral', (6, 4)))
+  x = np.ones([10, 8], np.float32)
+  network(x, FRAMES)
+  before = [layer.singular_vector.numpy() for layer in (*network.hidden, network.head)]
+  network(x, FRAMES, training=training, track=track)
+  for layer, vector in zip((*network.hidden, network.head), before):
+    assert np.array_equal(layer.singular_vector, vector) != follows

@@ -5,7 +5,7 @@ from typing import Any, Dict, Tuple
 
 # Values of `ResNet50Config.bottleneck`, `DiscriminatorConfig.form` and `DiscriminatorConfig.task`.
 BOTTLENECKS = ('none', 'conv7x7', 'spatial_then_1d', 'pool_then_conv')
-DISCRIMINATOR_FORMS = ('batch_norm', 'plain', 'residual')
+DISCRIMINATOR_FORMS = ('batch_norm', 'plain', 'residual', 'spectral')
 DISCRIMINATOR_TASKS = ('classes', 'real_or_fake')
 
 
@@ -83,11 +83,12 @@ class DiscriminatorConfig:
   | batch_norm | 256, 128                     | video, *code* (docs/fidelity.md, row 12)                |
   | plain      | 2048, 1024                   | video, thesis                                           |
   | residual   | 1024, 1024, 1024, 2048, 3076 | objects, *code*; thesis 3072 (docs/fidelity.md, row 15) |
+  | spectral   | 2048, 1024                   | not in the thesis, see docs/admd.md                     |
 
   Attributes:
     form: architecture. 'batch_norm': batch norm and leaky ReLU in every layer; 'plain': fully
       connected, ReLU; 'residual': the same, and the second and the third layer
-      add their input.
+      add their input; 'spectral': as 'plain', with spectral normalisation.
     hidden: widths of the hidden layers.
     frame_index: whether the one-hot index of the frame, y_t, is an additional input.
     task: training task. 'classes': C + 1 classes (eq. 4.1); 'real_or_fake':

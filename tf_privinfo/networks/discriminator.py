@@ -37,6 +37,41 @@ class NormDense(tf.keras.layers.Layer):
     return tf.squeeze(self.norm(x, training=training, track=track), axis=[1, 2])
 
 
+class SpectralDense(tf.keras.layers.Layer):
+  """Dense layer whose kernel is divided by its largest singular value, in float32: [N, D] -> [N, units].
+
+  The singular value is estimated by one step of power iteration from the singular
+  vector of the last training step (spectral normalisation, Miyato et al. 2018).
+  Its gradient is part of the gradient of the kernel.
+
+  Args:
+    units: number of outputs.
+  """
+
+  def __init__(self, units: int, **kwargs):
+    super().__init__(dtype=tf.float32, **kwargs)
+    self.units = units
+
+  def build(self, input_shape):
+    self.kernel = self.add_weight('kernel', [input_shape[-1], self.units])
+    self.bias = self.add_weight('bias', [self.units], initializer='zeros')
+    # Every replica has the same kernel, and therefore the same vector.
+    self.singular_vector = self.add_weight(
+        'singular_vector', [1, self.units], initializer='random_normal', trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    super().build(input_shape)
+
+  def call(self, inputs, training=False, track=True):
+    """Returns [N, units]; the singular vector follows the kernel if both `training` and `track` are True."""
+    kernel = tf.convert_to_tensor(self.kernel)
+    left = tf.math.l2_normalize(tf.matmul(self.singular_vector, tf.stop_gradient(kernel), transpose_b=True))
+    right = tf.math.l2_normalize(tf.matmul(left, tf.stop_gradient(kernel)))
+    if training and track:
+      self.singular_vector.assign(right)
+    largest = tf.matmul(tf.matmul(left, kernel), right, transpose_b=True)
+    return tf.matmul(inputs, kernel / largest) + self.bias
+
+
 class Discriminator(tf.keras.Model):
   """Features of frames [N, D], N = B*T -> C + 1 logits [N, C + 1], or the probability [N, 1] that they are real.
 
@@ -57,8 +92,9 @@ class Discriminator(tf.keras.Model):
     super().__init__(dtype=tf.float32, **kwargs)
     self.num_classes = num_classes
     self.config = config
-    layer = {'batch_norm': NormDense, 'plain': _dense, 'residual': _dense}[config.form]
-    head, outputs = {'classes': (layer, num_classes + 1), 'real_or_fake': (_dense, 1)}[config.task]
+    layer = {'batch_norm': NormDense, 'plain': _dense, 'residual': _dense, 'spectral': SpectralDense}[config.form]
+    one_output = _dense if config.form == 'batch_norm' else layer
+    head, outputs = {'classes': (layer, num_classes + 1), 'real_or_fake': (one_output, 1)}[config.task]
     self.hidden = [layer(units, name=f'hidden_{index}') for index, units in enumerate(config.hidden)]
     self.head = head(outputs, name='head')
 
@@ -69,16 +105,16 @@ class Discriminator(tf.keras.Model):
       features: [N, D] real or fake features, the T frames of a clip in succession.
       frames: T.
       training: whether batch norm, if there is any, uses the moments of the batch.
-      track: whether its moving averages follow these moments; True for real features only.
+      track: whether its moving averages, or singular vectors, follow in training; True for real features only.
     """
-    norm = {'training': training, 'track': track} if self.config.form == 'batch_norm' else {}
+    norm = {'training': training, 'track': track}
     x = tf.cast(features, tf.float32)
     if self.config.frame_index:
       index = tf.math.floormod(tf.range(tf.shape(x)[0]), frames)
       x = tf.concat([tf.one_hot(index, frames), x], axis=1)
     for position, layer in enumerate(self.hidden):
-      x = self._hidden(position, layer(x, **norm), x)
-    x = self.head(x, **norm if isinstance(self.head, NormDense) else {})
+      x = self._hidden(position, _apply(layer, x, **norm), x)
+    x = _apply(self.head, x, **norm)
     if self.config.task == 'real_or_fake':
       return tf.sigmoid(x)
     return tf.nn.leaky_relu(x, SLOPE) if self.config.form == 'batch_norm' else x
@@ -99,6 +135,11 @@ class Discriminator(tf.keras.Model):
   @classmethod
   def from_config(cls, config):
     return cls(**config | {'config': DiscriminatorConfig(**config['config'])})
+
+
+def _apply(layer: tf.keras.layers.Layer, inputs, **norm):
+  """The outputs of a layer; a plain one has no state that training changes."""
+  return layer(inputs) if isinstance(layer, tf.keras.layers.Dense) else layer(inputs, **norm)
 
 
 def _dense(units: int, name: str):
