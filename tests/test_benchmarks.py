@@ -63,3 +63,20 @@ def test_injected_depth(tmp_path):
   assert measured['none'] == stage['accuracy']['hall']
   assert sorted(path.name for path in out.iterdir()) == [
       'injected_depth.json', 'injected_depth.png', 'injected_depth.svg']
+
+
+@pytest.mark.slow
+def test_teacher_gradients(tmp_path):
+  command_line.succeed('train_main', '--method=dmcl', '--dataset=synthetic', '--preset=tiny', '--epochs=3',
+                       f'--data_dir={tmp_path}', f'--output_dir={tmp_path}')
+  results_path, = tmp_path.glob('synthetic/*/*/results.json')
+  out = tmp_path / 'out'
+  done = subprocess.run(
+      [sys.executable, 'benchmarks/teacher_gradients.py', f'--run_dir={results_path.parent}', f'--out={out}'],
+      cwd=command_line.ROOT, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr[-3000:]
+  measured, = json.loads((out / 'teacher_gradients.json').read_text()).values()
+  assert sorted(measured) == ['cosine/alone', 'cosine/other', 'cosine/random', 'right/random', 'right/winner']
+  assert all(len(values) == 3 and 0 <= value <= 1.0001 for values in measured.values() for value in values)
+  assert all(winner >= other for winner, other in zip(measured['right/winner'], measured['right/random']))
+  assert (out / 'teacher_gradients.png').exists()

@@ -1,0 +1,133 @@
+"""How much the gradient of DMCL depends on who teaches.
+
+  python benchmarks/teacher_gradients.py --run_dir=RUN --run_dir=RUN --out=FOLDER
+
+trains the recipe of each run of `dmcl` once more, in memory. At every step, it compares the gradient of the loss by the
+logits of all networks, with the winner as the teacher of each sample, with the gradient
+
+  random       if a random network teaches, as in `random_teacher`
+  other        if the teacher is the winner's prediction for another sample, which says nothing about this one
+  alone        without imitation: cross entropy alone, as in `independent`
+
+by the cosine of both. If a random teacher is as good because all networks teach the same, then `random` is near 1, and
+`other` and `alone` are not. If imitation of anything helps, `other` is near 1, too. In addition, the share of training
+samples on which the teacher's most likely class is right. Means over the first tenth of the epochs, the first half and
+the second one, as a table; every epoch in a plot and in `teacher_gradients.json`.
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from absl import app, flags, logging
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import turns
+from tf_privinfo import runs, workflow
+from tf_privinfo.datasets import clips
+from tf_privinfo.methods import base, losses, multiple_choice
+from tf_privinfo.reports import plots
+from tf_privinfo.runs import restore
+from tf_privinfo.training import callbacks, loop
+from tf_privinfo.utils import atomic, markdown, paths, progress_bars
+
+STAGE = 'ensemble'
+COSINES = {name: f'cosine/{name}' for name in ('random', 'other', 'alone')}
+RIGHT = {name: f'right/{name}' for name in ('winner', 'random')}
+
+FLAGS = flags.FLAGS
+paths.DEFINE_multi_path('run_dir', [], 'Run directory; may be repeated.')
+paths.DEFINE_path('out', 'teacher_gradients', 'Folder for the results.')
+
+
+class Measured(multiple_choice.DMCL):
+  """DMCL that reports the cosines of `COSINES` and the shares of `RIGHT`."""
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    self.epoch_means.update({name: tf.keras.metrics.Mean(name) for name in (*COSINES.values(), *RIGHT.values())})
+
+  def objective(self, clips, labels):
+    result = super().objective(clips, labels)
+    logits = tf.stop_gradient(tf.stack([result.logits[m] for m in self.modalities]))
+    winners = self.choose(losses.cross_entropy(labels, logits), logits)
+    randoms = base.draw_for_batch(
+        winners.shape, tf.stack([0, tf.cast(self.optimizer.iterations, tf.int32)]), 0, len(self.modalities), tf.int32)
+    own = losses.winner_logits(logits, winners)
+    of_others = tf.concat([logits, tf.roll(own, 1, axis=0)[tf.newaxis]], 0)  # one more network, which teaches all
+    gradients = {
+        'winner': self._gradient(labels, logits, winners), 'random': self._gradient(labels, logits, randoms),
+        'alone': _gradient(lambda x: losses.cross_entropy(labels, x), logits)}
+    all_imitate = self._gradient(labels, of_others, tf.fill(tf.shape(winners), len(self.modalities)))[:-1]
+    won = tf.transpose(tf.one_hot(winners, len(self.modalities), True, False))[..., tf.newaxis]
+    gradients['other'] = tf.where(won, gradients['alone'], all_imitate)  # winners do not imitate
+    cosines = {COSINES[name]: _cosine(gradients[name], gradients['winner']) for name in COSINES}
+    right = {RIGHT[name]: tf.argmax(losses.winner_logits(logits, teachers), -1, labels.dtype) == labels
+             for name, teachers in (('winner', winners), ('random', randoms))}
+    return result._replace(loss_terms={**result.loss_terms, **cosines, **right})
+
+  def _gradient(self, labels, logits, teachers):
+    return _gradient(lambda x: tf.add_n(list(losses.distillation_terms(labels, x, teachers, self.loser).values())),
+                     logits)
+
+
+def _gradient(loss, logits):
+  with tf.GradientTape() as tape:
+    tape.watch(logits)
+    value = loss(logits)
+  return tape.gradient(value, logits)
+
+
+def _cosine(one, other):
+  return tf.reduce_sum(one * other) / (tf.norm(one) * tf.norm(other))
+
+
+def measure(directory: str):
+  """Name -> values of all epochs, for the recipe of the run of a directory."""
+  run = runs.Run.open(directory)
+  source, split = workflow.reopen(run)
+  recipe, stage, classes = run.recipe, run.recipe.stages[STAGE], len(source.label_names)
+  method = Measured.from_recipe(recipe, STAGE, restore.initial_method(recipe, STAGE, classes).streams, classes)
+  method.built = True
+  method.compile_with(lambda factor: loop.optimizer(stage, len(split.train), factor))
+  batches = clips.training_clips(
+      source.videos(split.train, method.training_modalities), recipe.clips, seed=recipe.seed,
+      epochs=range(stage.epochs), batch_size=stage.batch_size).map(lambda clip, label, sample_id: (clip, label))
+  steps = len(split.train) // stage.batch_size
+  with progress_bars.bar(total=stage.epochs * steps, desc=run.directory.name, unit='step') as bar:
+    history = method.fit(batches, epochs=stage.epochs, steps_per_epoch=steps, verbose=0,
+                         callbacks=[callbacks.Progress(bar, STAGE)]).history
+  return {name: [float(value) for value in history[name]] for name in (*COSINES.values(), *RIGHT.values())}
+
+
+def main(_) -> None:
+  """Measures and prints the cosines."""
+  logging.set_verbosity(logging.ERROR)
+  out = pathlib.Path(FLAGS.out)
+  measured = {pathlib.Path(directory).name: measure(directory) for directory in FLAGS.run_dir}
+  atomic.write(out / 'teacher_gradients.json', json.dumps(measured, indent=1) + '\n')
+  rows = []
+  for name, values in measured.items():
+    epochs = len(next(iter(values.values())))
+    for part, of_part in {'first tenth': slice(-(-epochs // 10)), 'first half': slice(epochs // 2),
+                          'second half': slice(epochs // 2, None)}.items():
+      rows.append((name, part, *(f'{np.mean(of_epochs[of_part]):.2f}' for of_epochs in values.values())))
+  mean = {name: np.mean([values[name] for values in measured.values()], axis=0) for name in COSINES.values()} if len(
+      {len(values[RIGHT['winner']]) for values in measured.values()}) == 1 else {}
+  if mean:
+    curves = [plots.Curve(name.partition('/')[2], [str(epoch + 1) for epoch in range(len(values))], values)
+              for name, values in mean.items()]
+    for ending, content in plots.curves({'cosine with the gradient of DMCL': curves}, 'epochs').items():
+      atomic.write(out / f'teacher_gradients.{ending}', content)
+  print(turns.describe_machine() + '\n')
+  print(*markdown.table(('run', 'epochs', *COSINES.values(), *RIGHT.values()), rows), sep='\n')
+  print(f'\nEverything is in {out}')
+
+
+if __name__ == '__main__':
+  app.run(main)
