@@ -5,7 +5,7 @@ from typing import Any, Dict, Tuple
 
 # Values of `ResNet50Config.bottleneck`, `DiscriminatorConfig.form` and `DiscriminatorConfig.task`.
 BOTTLENECKS = ('none', 'conv7x7', 'spatial_then_1d', 'pool_then_conv')
-DISCRIMINATOR_FORMS = ('batch_norm', 'plain', 'residual')
+DISCRIMINATOR_FORMS = ('batch_norm', 'plain', 'residual', 'spectral')
 DISCRIMINATOR_TASKS = ('classes', 'real_or_fake')
 
 

@@ -57,7 +57,7 @@ class Discriminator(tf.keras.Model):
     super().__init__(dtype=tf.float32, **kwargs)
     self.num_classes = num_classes
     self.config = config
-    layer = {'batch_norm': NormDense, 'plain': _dense, 'residual': _dense}[config.form]
+    layer = {'batch_norm': NormDense, 'plain': _dense, 'residual': _dense, 'spectral': _spectral}[config.form]
     head, outputs = {'classes': (layer, num_classes + 1), 'real_or_fake': (_dense, 1)}[config.task]
     self.hidden = [layer(units, name=f'hidden_{index}') for index, units in enumerate(config.hidden)]
     self.head = head(outputs, name='head')
@@ -71,14 +71,15 @@ class Discriminator(tf.keras.Model):
       training: whether batch norm, if there is any, uses the moments of the batch.
       track: whether its moving averages follow these moments; True for real features only.
     """
-    norm = {'training': training, 'track': track} if self.config.form == 'batch_norm' else {}
+    norm = {'batch_norm': {'training': training, 'track': track},
+            'spectral': {'training': training and track}}.get(self.config.form, {})
     x = tf.cast(features, tf.float32)
     if self.config.frame_index:
       index = tf.math.floormod(tf.range(tf.shape(x)[0]), frames)
       x = tf.concat([tf.one_hot(index, frames), x], axis=1)
     for position, layer in enumerate(self.hidden):
       x = self._hidden(position, layer(x, **norm), x)
-    x = self.head(x, **norm if isinstance(self.head, NormDense) else {})
+    x = self.head(x, **norm)
     if self.config.task == 'real_or_fake':
       return tf.sigmoid(x)
     return tf.nn.leaky_relu(x, SLOPE) if self.config.form == 'batch_norm' else x
@@ -103,3 +104,23 @@ class Discriminator(tf.keras.Model):
 
 def _dense(units: int, name: str):
   return tf.keras.layers.Dense(units, dtype=tf.float32, name=name)  # Glorot uniform (Xavier), zero biases
+
+
+class _spectral(tf.keras.layers.Dense):
+  """A dense layer whose kernel is divided by its largest singular value (Miyato et al. 2018)."""
+
+  def __init__(self, units, name=None, **kwargs):
+    super().__init__(units, dtype=tf.float32, name=name, **kwargs)
+
+  def build(self, input_shape):
+    super().build(input_shape)
+    self.left = self.add_weight('left', [1, self.units], initializer=tf.keras.initializers.RandomNormal(seed=0), trainable=False)
+
+  def call(self, inputs, training=False):
+    kernel = tf.convert_to_tensor(self.kernel)
+    right = tf.math.l2_normalize(tf.matmul(self.left, kernel, transpose_b=True))
+    left = tf.math.l2_normalize(tf.matmul(right, kernel))
+    if training:
+      self.left.assign(left)
+    largest = tf.reduce_sum(tf.matmul(tf.stop_gradient(right), kernel) * tf.stop_gradient(left))
+    return tf.matmul(inputs, kernel / largest) + self.bias

@@ -77,6 +77,8 @@ class StageConfig:
     warmup_epochs: length of the linear warm-up from 0.
     decay_epochs: epochs after which the learning rate falls to a tenth.
     momentum: momentum of SGD.
+    weight_average: decay of the exponential moving average of the weights, which become the final ones; 0: the weights
+      of the last step.
     weight_decay: rate of the L2 penalty on kernels.
     validate_every: epochs between validations.
     criterion: validation accuracy that selects the best weights, 'oracle'
@@ -97,6 +99,7 @@ class StageConfig:
   warmup_epochs: float = 5.0
   decay_epochs: Tuple[float, ...] = (100.0, 150.0, 180.0, 200.0)
   momentum: float = 0.9
+  weight_average: float = 0.0
   weight_decay: float = 1e-4
   validate_every: int = 5
   criterion: str = 'oracle'

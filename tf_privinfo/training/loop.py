@@ -187,9 +187,13 @@ def optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.optim
   """
   schedule = optimizers.stepwise_schedule(
       factor * stage.learning_rate, samples / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
+  averaged = {'use_ema': True, 'ema_momentum': stage.weight_average,
+              'ema_overwrite_frequency': stage.epochs * (samples // stage.batch_size)} if stage.weight_average else {}
   if stage.optimizer == 'adam':
-    return tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)  # docs/fidelity.md, row 33
-  return optimizers.Momentum(schedule, stage.momentum)
+    result = tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False, **averaged)  # docs/fidelity.md, row 33
+    result.finalize_variable_values = lambda variables: None
+    return result
+  return optimizers.Momentum(schedule, stage.momentum, **averaged)
 
 
 def _callbacks(run, name, stage, source, split, method, state, manager,
