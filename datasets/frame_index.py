@@ -9,7 +9,6 @@ record files are scanned once. Frames that differ from the index are refused whe
 
 import contextlib
 import functools
-import itertools
 import json
 import mmap
 import os

@@ -1,8 +1,10 @@
 """The report of docs/evidence.md: its cells, commands and tables, from made-up and from the committed results."""
 
+import json
 import pathlib
 import shutil
 
+import numpy as np
 import pytest
 
 from tests import made_up_runs
@@ -91,3 +93,25 @@ def test_the_committed_page_is_that_of_the_committed_results():
   stored = (KEPT / 'reports/evidence/report.md').read_text(encoding='utf-8')
   assert [line for line in pages.text(page).splitlines() if line.startswith('| ')] == [
       line for line in stored.splitlines() if line.startswith('| ')]
+
+
+def test_the_table_of_the_games_is_that_of_the_committed_results():
+  """Seeds 0 to 4 of each discriminator, in the order of the options of the page."""
+  page = (KEPT.parent / 'evidence.md').read_text(encoding='utf-8')
+  games = {'none': '', 'discriminator.form=spectral': 'discriminator.form=spectral-discriminator.hidden=2048,1024-',
+           'discriminator.form=plain': 'discriminator.form=plain-discriminator.hidden=2048,1024-',
+           'discriminator.rate=0.3': 'discriminator.rate=0.3-', 'commit': 'stages.game.weight_average=0.995-'}
+  measured = {}
+  for option, changed in games.items():
+    kept = sorted((KEPT / 'admd_game/recordings/admd').glob(f'*-seed?-{changed}stages.watch.epochs=0/results.json'))
+    stages = [json.loads(path.read_text(encoding='utf-8'))['stages'] for path in kept]
+    measured[option] = {
+        int(path.parent.name.partition('-seed')[2][0]): [
+            100 * of['game']['accuracy']['hall'], 100 * of['fused']['accuracy']['sum']]
+        for path, of in zip(kept, stages)}
+    row, = [line for line in page.splitlines() if line.startswith('|') and option in line.split('|')[2]]
+    cells = [cell.strip() for cell in row.strip('|').split('|')]
+    assert cells[2] == ', '.join(f'{hall:.1f}' for hall, _ in measured[option].values())
+    if option != 'none':
+      pairs = [(np.array(of_seed) - measured['none'][seed]) for seed, of_seed in measured[option].items()]
+      assert cells[3:] == [f'{difference:+.1f}' for difference in np.mean(pairs, 0)]
