@@ -22,6 +22,8 @@ from tf_privinfo.datasets.config import ClipConfig, DataConfig
 from tf_privinfo.datasets.ntu_rgbd import builder as ntu
 
 BATCH, SETUPS, MODALITIES = 8, 17, ('rgb', 'depth', 'flow')
+# Number of batches until the pipeline is as far ahead of its consumer as it gets.
+FILL = 8
 
 
 class Form(NamedTuple):
@@ -96,9 +98,11 @@ def measure(directory: pathlib.Path, name: str, count: int, rate: float) -> str:
   setups += [len({sample_id[:4] for sample_id in next(iterator)[2].numpy()}) for _ in range(steps)]
   throughput = BATCH * steps / (time.perf_counter() - start)
   del iterator
-  waits, read = [], _bytes_read()
+  waits, read = [], 0
   iterator, due = iter(batches()), None
-  for _ in range(steps // 4):
+  for step in range(FILL + steps // 4):
+    if step == FILL:
+      read = _bytes_read()
     start = time.perf_counter()
     next(iterator)
     now = time.perf_counter()
