@@ -115,3 +115,12 @@ def test_the_table_of_the_games_is_that_of_the_committed_results():
     if option != 'none':
       pairs = [(np.array(of_seed) - measured['none'][seed]) for seed, of_seed in measured[option].items()]
       assert cells[3:] == [f'{difference:+.1f}' for difference in np.mean(pairs, 0)]
+
+
+def test_the_table_of_the_games_on_real_clips_is_that_of_the_committed_results():
+  page = (KEPT.parent / 'evidence.md').read_text(encoding='utf-8')
+  for pattern, name in (('*=5-stages.watch*', 'batch norm, as in the authors'), ('*form=spectral*', 'spectral norm')):
+    kept = sorted((KEPT / 'admd_game_asl_clips/recordings/admd').glob(f'{pattern}/results.json'))
+    halls = [json.loads(path.read_text(encoding='utf-8'))['stages']['game']['accuracy']['hall'] for path in kept]
+    *_, row = [line for line in page.splitlines() if line.startswith(f'| {name}')]
+    assert row.split('|')[2].strip() == ', '.join(f'{100 * hall:.1f}' for hall in halls) and len(halls) == 4
