@@ -29,9 +29,9 @@ from absl import app, flags, logging
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import turns
+from benchmarks import moving_averages, turns
 from tf_privinfo import runs, workflow
-from tf_privinfo.datasets import clips, colour
+from tf_privinfo.datasets import clips
 from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.evaluation import metrics, prediction
 from tf_privinfo.reports import plots
@@ -41,8 +41,6 @@ from tf_privinfo.utils import atomic, markdown, paths
 
 STAGE, STREAM = 'hallucination', 'hall'
 CONDITIONS = ('own', 'other', 'followed', 'blank', 'none', 're-estimated')
-# Steps of re-estimation as a multiple of the memory 1 / (1 - momentum) of the moving averages.
-MEMORIES = 5
 
 FLAGS = flags.FLAGS
 paths.DEFINE_multi_path('run_dir', [], 'Run directory; may be repeated.')
@@ -63,7 +61,7 @@ def measure(directory: str):
   both = (*method.modalities, privileged)
   accuracies = {'own': tested(modalities=both), **_with_other_depth(run, method, source, index, privileged),
                 'blank': tested(modalities=both, noise=Noise.parse('void')), 'none': tested()}
-  _re_estimate(run, method, source, split.train)
+  moving_averages.re_estimate(run, STAGE, STREAM, method, source, split.train)
   return {**accuracies, 're-estimated': tested()}
 
 
@@ -80,20 +78,6 @@ def _with_other_depth(run, method, source, index, privileged):
   batches = tf.data.Dataset.zip((own, injected)).map(lambda one, other: ({**one[0], **other[0]},))
   logits = prediction.predict_videos(method, batches, names, labels, config.test_clips).logits[STREAM]
   return {'other': metrics.accuracy(labels, logits), 'followed': metrics.accuracy(labels[others], logits)}
-
-
-def _re_estimate(run, method, source, names) -> None:
-  """Runs the stream on training clips of the main modality until the moving averages of its batch norm follow them."""
-  stage = run.recipe.stages[STAGE]
-  steps = len(names) // stage.batch_size
-  epochs = -(-int(MEMORIES / (1 - run.recipe.network.norm_momentum)) // steps)
-  batches = clips.training_clips(
-      source.videos(names, method.modalities), run.recipe.clips, seed=run.recipe.seed, epochs=range(epochs),
-      batch_size=stage.batch_size)
-  stream, modality = method.streams[STREAM], method.input_modality[STREAM]
-  step = tf.function(lambda clip: stream.end_points(clip, training=True)['logits'])
-  for batch, *_ in batches:
-    step(colour.distort(batch)[modality])
 
 
 def main(_) -> None:

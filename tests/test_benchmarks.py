@@ -70,6 +70,19 @@ def test_injected_depth(tmp_path):
 
 
 @pytest.mark.slow
+def test_game_seeds(tmp_path):
+  """The same game again is the same to the bit; results of a killed benchmark are kept."""
+  results, measured, out = of_tiny_run('game_seeds', tmp_path, 'admd', '--epochs=2')
+  assert measured['again'] == measured['as trained'] == results['stages']['game']['accuracy']['hall']
+  assert list(measured) == ['as trained', 'again', 'weights', 'clips', 'falling rate', 'half as long', 'twice as long',
+                            'batch norm']
+  file = out / 'game_seeds.json'
+  file.write_text(file.read_text().replace(f'"again": {measured["again"]}', '"again": 2.0'))
+  path, = tmp_path.glob('synthetic/admd/*/results.json')
+  assert re.search(r'^\| again +\| 200.0 ', run('game_seeds', f'--run_dir={path.parent}', f'--out={out}'), re.MULTILINE)
+
+
+@pytest.mark.slow
 def test_teacher_gradients(tmp_path):
   _, measured, out = of_tiny_run('teacher_gradients', tmp_path, 'dmcl', '--epochs=3')
   assert sorted(measured) == ['cosine/alone', 'cosine/other', 'cosine/random', 'right/random', 'right/winner']

@@ -1,0 +1,141 @@
+"""Why the hallucination stream of ADMD differs from seed to seed.
+
+  python benchmarks/game_seeds.py --run_dir=RUN --run_dir=RUN --out=FOLDER
+
+plays the adversarial game of each run of `admd` again, from the same RGB and depth networks, with one change at a time:
+
+  again            none; on CPUs, the same weights to the bit
+  weights          other initial weights of the discriminator
+  clips            another order of the samples, other frames and augmentation
+  falling rate     a learning rate of the discriminator that falls to zero, linearly over the game
+  half as long     half of the epochs, also up to the decay of the learning rate
+  twice as long    twice as many
+
+and, without a game,
+
+  batch norm       moving averages of batch norm in `hall`, re-estimated on training clips
+
+If the variance between seeds came from the start or from the clips, then `weights` or `clips` alone would be near zero.
+The test samples of the runs should be ones that no reported result tests (`leave_out` in --protocol). The accuracy of
+`hall` in percent, as a table and `game_seeds.json`. Results in this file are not measured again.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+from typing import NamedTuple
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from absl import app, flags, logging
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import moving_averages, turns
+from tf_privinfo import runs, workflow
+from tf_privinfo.datasets import clips
+from tf_privinfo.evaluation import metrics, prediction
+from tf_privinfo.recipes.stage import Start
+from tf_privinfo.runs import checkpoints, restore
+from tf_privinfo.training import callbacks, loop
+from tf_privinfo.utils import atomic, markdown, paths, progress_bars
+
+STAGE, STREAM = 'game', 'hall'
+TRAINED, BATCH_NORM = 'as trained', 'batch norm'
+OTHER = 1000  # added to a seed
+
+
+class Game(NamedTuple):
+  """Changes of a game.
+
+  Attributes:
+    weights: added to the seed of the discriminator's initial weights.
+    clips: added to the seed of order, frames and augmentation.
+    falls: whether the discriminator's learning rate falls to zero.
+    length: factor of the epochs.
+  """
+  weights: int = 0
+  clips: int = 0
+  falls: bool = False
+  length: float = 1
+
+
+GAMES = {'again': Game(), 'weights': Game(weights=OTHER), 'clips': Game(clips=OTHER), 'falling rate': Game(falls=True),
+         'half as long': Game(length=0.5), 'twice as long': Game(length=2)}
+
+FLAGS = flags.FLAGS
+paths.DEFINE_multi_path('run_dir', [], 'Run directory; may be repeated.')
+flags.DEFINE_list('conditions', [*GAMES, BATCH_NORM], 'Changes to measure, all by default.')
+paths.DEFINE_path('out', 'game_seeds', 'Folder for the results.')
+
+
+def measure(directory: str, condition: str) -> float:
+  """The accuracy of `hall` in the run of a directory, under a condition."""
+  run = runs.Run.open(directory)
+  source, split = workflow.reopen(run)
+  if condition in GAMES:
+    method = _played(run, source, split.train, GAMES[condition], condition)
+  else:
+    method = restore.restore_method(run, STAGE)
+  if condition == BATCH_NORM:
+    moving_averages.re_estimate(run, STAGE, STREAM, method, source, split.train)
+  found = prediction.predict(run, STAGE, method, source, source.index(split.test))
+  return metrics.accuracy(found.labels, found.logits[STREAM])
+
+
+def _played(run, source, names, game: Game, description: str) -> tf.keras.Model:
+  """The method of the stage after a game."""
+  recipe, stage = run.recipe, run.recipe.stages[STAGE]
+  stage = dataclasses.replace(stage, epochs=round(game.length * stage.epochs),
+                              decay_epochs=tuple(game.length * epoch for epoch in stage.decay_epochs))
+  method = restore.initial_method(
+      dataclasses.replace(recipe, seed=recipe.seed + game.weights), STAGE, len(source.label_names))
+  for start in map(Start.parse, stage.init):
+    checkpoints.load_networks({start.source: method.networks[start.stream]}, run.weights(start.stage))
+  method.compile_with(lambda factor: loop.optimizer(stage, len(names), factor))
+  steps = len(names) // stage.batch_size
+  if game.falls:
+    method.discriminator_optimizer = tf.keras.optimizers.Adam(tf.keras.optimizers.schedules.PolynomialDecay(
+        recipe.discriminator.rate * stage.learning_rate, stage.epochs * steps, 0.0), epsilon=1e-8, jit_compile=False)
+    method.discriminator_optimizer.build(method.discriminator.trainable_variables)
+  batches = clips.training_clips(
+      source.videos(names, method.training_modalities), recipe.clips,
+      seed=restore.stage_seed(recipe, STAGE) + game.clips, epochs=range(stage.epochs), batch_size=stage.batch_size)
+  with progress_bars.bar(total=stage.epochs * steps, desc=description, unit='step') as bar:
+    method.fit(batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs, steps_per_epoch=steps,
+               verbose=0, callbacks=[callbacks.Progress(bar, STAGE)])
+  return method
+
+
+def main(_) -> None:
+  """Measures and prints the accuracies."""
+  logging.set_verbosity(logging.ERROR)
+  tf.config.experimental.enable_op_determinism()
+  file = pathlib.Path(FLAGS.out) / 'game_seeds.json'
+  measured = json.loads(file.read_text()) if file.exists() else {}
+  for condition in (TRAINED, *FLAGS.conditions):
+    for directory in FLAGS.run_dir:
+      of_run = measured.setdefault(pathlib.Path(directory).name, {})
+      if condition not in of_run:
+        of_run[condition] = measure(directory, condition)
+        atomic.write(file, json.dumps(measured, indent=1) + '\n')
+  rows = []
+  for condition in (TRAINED, *GAMES, BATCH_NORM):
+    of_runs = 100 * np.array([(of_run[TRAINED], of_run[condition]) for of_run in measured.values()
+                              if condition in of_run])
+    if len(of_runs):
+      differences = of_runs[:, 1] - of_runs[:, 0]
+      rows.append((condition, ', '.join(f'{accuracy:.1f}' for accuracy in of_runs[:, 1]),
+                   f'{of_runs[:, 1].std():.1f}', f'{differences.mean():+.1f}',
+                   f'{np.sqrt(np.mean(differences ** 2)):.1f}'))
+  print(turns.describe_machine() + '\n')
+  print(*markdown.table(('change', f'{STREAM} of each run', 'standard deviation', 'mean difference',
+                         'root mean square of the difference'), rows), sep='\n')
+  print(f'\nEverything is in {FLAGS.out}')
+
+
+if __name__ == '__main__':
+  app.run(main)
