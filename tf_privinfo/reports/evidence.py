@@ -78,6 +78,8 @@ STUDIES = {
 _TWO_STREAM_SEEDS = (0, 1, 2)
 # Depth of other samples: a teacher that knows nothing about the sample.
 _SHUFFLED = Arm('dmcl', {'modalities': 'rgb,shuffled'}, 'rgb')
+# Three times the learning rate of the preset.
+_LONG_STEPS = {'stages.ensemble.learning_rate': 0.0075}
 # The switch of ADMD needs validation samples; compared methods have the same training samples.
 _HELD_OUT = {'data.hold_out': 0.1}
 # Two RGB networks with as many steps as the five stages of chapter 3.
@@ -88,11 +90,13 @@ QUESTIONS = {
     'Q1': Question('DMCL against networks trained alone', Arm('dmcl'), Arm('independent')),
     'Q2': Question('DMCL against DMCL with random teachers', Arm('dmcl'), Arm('random_teacher')),
     'Q2b': Question('DMCL against networks trained alone with three times the learning rate', Arm('dmcl'), Arm(
-        'independent', {'stages.ensemble.learning_rate': 0.0075})),
+        'independent', _LONG_STEPS)),
     'Q2c': Question('RGB of DMCL with depth against DMCL with the depth of other samples', Arm('dmcl', stream='rgb'),
                     _SHUFFLED, studies=('asl_clips',)),
     'Q2d': Question('RGB of DMCL with the depth of other samples against a network trained alone', _SHUFFLED,
                     Arm('independent', stream='rgb'), studies=('asl_clips',)),
+    'Q2e': Question('DMCL against networks trained alone, both with three times the learning rate', Arm(
+        'dmcl', _LONG_STEPS), Arm('independent', _LONG_STEPS), studies=('asl_clips',)),
     'Q3': Question('Modality distillation against two RGB networks, trained for as many steps',
                    Arm('modality_distillation', stream='sum'), Arm('ensemble', _AS_LONG, 'sum'), _TWO_STREAM_SEEDS),
     'Q4a': Question('ADMD against two RGB networks', Arm('admd', _HELD_OUT, 'sum'), Arm(
