@@ -17,7 +17,7 @@ and, without a game,
 
 If the variance between seeds came from the start or from the clips, then `weights` or `clips` alone would be near zero.
 The test samples of the runs should be ones that no reported result tests (`leave_out` in --protocol). The accuracy of
-`hall` in percent, as a table and `game_seeds.json`. Results in this file are not measured again.
+`hall` in percent, as a table, a plot and `game_seeds.json`. Results in this file are not measured again.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ from absl import app, flags, logging
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import moving_averages, turns
+from benchmarks import figures, moving_averages, turns
 from tf_privinfo import runs, workflow
 from tf_privinfo.datasets import clips
 from tf_privinfo.evaluation import metrics, prediction
@@ -110,6 +110,13 @@ def _played(run, source, names, game: Game, description: str) -> tf.keras.Model:
   return method
 
 
+def _row(condition: str, accuracies, trained):
+  """The row of the table of a condition, from accuracies of N runs in percent, and those without a change."""
+  differences = accuracies - trained
+  return (condition, ', '.join(f'{accuracy:.1f}' for accuracy in accuracies), f'{accuracies.std():.1f}',
+          f'{differences.mean():+.1f}', f'{np.sqrt(np.mean(differences ** 2)):.1f}')
+
+
 def main(_) -> None:
   """Measures and prints the accuracies."""
   logging.set_verbosity(logging.ERROR)
@@ -122,15 +129,12 @@ def main(_) -> None:
       if condition not in of_run:
         of_run[condition] = measure(directory, condition)
         atomic.write(file, json.dumps(measured, indent=1) + '\n')
-  rows = []
-  for condition in (TRAINED, *GAMES, BATCH_NORM):
-    of_runs = 100 * np.array([(of_run[TRAINED], of_run[condition]) for of_run in measured.values()
-                              if condition in of_run])
-    if len(of_runs):
-      differences = of_runs[:, 1] - of_runs[:, 0]
-      rows.append((condition, ', '.join(f'{accuracy:.1f}' for accuracy in of_runs[:, 1]),
-                   f'{of_runs[:, 1].std():.1f}', f'{differences.mean():+.1f}',
-                   f'{np.sqrt(np.mean(differences ** 2)):.1f}'))
+  accuracies = {condition: [(of_run[condition], of_run[TRAINED]) for of_run in measured.values() if condition in of_run]
+                for condition in (TRAINED, *GAMES, BATCH_NORM)}
+  accuracies = {condition: np.array(of_runs).T for condition, of_runs in accuracies.items() if of_runs}
+  figures.write_accuracies(file.with_suffix(''), STREAM, 'change of the game',
+                           {condition: of_runs for condition, (of_runs, _) in accuracies.items()})
+  rows = [_row(condition, *(100 * of_both)) for condition, of_both in accuracies.items()]
   print(turns.describe_machine() + '\n')
   print(*markdown.table(('change', f'{STREAM} of each run', 'standard deviation', 'mean difference',
                          'root mean square of the difference'), rows), sep='\n')

@@ -29,13 +29,11 @@ from absl import app, flags, logging
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import moving_averages, turns
+from benchmarks import figures, moving_averages, turns
 from tf_privinfo import runs, workflow
 from tf_privinfo.datasets import clips
 from tf_privinfo.datasets.noise import Noise
 from tf_privinfo.evaluation import metrics, prediction
-from tf_privinfo.reports import plots
-from tf_privinfo.reports.statistics import Estimate
 from tf_privinfo.runs import restore
 from tf_privinfo.utils import atomic, markdown, paths
 
@@ -85,18 +83,14 @@ def main(_) -> None:
   logging.set_verbosity(logging.ERROR)
   out = pathlib.Path(FLAGS.out)
   measured = {pathlib.Path(directory).name: measure(directory) for directory in FLAGS.run_dir}
-  shares = {name: np.array([of_run[name] for of_run in measured.values()]) for name in CONDITIONS}
+  accuracies = {name: np.array([of_run[name] for of_run in measured.values()]) for name in CONDITIONS}
   atomic.write(out / 'injected_depth.json', json.dumps(measured, indent=1) + '\n')
-  estimates = {name: Estimate(*(float(f(of_runs)) for f in (np.mean, np.min, np.max)), len(of_runs), None)
-               for name, of_runs in shares.items()}
-  picture = plots.intervals({'': {STREAM: estimates}}, 'injected depth', 'accuracy, % (mean, lowest and highest run)')
-  for ending, content in picture.items():
-    atomic.write(out / f'injected_depth.{ending}', content)
+  figures.write_accuracies(out / 'injected_depth', STREAM, 'injected depth', accuracies)
   print(turns.describe_machine())
   print(f'{len(measured)} runs\n')
   print(*markdown.table(('injected depth', 'accuracy, mean (lowest - highest)'), [
-      (name, f'{100 * of.mean:.1f} ({100 * of.low:.1f} - {100 * of.high:.1f})') for name, of in estimates.items()]),
-        sep='\n')
+      (name, f'{100 * of_runs.mean():.1f} ({100 * of_runs.min():.1f} - {100 * of_runs.max():.1f})')
+      for name, of_runs in accuracies.items()]), sep='\n')
   print(f'\nEverything is in {out}')
 
 

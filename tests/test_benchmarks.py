@@ -76,6 +76,7 @@ def test_game_seeds(tmp_path):
   assert measured['again'] == measured['as trained'] == results['stages']['game']['accuracy']['hall']
   assert list(measured) == ['as trained', 'again', 'weights', 'clips', 'falling rate', 'half as long', 'twice as long',
                             'batch norm']
+  assert (out / 'game_seeds.png').exists()
   file = out / 'game_seeds.json'
   file.write_text(file.read_text().replace(f'"again": {measured["again"]}', '"again": 2.0'))
   path, = tmp_path.glob('synthetic/admd/*/results.json')
