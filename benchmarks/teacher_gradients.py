@@ -12,7 +12,7 @@ logits of all networks, with the winner as the teacher of each sample, with the 
 by the cosine of both. If a random teacher is as good because all networks teach the same, then `random` is near 1, and
 `other` and `alone` are not. If imitation of anything helps, `other` is near 1, too. In addition, the share of training
 samples on which the teacher's most likely class is right. Means over the first tenth of the epochs, the first half and
-the second one, as a table; every epoch in a plot and in `teacher_gradients.json`.
+the second one, as a table; every epoch in `teacher_gradients.json`, and the mean of all runs in a plot.
 """
 
 import json
@@ -117,13 +117,12 @@ def main(_) -> None:
     for part, of_part in {'first tenth': slice(-(-epochs // 10)), 'first half': slice(epochs // 2),
                           'second half': slice(epochs // 2, None)}.items():
       rows.append((name, part, *(f'{np.mean(of_epochs[of_part]):.2f}' for of_epochs in values.values())))
-  mean = {name: np.mean([values[name] for values in measured.values()], axis=0) for name in COSINES.values()} if len(
-      {len(values[RIGHT['winner']]) for values in measured.values()}) == 1 else {}
-  if mean:
-    curves = [plots.Curve(name.partition('/')[2], [str(epoch + 1) for epoch in range(len(values))], values)
-              for name, values in mean.items()]
-    for ending, content in plots.curves({'cosine with the gradient of DMCL': curves}, 'epochs').items():
-      atomic.write(out / f'teacher_gradients.{ending}', content)
+  shared = min(len(values[RIGHT['winner']]) for values in measured.values())
+  curves = [plots.Curve(name, [str(epoch + 1) for epoch in range(shared)],
+                        np.mean([values[cosine][:shared] for values in measured.values()], axis=0))
+            for name, cosine in COSINES.items()]
+  for ending, content in plots.curves({'cosine with the gradient of DMCL': curves}, 'epochs').items():
+    atomic.write(out / f'teacher_gradients.{ending}', content)
   print(turns.describe_machine() + '\n')
   print(*markdown.table(('run', 'epochs', *COSINES.values(), *RIGHT.values()), rows), sep='\n')
   print(f'\nEverything is in {out}')
