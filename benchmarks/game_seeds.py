@@ -7,7 +7,7 @@ plays the adversarial game of each run of `admd` again, from the same RGB and de
   again            none; on CPUs, the same weights to the bit
   weights          other initial weights of the discriminator
   clips            another order of the samples, other frames and augmentation
-  falling rate     a learning rate of the discriminator that falls to zero, linearly over the game
+  falling rate     a learning rate of the discriminator that falls linearly to zero, instead of in one step
   half as long     half of the epochs, also up to the decay of the learning rate
   twice as long    twice as many
 
@@ -15,7 +15,8 @@ and, without a game,
 
   batch norm       moving averages of batch norm in `hall`, re-estimated on training clips
 
-If the variance between seeds came from the start or from the clips, then `weights` or `clips` alone would be near zero.
+If the differences between seeds came from the initial weights of the discriminator alone, then `clips` would change
+nothing; if they came from the clips alone, then `weights` would change nothing.
 The test samples of the runs should be ones that no reported result tests (`leave_out` in --protocol). The accuracy of
 `hall` in percent, as a table, a plot and `game_seeds.json`. Results in this file are not measured again.
 """
@@ -30,15 +31,16 @@ from typing import NamedTuple
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from absl import app, flags, logging
+from absl import app, flags
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import figures, moving_averages, turns
+from benchmarks import trained_runs, turns
 from tf_privinfo import runs, workflow
 from tf_privinfo.datasets import clips
 from tf_privinfo.evaluation import metrics, prediction
 from tf_privinfo.recipes.stage import Start
+from tf_privinfo.reports import statistics
 from tf_privinfo.runs import checkpoints, restore
 from tf_privinfo.training import callbacks, loop
 from tf_privinfo.utils import atomic, markdown, paths, progress_bars
@@ -67,21 +69,20 @@ GAMES = {'again': Game(), 'weights': Game(weights=OTHER), 'clips': Game(clips=OT
          'half as long': Game(length=0.5), 'twice as long': Game(length=2)}
 
 FLAGS = flags.FLAGS
-paths.DEFINE_multi_path('run_dir', [], 'Run directory; may be repeated.')
-flags.DEFINE_list('conditions', [*GAMES, BATCH_NORM], 'Changes to measure, all by default.')
+flags.DEFINE_multi_enum('change', [*GAMES, BATCH_NORM], [*GAMES, BATCH_NORM],
+                        'Change to measure; may be repeated. Default: all.')
 paths.DEFINE_path('out', 'game_seeds', 'Folder for the results.')
 
 
-def measure(directory: str, condition: str) -> float:
-  """The accuracy of `hall` in the run of a directory, under a condition."""
-  run = runs.Run.open(directory)
+def measure(run: runs.Run, change: str) -> float:
+  """The accuracy of `hall` after a change."""
   source, split = workflow.reopen(run)
-  if condition in GAMES:
-    method = _played(run, source, split.train, GAMES[condition], condition)
+  if change in GAMES:
+    method = _played(run, source, split.train, GAMES[change], change)
   else:
     method = restore.restore_method(run, STAGE)
-  if condition == BATCH_NORM:
-    moving_averages.re_estimate(run, STAGE, STREAM, method, source, split.train)
+  if change == BATCH_NORM:
+    trained_runs.re_estimate(run, STAGE, STREAM, method, source, split.train)
   found = prediction.predict(run, STAGE, method, source, source.index(split.test))
   return metrics.accuracy(found.labels, found.logits[STREAM])
 
@@ -110,31 +111,29 @@ def _played(run, source, names, game: Game, description: str) -> tf.keras.Model:
   return method
 
 
-def _row(condition: str, accuracies, trained):
-  """The row of the table of a condition, from accuracies of N runs in percent, and those without a change."""
-  differences = accuracies - trained
-  return (condition, ', '.join(f'{accuracy:.1f}' for accuracy in accuracies), f'{accuracies.std():.1f}',
-          f'{differences.mean():+.1f}', f'{np.sqrt(np.mean(differences ** 2)):.1f}')
+def _row(change: str, accuracies: np.ndarray, trained: np.ndarray):
+  """The row of the table of a change, from the accuracies of N runs in percent, after it and without it."""
+  differences, deviation = accuracies - trained, statistics.deviation(accuracies)
+  return (change, ', '.join(f'{accuracy:.1f}' for accuracy in accuracies),
+          '-' if deviation is None else f'{deviation:.1f}', f'{differences.mean():+.1f}',
+          f'{np.sqrt(np.mean(differences ** 2)):.1f}')
 
 
 def main(_) -> None:
   """Measures and prints the accuracies."""
-  logging.set_verbosity(logging.ERROR)
+  of_flag, changes = trained_runs.open_all(), (TRAINED, *FLAGS.change)
   tf.config.experimental.enable_op_determinism()
   file = pathlib.Path(FLAGS.out) / 'game_seeds.json'
   measured = json.loads(file.read_text()) if file.exists() else {}
-  for condition in (TRAINED, *FLAGS.conditions):
-    for directory in FLAGS.run_dir:
-      of_run = measured.setdefault(pathlib.Path(directory).name, {})
-      if condition not in of_run:
-        of_run[condition] = measure(directory, condition)
+  for change in changes:
+    for name, run in of_flag.items():
+      of_run = measured.setdefault(name, {})
+      if change not in of_run:
+        of_run[change] = measure(run, change)
         atomic.write(file, json.dumps(measured, indent=1) + '\n')
-  accuracies = {condition: [(of_run[condition], of_run[TRAINED]) for of_run in measured.values() if condition in of_run]
-                for condition in (TRAINED, *GAMES, BATCH_NORM)}
-  accuracies = {condition: np.array(of_runs).T for condition, of_runs in accuracies.items() if of_runs}
-  figures.write_accuracies(file.with_suffix(''), STREAM, 'change of the game',
-                           {condition: of_runs for condition, (of_runs, _) in accuracies.items()})
-  rows = [_row(condition, *(100 * of_both)) for condition, of_both in accuracies.items()]
+  accuracies = {change: np.array([measured[name][change] for name in of_flag]) for change in changes}
+  trained_runs.write_accuracies(file.with_suffix(''), STREAM, 'change of the game', accuracies)
+  rows = [_row(change, 100 * of_runs, 100 * accuracies[TRAINED]) for change, of_runs in accuracies.items()]
   print(turns.describe_machine() + '\n')
   print(*markdown.table(('change', f'{STREAM} of each run', 'standard deviation', 'mean difference',
                          'root mean square of the difference'), rows), sep='\n')

@@ -25,11 +25,11 @@ import sys
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from absl import app, flags, logging
+from absl import app, flags
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import figures, moving_averages, turns
+from benchmarks import trained_runs, turns
 from tf_privinfo import runs, workflow
 from tf_privinfo.datasets import clips
 from tf_privinfo.datasets.noise import Noise
@@ -41,13 +41,11 @@ STAGE, STREAM = 'hallucination', 'hall'
 CONDITIONS = ('own', 'other', 'followed', 'blank', 'none', 're-estimated')
 
 FLAGS = flags.FLAGS
-paths.DEFINE_multi_path('run_dir', [], 'Run directory; may be repeated.')
 paths.DEFINE_path('out', 'injected_depth', 'Folder for the results.')
 
 
-def measure(directory: str):
-  """Condition -> accuracy of `hall` in the run of a directory."""
-  run = runs.Run.open(directory)
+def measure(run: runs.Run):
+  """Condition -> accuracy of `hall`."""
   source, split = workflow.reopen(run)
   method, index = restore.restore_method(run, STAGE), source.index(split.test)
   privileged = run.recipe.roles.privileged
@@ -59,7 +57,7 @@ def measure(directory: str):
   both = (*method.modalities, privileged)
   accuracies = {'own': tested(modalities=both), **_with_other_depth(run, method, source, index, privileged),
                 'blank': tested(modalities=both, noise=Noise.parse('void')), 'none': tested()}
-  moving_averages.re_estimate(run, STAGE, STREAM, method, source, split.train)
+  trained_runs.re_estimate(run, STAGE, STREAM, method, source, split.train)
   return {**accuracies, 're-estimated': tested()}
 
 
@@ -69,7 +67,9 @@ def _with_other_depth(run, method, source, index, privileged):
   size = prediction.batch_size(method)
   own = clips.evaluation_clips(source.videos(names, method.modalities), config, batch_size=size)
   videos = source.videos(names, (privileged,))
-  others = np.random.default_rng(run.recipe.seed).permutation(len(names))
+  order = np.random.default_rng(run.recipe.seed).permutation(len(names))
+  others = np.empty_like(order)
+  others[order] = np.roll(order, 1)  # never the sample itself
   injected = clips.evaluation_clips(videos._replace(
       names=[names[other] for other in others], lengths=videos.lengths[others],
       read=lambda number, positions: videos.read(others[number], positions)), config, batch_size=size)
@@ -80,12 +80,11 @@ def _with_other_depth(run, method, source, index, privileged):
 
 def main(_) -> None:
   """Measures and prints the accuracies."""
-  logging.set_verbosity(logging.ERROR)
   out = pathlib.Path(FLAGS.out)
-  measured = {pathlib.Path(directory).name: measure(directory) for directory in FLAGS.run_dir}
+  measured = {name: measure(run) for name, run in trained_runs.open_all().items()}
   accuracies = {name: np.array([of_run[name] for of_run in measured.values()]) for name in CONDITIONS}
   atomic.write(out / 'injected_depth.json', json.dumps(measured, indent=1) + '\n')
-  figures.write_accuracies(out / 'injected_depth', STREAM, 'injected depth', accuracies)
+  trained_runs.write_accuracies(out / 'injected_depth', STREAM, 'injected depth', accuracies)
   print(turns.describe_machine())
   print(f'{len(measured)} runs\n')
   print(*markdown.table(('injected depth', 'accuracy, mean (lowest - highest)'), [

@@ -86,7 +86,9 @@ def test_game_seeds(tmp_path):
 @pytest.mark.slow
 def test_teacher_gradients(tmp_path):
   _, measured, out = of_tiny_run('teacher_gradients', tmp_path, 'dmcl', '--epochs=3')
-  assert sorted(measured) == ['cosine/alone', 'cosine/other', 'cosine/random', 'right/random', 'right/winner']
-  assert all(len(values) == 3 and 0 <= value <= 1.0001 for values in measured.values() for value in values)
-  assert all(winner >= other for winner, other in zip(measured['right/winner'], measured['right/random']))
+  assert sorted(measured) == ['cosine/alone', 'cosine/loser', 'cosine/other', 'cosine/random', 'right/loser',
+                              'right/random', 'right/winner']
+  assert all(len(values) == 3 and -1.0001 <= value <= 1.0001 for values in measured.values() for value in values)
+  for name in ('random', 'loser'):
+    assert all(winner >= other for winner, other in zip(measured['right/winner'], measured[f'right/{name}']))
   assert (out / 'teacher_gradients.png').exists()

@@ -54,7 +54,8 @@ def curves(panels: Mapping[str, Sequence[Curve]], over: str) -> Dict[str, bytes]
     if not numbers:
       axes.set_xticks(range(len(x)), x)
     axes.set(xlabel=over, ylabel=name)
-    axes.set_ylim(bottom=0)
+    if all(value >= 0 for curve in lines for value in curve.y):
+      axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     if lines:
       axes.legend()
