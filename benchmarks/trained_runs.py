@@ -19,9 +19,10 @@ from tf_privinfo.utils import atomic, paths
 MEMORIES = 5
 
 FLAGS = flags.FLAGS
-paths.DEFINE_multi_path('run_dir', [], 'Run directory; may be repeated.', required=True)
-flags.register_validator('run_dir', lambda found: len({pathlib.Path(path).name for path in found}) == len(found),
-                         'results are stored by the names of the run directories, which must differ')
+paths.DEFINE_multi_path('run_dir', None, 'Run directory; may be repeated.', required=True)
+flags.register_validator(
+    'run_dir', lambda found: len({pathlib.Path(path).name for path in found or ()}) == len(found or ()),
+    'results are stored by the names of the run directories, which must differ')
 
 
 def open_all() -> Dict[str, runs.Run]:
