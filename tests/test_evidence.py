@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 
 import numpy as np
@@ -125,3 +126,11 @@ def test_the_table_of_the_games_on_real_clips_is_that_of_the_committed_results()
     halls = [json.loads(path.read_text(encoding='utf-8'))['stages']['game']['accuracy']['hall'] for path in kept]
     *_, row = [line for line in page.splitlines() if line.startswith(f'| {name}')]
     assert row.split('|')[2].strip() == ', '.join(f'{100 * hall:.1f}' for hall in halls) and len(halls) == 5
+
+
+def test_the_table_of_changed_games_is_that_of_the_committed_results():
+  page = (KEPT.parent / 'evidence.md').read_text(encoding='utf-8')
+  of_runs = json.loads((KEPT / 'game_seeds/game_seeds.json').read_text(encoding='utf-8')).values()
+  for change in next(iter(of_runs)):
+    row, = [line for line in page.splitlines() if re.match(rf'\| {change}( \||:)', line)]
+    assert row.split('|')[2].strip() == ', '.join(f'{100 * of_run[change]:.1f}' for of_run in of_runs)

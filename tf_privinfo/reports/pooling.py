@@ -15,7 +15,7 @@ _ENOUGH_RUNS = 3
 # Explanation of the cells, above tables.
 NOTE = ('Accuracies in percent, differences in points, paired by test set and seed. Intervals: 95 %, bootstrap of '
         'runs and test samples. Runs needed: number of runs with which the interval would exclude zero with a power of '
-        '80 %, if the measured difference is the true one.')
+        '80 %, if the measured difference is the true one; more samples: with these test samples, no number is enough.')
 
 
 class Compared(NamedTuple):
