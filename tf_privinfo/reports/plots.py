@@ -106,8 +106,8 @@ def intervals(panels: Mapping[str, Mapping[str, Mapping[str, Estimate]]], over: 
   colours = _colours(stream for lines in panels.values() for stream in lines)
   of_panels = [list(dict.fromkeys(position for line in lines.values() for position in line))
                for lines in panels.values()]
-  picture = figure.Figure(
-      figsize=(1.5 + sum(max(3.5, 0.8 * len(positions)) for positions in of_panels), 4.2), layout='constrained')
+  widths = [max(3.5, sum(max(0.8, 0.1 * len(position)) for position in positions)) for positions in of_panels]
+  picture = figure.Figure(figsize=(1.5 + sum(widths), 4.2), layout='constrained')
   all_axes = picture.subplots(1, len(panels), squeeze=False, sharey=True)[0]
   for axes, positions, (title, lines) in zip(all_axes, of_panels, panels.items()):
     for number, (stream, line) in enumerate(lines.items()):
