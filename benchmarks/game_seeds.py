@@ -16,8 +16,8 @@ and, without a game,
   batch norm       moving averages of batch norm in `hall`, re-estimated on training clips
 
 If the differences between seeds came from the initial weights of the discriminator alone, then `clips` would change
-nothing; if they came from the clips alone, then `weights` would change nothing. The test samples of the runs should be
-ones that no reported result tests (`leave_out` in --protocol). The accuracy of `hall` in percent, as a table, a plot and
+nothing; if they came from the clips alone, `weights` would change nothing. The test samples of the runs should be ones
+that no reported result tests (`leave_out` in --protocol). The accuracy of `hall` in percent, as a table, a plot and
 `game_seeds.json`. Results in this file are not measured again.
 """
 
