@@ -124,7 +124,7 @@ def main(_) -> None:
   of_flag, changes = trained_runs.open_all(), (TRAINED, *FLAGS.change)
   tf.config.experimental.enable_op_determinism()
   file = pathlib.Path(FLAGS.out) / 'game_seeds.json'
-  measured = json.loads(file.read_text()) if file.exists() else {}
+  measured = json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
   for change in changes:
     for name, run in of_flag.items():
       of_run = measured.setdefault(name, {})
