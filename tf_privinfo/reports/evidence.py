@@ -206,8 +206,8 @@ def build(selection: results.RunSelection) -> pages.Page:
   if not sections:
     raise errors.UserError(f'There are no results of the plan under {selection.output_dir}: pass the --output_dir of '
                            'its runs, or --run_missing.')
-  notes = [pooling.NOTE, 'Answer: yes, if the interval is above zero; no, if it is below '
-           f'{100 * WORTHWHILE:g} points; otherwise, and with fewer than three runs, open.', evidence_switch.NOTE]
+  notes = [pooling.NOTE, f'Answer: yes, if the interval is above zero; no, if it is below {100 * WORTHWHILE:g} points; '
+           'otherwise, and of fewer than three runs or of one seed, open.', evidence_switch.NOTE]
   return pages.Page('Evidence', notes, [section.table for section in sections],
                     [record for section in sections for record in section.records],
                     plots={name: plot for section in sections for name, plot in section.plots.items()})

@@ -16,8 +16,8 @@ LAST_CLASSES = ('predictions', 'predicted', f'switched/{NOISE_LEVELS[-1]}', '*')
 HEADER = ('noise', 'trusted', 'hallucinated', 'switched', 'better branch', 'difference', '95 % interval', 'answer',
           'runs')
 NOTE = ('Answer of the switch: holds, if the interval is above '
-        f'-{100 * TOLERATED:g} points; fails, if it is below; otherwise, and with fewer than three runs, open. The '
-        'better branch of a level of noise has the higher mean over all runs.')
+        f'-{100 * TOLERATED:g} points; fails, if it is below; otherwise, and of fewer than three runs or of one seed, '
+        'open. The better branch of a level of noise has the higher mean over all runs.')
 
 
 class AtLevel(NamedTuple):

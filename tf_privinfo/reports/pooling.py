@@ -90,7 +90,7 @@ def differences(groups: Sequence[OfSeeds], baseline: Sequence[OfSeeds], streams:
 
 def answer(estimate: statistics.Estimate, worthwhile: float) -> str:
   """'yes' if the interval is above zero, 'no' if it is below `worthwhile`, a share; otherwise or of few runs 'open'."""
-  if estimate.runs < _ENOUGH_RUNS:
+  if _of_few_runs(estimate):
     return 'open'
   if estimate.low > 0:
     return 'yes'
@@ -99,9 +99,14 @@ def answer(estimate: statistics.Estimate, worthwhile: float) -> str:
 
 def holds(estimate: statistics.Estimate, loss: float) -> str:
   """'holds' if the interval is above -`loss`, a share, 'fails' if it is below; otherwise or of few runs 'open'."""
-  if estimate.runs < _ENOUGH_RUNS or estimate.low <= -loss <= estimate.high:
+  if _of_few_runs(estimate) or estimate.low <= -loss <= estimate.high:
     return 'open'
   return 'holds' if estimate.low > -loss else 'fails'
+
+
+def _of_few_runs(estimate: statistics.Estimate) -> bool:
+  """Whether there are too few runs for an answer, or none that repeats another one with a different seed."""
+  return estimate.runs < _ENOUGH_RUNS or not estimate.repeated
 
 
 def cells(estimate: statistics.Estimate) -> Tuple[str, str, str, str]:

@@ -84,12 +84,14 @@ class Estimate(NamedTuple):
     runs: number of runs.
     needed: number of runs with which the interval excludes zero with a power of 80 %, if the mean is the true one;
       None if no number of runs is enough, because the test samples alone leave it open.
+    repeated: whether a test set has several runs; otherwise the interval covers test samples alone.
   """
   mean: float
   low: float
   high: float
   runs: int
   needed: Optional[int]
+  repeated: bool = True
 
 
 def hierarchical(groups: Sequence[np.ndarray]) -> Estimate:
@@ -118,7 +120,8 @@ def hierarchical(groups: Sequence[np.ndarray]) -> Estimate:
   average = float(np.sum([len(group) / runs * group.mean() for group in groups]))
   low, high = np.quantile(drawn, [0.025, 0.975])
   left = (average / _EIGHTY_PERCENT_POWER)**2 - of_samples
-  return Estimate(average, float(low), float(high), runs, math.ceil(max(of_runs / left, 1)) if left > 0 else None)
+  return Estimate(average, float(low), float(high), runs, math.ceil(max(of_runs / left, 1)) if left > 0 else None,
+                  repeated=any(len(group) > 1 for group in groups))
 
 
 @functools.lru_cache(maxsize=1)  # a report has many comparisons of the same runs in succession
