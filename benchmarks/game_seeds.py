@@ -37,13 +37,12 @@ import tensorflow as tf
 
 from benchmarks import trained_runs, turns
 from tf_privinfo import runs, workflow
-from tf_privinfo.datasets import clips
 from tf_privinfo.evaluation import metrics, prediction
 from tf_privinfo.recipes.stage import Start
 from tf_privinfo.reports import statistics
 from tf_privinfo.runs import checkpoints, restore
-from tf_privinfo.training import callbacks, loop
-from tf_privinfo.utils import atomic, markdown, paths, progress_bars
+from tf_privinfo.training import loop
+from tf_privinfo.utils import atomic, markdown, paths
 
 STAGE, STREAM = 'game', 'hall'
 TRAINED, BATCH_NORM = 'as trained', 'batch norm'
@@ -97,17 +96,11 @@ def _played(run, source, names, game: Game, description: str) -> tf.keras.Model:
   for start in map(Start.parse, stage.init):
     checkpoints.load_networks({start.source: method.networks[start.stream]}, run.weights(start.stage))
   method.compile_with(lambda factor: loop.optimizer(stage, len(names), factor))
-  steps = len(names) // stage.batch_size
   if game.falls:
-    method.discriminator_optimizer = tf.keras.optimizers.Adam(tf.keras.optimizers.schedules.PolynomialDecay(
-        recipe.discriminator.rate * stage.learning_rate, stage.epochs * steps, 0.0), epsilon=1e-8, jit_compile=False)
+    method.discriminator_optimizer = loop.with_schedule(stage, tf.keras.optimizers.schedules.PolynomialDecay(
+        recipe.discriminator.rate * stage.learning_rate, stage.epochs * (len(names) // stage.batch_size), 0.0))
     method.discriminator_optimizer.build(method.discriminator.trainable_variables)
-  batches = clips.training_clips(
-      source.videos(names, method.training_modalities), recipe.clips,
-      seed=restore.stage_seed(recipe, STAGE) + game.clips, epochs=range(stage.epochs), batch_size=stage.batch_size)
-  with progress_bars.bar(total=stage.epochs * steps, desc=description, unit='step') as bar:
-    method.fit(batches.map(lambda clip, label, sample_id: (clip, label)), epochs=stage.epochs, steps_per_epoch=steps,
-               verbose=0, callbacks=[callbacks.Progress(bar, STAGE)])
+  trained_runs.train(method, recipe, STAGE, stage, source, names, description=description, other_clips=game.clips)
   return method
 
 

@@ -30,12 +30,11 @@ import tensorflow as tf
 
 from benchmarks import trained_runs, turns
 from tf_privinfo import runs, workflow
-from tf_privinfo.datasets import clips
 from tf_privinfo.methods import base, losses, multiple_choice
 from tf_privinfo.reports import plots
 from tf_privinfo.runs import restore
-from tf_privinfo.training import callbacks, loop
-from tf_privinfo.utils import atomic, markdown, paths, progress_bars
+from tf_privinfo.training import loop
+from tf_privinfo.utils import atomic, markdown, paths
 
 STAGE = 'ensemble'
 COSINES = {name: f'cosine/{name}' for name in ('random', 'loser', 'other', 'alone')}
@@ -101,13 +100,7 @@ def measure(run: runs.Run):
   method = Measured.from_recipe(recipe, STAGE, restore.initial_method(recipe, STAGE, classes).streams, classes)
   method.built = True
   method.compile_with(lambda factor: loop.optimizer(stage, len(split.train), factor))
-  batches = clips.training_clips(
-      source.videos(split.train, method.training_modalities), recipe.clips, seed=recipe.seed,
-      epochs=range(stage.epochs), batch_size=stage.batch_size).map(lambda clip, label, sample_id: (clip, label))
-  steps = len(split.train) // stage.batch_size
-  with progress_bars.bar(total=stage.epochs * steps, desc=run.directory.name, unit='step') as bar:
-    history = method.fit(batches, epochs=stage.epochs, steps_per_epoch=steps, verbose=0,
-                         callbacks=[callbacks.Progress(bar, STAGE)]).history
+  history = trained_runs.train(method, recipe, STAGE, stage, source, split.train, description=run.directory.name)
   return {name: [float(value) for value in history[name]] for name in (*COSINES.values(), *RIGHT.values())}
 
 

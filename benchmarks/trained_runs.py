@@ -1,19 +1,21 @@
-"""What benchmarks of trained runs share: the flag --run_dir, a plot of accuracies, and batch statistics."""
+"""What benchmarks of trained runs share: the flag --run_dir, training in memory, a plot of accuracies, batch norm."""
 
 import math
 import pathlib
-from typing import Dict, Mapping, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 from absl import flags, logging
 import numpy as np
 import tensorflow as tf
 
-from tf_privinfo import runs
+from tf_privinfo import recipes, runs
 from tf_privinfo.datasets import clips, colour
+from tf_privinfo.recipes.stage import StageConfig
 from tf_privinfo.reports import plots
 from tf_privinfo.reports.statistics import Estimate
-from tf_privinfo.training import devices
-from tf_privinfo.utils import atomic, paths
+from tf_privinfo.runs import restore
+from tf_privinfo.training import callbacks, devices
+from tf_privinfo.utils import atomic, paths, progress_bars
 
 # Steps of re-estimation as a multiple of the memory 1 / (1 - momentum) of the moving averages.
 MEMORIES = 5
@@ -31,6 +33,30 @@ def open_all() -> Dict[str, runs.Run]:
   found = {run.directory.name: run for run in map(runs.Run.open, FLAGS.run_dir)}
   devices.divide_cores(next(iter(found.values())).recipe)
   return found
+
+
+def train(method: tf.keras.Model, recipe: recipes.Recipe, name: str, stage: StageConfig, source, names, *,
+          description: str, other_clips: int = 0) -> Dict[str, List[float]]:
+  """Trains a compiled method in memory, with the clips of a stage, and returns its history.
+
+  Args:
+    method: method with its optimizers.
+    recipe: recipe of the run.
+    name: name of the stage, which determines order, frames and augmentation.
+    stage: configuration of the stage, with the number of epochs.
+    source: prepared dataset.
+    names: ids of training samples.
+    description: text of the progress bar.
+    other_clips: added to the seed of the clips.
+  """
+  batches = clips.training_clips(
+      source.videos(names, method.training_modalities), recipe.clips,
+      seed=restore.stage_seed(recipe, name) + other_clips, epochs=range(stage.epochs),
+      batch_size=stage.batch_size).map(lambda clip, label, sample_id: (clip, label))
+  steps = len(names) // stage.batch_size
+  with progress_bars.bar(total=stage.epochs * steps, desc=description, unit='step') as bar:
+    return method.fit(batches, epochs=stage.epochs, steps_per_epoch=steps, verbose=0,
+                      callbacks=[callbacks.Progress(bar, name)]).history
 
 
 def write_accuracies(path: pathlib.Path, stream: str, over: str, accuracies: Mapping[str, Sequence[float]]) -> None:

@@ -31,7 +31,7 @@ def test_runs_without_variation_of_samples_vary_by_runs_alone():
 
 def test_groups_are_weighted_by_their_runs():
   groups = [np.ones([3, 10]), np.zeros([1, 20])]
-  assert statistics.hierarchical(groups) [:5] == pytest.approx((0.75, 0.75, 0.75, 4, 1))
+  assert statistics.hierarchical(groups) == pytest.approx((0.75, 0.75, 0.75, 4, 1, True))
 
 
 def test_number_of_runs_that_are_needed():

@@ -187,6 +187,12 @@ def optimizer(stage: StageConfig, samples: int, factor: float) -> tf.keras.optim
   """
   schedule = optimizers.stepwise_schedule(
       factor * stage.learning_rate, samples / stage.batch_size, stage.warmup_epochs, stage.decay_epochs)
+  return with_schedule(stage, schedule)
+
+
+def with_schedule(stage: StageConfig, schedule: 'float | tf.keras.optimizers.schedules.LearningRateSchedule'
+                  ) -> tf.keras.optimizers.Optimizer:
+  """The optimizer of a stage, with a learning rate or a schedule of it."""
   if stage.optimizer == 'adam':
     return tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)  # docs/fidelity.md, row 33
   return optimizers.Momentum(schedule, stage.momentum)
